@@ -1,0 +1,1 @@
+//! Benchmarks of naq beside raw clients.

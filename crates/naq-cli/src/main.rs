@@ -1,0 +1,2 @@
+//! The `naq` command.
+fn main() {}

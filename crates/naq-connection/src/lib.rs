@@ -1,0 +1,1 @@
+//! NATS connections and the JetStream adapter of naq.

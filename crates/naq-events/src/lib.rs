@@ -1,0 +1,1 @@
+//! The event log of naq: write, stream, look up, count.

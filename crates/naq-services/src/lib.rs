@@ -1,0 +1,1 @@
+//! The service manager of naq: typed wiring and life cycle.

@@ -1,0 +1,1 @@
+//! Stream management for naq: ensure, inspect, purge.

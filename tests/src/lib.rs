@@ -1,0 +1,1 @@
+//! Conformance, scenarios, faults and tidiness of naq.
