@@ -7,6 +7,9 @@
 //! and meet only as `Arc<dyn Trait>`. With the feature `mock` each port has a
 //! mock made by mockall.
 
+#[macro_use]
+mod forward;
+
 pub mod clock;
 pub mod config;
 pub mod connection;

@@ -1,0 +1,88 @@
+//! What is convenient on top of the port.
+
+use std::future::Future;
+
+use futures::StreamExt;
+
+use crate::{ErrorKind, Result};
+
+use super::{
+    Consistency, Delivery, GetMessage, JetStream, PublishMessage, ReadOptions, ReadUntil,
+    StoredMessage, StreamInfo, Which,
+};
+
+/// Conveniences for every [`JetStream`], mocks and trait objects included.
+pub trait JetStreamExt: JetStream {
+    /// A stream's info, or `None` where there is no such stream.
+    fn find_stream(&self, stream: &str) -> impl Future<Output = Result<Option<StreamInfo>>> + Send {
+        async move { found(self.stream_info(stream).await) }
+    }
+
+    /// The message with a sequence, from the leader, or `None` where it is gone.
+    fn find_sequence(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> impl Future<Output = Result<Option<StoredMessage>>> + Send {
+        async move { found(self.get_message(stream, GetMessage::new(Which::Sequence(sequence))).await) }
+    }
+
+    /// The last message on a subject, or `None` where there is none.
+    fn find_last(
+        &self,
+        stream: &str,
+        subject: &str,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Option<StoredMessage>>> + Send {
+        let request =
+            GetMessage::new(Which::LastBySubject(subject.to_owned())).with_consistency(consistency);
+        async move { found(self.get_message(stream, request).await) }
+    }
+
+    /// Stores messages one behind another and stops at the first failure.
+    ///
+    /// For tests and small amounts; [`JetStream::publish_many`] is the fast way.
+    fn publish_all(
+        &self,
+        messages: Vec<PublishMessage>,
+    ) -> impl Future<Output = Result<Vec<u64>>> + Send {
+        async move {
+            let mut sequences = Vec::with_capacity(messages.len());
+            for message in messages {
+                sequences.push(self.publish(message).await?.sequence);
+            }
+            Ok(sequences)
+        }
+    }
+
+    /// All messages that a read until the head gives.
+    ///
+    /// Holds them in memory: set a limit where the stream may be long.
+    fn read_to_head(
+        &self,
+        stream: &str,
+        options: ReadOptions,
+    ) -> impl Future<Output = Result<Vec<StoredMessage>>> + Send {
+        let mut deliveries = self.read(stream, options.with_until(ReadUntil::Head));
+        async move {
+            let mut messages = Vec::new();
+            while let Some(delivery) = deliveries.next().await {
+                if let Delivery::Message(message) = delivery? {
+                    messages.push(message);
+                }
+            }
+            Ok(messages)
+        }
+    }
+}
+
+impl<J: JetStream + ?Sized> JetStreamExt for J {}
+
+/// Turns `NotFound` into `None`.
+fn found<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
