@@ -1,0 +1,181 @@
+//! The section `events`: the stream, the buffer, and what questions may cost.
+
+use std::time::Duration;
+
+use super::section::section;
+use super::setting::choice;
+use super::{ConfigProblem, Size};
+use crate::jetstream::Storage;
+
+choice! {
+    /// What starting does about the event stream.
+    pub enum StreamMode = "`ensure`, `verify` or `assume`" {
+        /// Create it, or update what differs and can be changed without loss.
+        #[default]
+        Ensure = "ensure",
+        /// Fail if it isn't there or differs; change nothing.
+        Verify = "verify",
+        /// Ask nothing: for producers that may only publish.
+        Assume = "assume",
+    }
+}
+
+choice! {
+    /// What an event's subject names beside its type.
+    pub enum SubjectLayout = "`entity` or `type`" {
+        /// `events.<type>.<entity>`: the history of one job is read by itself.
+        #[default]
+        Entity = "entity",
+        /// `events.<type>`: less memory in the server, and a history is a scan.
+        Type = "type",
+    }
+}
+
+choice! {
+    /// What logging an event into a full buffer does.
+    pub enum OverflowPolicy = "`wait`, `fail`, `drop_newest` or `drop_oldest`" {
+        /// Wait for room, up to `overflow_wait`, then fail with LimitReached.
+        #[default]
+        Wait = "wait",
+        /// Fail with LimitReached at once.
+        Fail = "fail",
+        /// Drop the event that is being logged, and count it.
+        DropNewest = "drop_newest",
+        /// Drop the oldest events that are not sent yet, and count them.
+        DropOldest = "drop_oldest",
+    }
+}
+
+section! {
+    /// The section `events`.
+    pub struct EventsConfig {
+        /// The stream that holds the events.
+        stream_name (with_stream_name): String = "events".to_owned();
+        /// The first tokens of every event's subject.
+        subject_root (with_subject_root): String = "events".to_owned();
+        /// What starting does about the stream.
+        stream (with_stream): StreamMode = StreamMode::Ensure;
+        /// What an event's subject names beside its type.
+        subjects (with_subjects): SubjectLayout = SubjectLayout::Entity;
+        /// How many events the stream holds; then the oldest go.
+        max_msgs (with_max_msgs): Option<u64> = Some(1_000_000), 1..=i64::MAX.unsigned_abs();
+        /// How many bytes the stream holds; then the oldest events go.
+        max_bytes (with_max_bytes): Option<Size> = Some(Size::from_gib(1)),
+            Size::from_kib(1)..=Size::from_gib(1 << 20);
+        /// How old an event may get in the stream.
+        max_age (with_max_age): Option<Duration> = None,
+            Duration::from_millis(100)..=Duration::from_secs(86_400 * 36_500);
+        /// Where the server keeps the stream.
+        storage (with_storage): Storage = Storage::File;
+        /// How many servers of a cluster hold each event.
+        replicas (with_replicas): u32 = 1, 1..=5;
+        /// How long the server recognises an event that is sent again; not above `max_age`.
+        duplicate_window (with_duplicate_window): Duration = Duration::from_secs(120),
+            Duration::from_millis(100)..=Duration::from_secs(86_400);
+        /// How many events may wait in this process, those under way to the server included.
+        buffer_max_events (with_buffer_max_events): usize = 100_000, 1..=100_000_000;
+        /// How many bytes of events may wait in this process, those under way to the server included.
+        buffer_max_bytes (with_buffer_max_bytes): Size = Size::from_mib(64),
+            Size::from_kib(1)..=Size::from_gib(1 << 10);
+        /// How many events are sent at once at most; it bounds a batch, not the buffer.
+        buffer_size (with_buffer_size): usize = 100, 1..=100_000;
+        /// How long an event waits for company before it is sent, at most.
+        flush_interval (with_flush_interval): Duration = Duration::from_millis(50),
+            Duration::ZERO..=Duration::from_secs(60);
+        /// What logging an event into a full buffer does.
+        overflow (with_overflow): OverflowPolicy = OverflowPolicy::Wait;
+        /// How long `overflow = "wait"` waits for room.
+        overflow_wait (with_overflow_wait): Duration = Duration::from_secs(30),
+            Duration::ZERO..=Duration::from_secs(3_600);
+        /// How long an event is tried before its outcome is given as unknown.
+        delivery_timeout (with_delivery_timeout): Duration = Duration::from_secs(60),
+            Duration::from_millis(10)..=Duration::from_secs(86_400);
+        /// The shortest wait before a failed publish is tried again; it doubles, with jitter.
+        retry_backoff_min (with_retry_backoff_min): Duration = Duration::from_millis(100),
+            Duration::from_millis(1)..=Duration::from_secs(60);
+        /// The longest wait before a failed publish is tried again.
+        retry_backoff_max (with_retry_backoff_max): Duration = Duration::from_secs(5),
+            Duration::from_millis(1)..=Duration::from_secs(600);
+        /// How long a question waits until what this service had accepted is stored.
+        settle_timeout (with_settle_timeout): Duration = Duration::from_secs(10),
+            Duration::ZERO..=Duration::from_secs(3_600);
+        /// How many messages one question may read before it fails with LimitReached.
+        scan_limit (with_scan_limit): u64 = 10_000_000, 1..=u64::MAX;
+        /// The `service` of every event.
+        service_name (with_service_name): String = "naq".to_owned();
+        /// The `service_version` of every event.
+        service_version (with_service_version): String = env!("CARGO_PKG_VERSION").to_owned();
+        /// Custom fields, as dotted paths, that are removed before an event is buffered.
+        redact_drop (with_redact_drop): Vec<String> = Vec::new();
+        /// Fields, as dotted paths, whose value is replaced by `***` before an event is buffered.
+        redact_mask (with_redact_mask): Vec<String> = Vec::new();
+    }
+    check = rules_among_fields
+}
+
+fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let mut broken = |broken: bool, key: &str, rule: &str| {
+        if broken {
+            problems.push(ConfigProblem::new(key, rule));
+        }
+    };
+    let window = config.duplicate_window;
+    broken(
+        config.max_age.is_some_and(|age| window > age),
+        "duplicate_window",
+        "must not be above `max_age`",
+    );
+    broken(
+        config.retry_backoff_min > config.retry_backoff_max,
+        "retry_backoff_min",
+        "must not be above `retry_backoff_max`",
+    );
+    let name = &config.stream_name;
+    let bad = |c: char| ".*>/\\".contains(c) || c.is_whitespace() || c.is_control();
+    broken(
+        name.is_empty() || name.len() > 255 || name.contains(bad),
+        "stream_name",
+        "must be 1 to 255 bytes without space, `.`, `*`, `>`, `/` or `\\`",
+    );
+    let token = |token: &str| {
+        !token.is_empty()
+            && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    broken(
+        !config.subject_root.split('.').all(token) || config.subject_root.len() > 128,
+        "subject_root",
+        "must be at most 128 bytes of tokens of `A-Za-z0-9_-` with dots between them",
+    );
+    broken(config.service_name.is_empty(), "service_name", "must not be empty");
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::section::Section;
+
+    #[test]
+    fn the_defaults_break_no_rule() {
+        assert_eq!(EventsConfig::default().problems(), []);
+    }
+
+    #[test]
+    fn each_broken_rule_names_its_field() {
+        let config = EventsConfig::default()
+            .with_max_age(Duration::from_secs(60))
+            .with_stream_name("a.b")
+            .with_subject_root("events.>")
+            .with_replicas(9_u32);
+        let keys: Vec<String> = config.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["replicas", "duplicate_window", "stream_name", "subject_root"]);
+    }
+
+    #[test]
+    fn what_serde_reads_is_validated() {
+        let read = |json: &str| serde_json::from_str::<EventsConfig>(json);
+        assert_eq!(read(r#"{"flush_interval":"5s"}"#).unwrap().flush_interval.as_secs(), 5);
+        assert!(read(r#"{"replicas":0}"#).unwrap_err().to_string().contains("`replicas`"));
+    }
+}
