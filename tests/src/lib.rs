@@ -1,1 +1,24 @@
-//! Conformance, scenarios, faults and tidiness of naq.
+//! The harness of naq's tests: real servers, faults, and waiting without sleeping.
+//!
+//! Each binary under `tests/tests/` is one theme. What several of them need is
+//! here:
+//!
+//! - [`server`]: nats-server processes of the pinned versions, each with its own
+//!   store and port, that cannot outlive the test;
+//! - [`proxy`]: a TCP proxy that cuts, holds, slows and resets connections;
+//! - [`wait`]: polling a condition with a deadline;
+//! - [`names`]: stream names nobody else takes;
+//! - [`certs`] and [`accounts`]: what TLS and JWT servers want to see;
+//! - [`markdown`]: the code blocks and links of README and docs.
+//!
+//! The harness fails a test by panicking, with what was waited for and, from a
+//! server, the end of its log.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a harness fails its test by panicking")]
+
+pub mod accounts;
+pub mod certs;
+pub mod markdown;
+pub mod names;
+pub mod proxy;
+pub mod server;
+pub mod wait;
