@@ -1,0 +1,45 @@
+# Every command a developer types; CI runs the same ones (.ci/run).
+# A recipe sets up what it needs: on a bare machine Rust, gcc, git and a Python
+# with pip are enough.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Check formatting, lints, docs and tidiness; a warning is an error
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+    cargo test --workspace --test tidy
+
+# Run every test, those on real servers of every supported version and the doctests included
+test: servers && doctests
+    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --lib --bins --tests; fi
+
+# Run the tests that need no server
+test-fast: && doctests
+    cargo test --workspace --exclude naq-tests --lib --bins --tests
+    cargo test --workspace --test tidy
+
+# Run the examples of the API docs
+doctests:
+    cargo test --workspace --doc
+
+# Put the nats-server binaries that the tests need into .cache
+servers:
+    @python3 scripts/nats-server.py --all >/dev/null
+
+# Run the demo; without --server in this process alone
+demo *arguments:
+    cargo run --release -p naq-cli -- demo {{ arguments }}
+
+# Start a nats-server with JetStream on 127.0.0.1:4222 to play with; its store is .cache/playground
+server version="2.15.1":
+    binary=$(python3 scripts/nats-server.py --version {{ version }}) && exec "$binary" --addr 127.0.0.1 --port 4222 --jetstream --store_dir .cache/playground
+
+# Build the API docs into target/doc
+docs:
+    cargo doc --workspace --no-deps --all-features
