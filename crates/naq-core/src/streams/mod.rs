@@ -1,5 +1,7 @@
 //! The port to stream management.
 
+mod difference;
+
 use std::fmt::{self, Debug};
 use std::time::Duration;
 
@@ -8,14 +10,17 @@ use async_trait::async_trait;
 use crate::jetstream::{PurgeOptions, StreamConfig, StreamInfo};
 use crate::{BoxStream, Result};
 
+pub use difference::{Difference, Mending, differences, plan};
+
 /// What to ensure about a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EnsureStream {
     /// How the stream shall be; unset fields don't matter.
     pub config: StreamConfig,
-    /// Whether an update may lower a limit below what the stream holds, so
-    /// that messages are lost. Off by default: then it is a `Conflict`.
+    /// Whether an update may lower a limit below what the stream holds, or take
+    /// away subjects, so that messages are lost. Off by default: then it is a
+    /// `Conflict`.
     pub allow_loss: bool,
     /// Whether to change nothing: a missing stream is `NotFound`, a difference a `Conflict`.
     pub verify_only: bool,
