@@ -1,0 +1,126 @@
+//! The account of every event that a sink was given.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::EventId;
+
+/// What became of the events that a sink was given, since it was made.
+///
+/// At every instant `offered = acked + failed + unknown + dropped + rejected
+/// + pending` ([`is_balanced`](Self::is_balanced)): nothing is lost in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct EventCounters {
+    /// Handed in, whatever became of them.
+    pub offered: u64,
+    /// Stored, as the server confirmed; a duplicate of a stored one counts too.
+    pub acked: u64,
+    /// Accepted, and then refused by the server for good.
+    pub failed: u64,
+    /// Sent, and not confirmed within the delivery timeout: stored or not.
+    pub unknown: u64,
+    /// Accepted and given up, or refused for want of room, by the overflow policy.
+    pub dropped: u64,
+    /// Refused before acceptance: malformed, too large, or the sink was closed.
+    pub rejected: u64,
+    /// Accepted and not settled yet.
+    pub pending: u64,
+    /// Publishes that were sent again.
+    pub retried: u64,
+    /// Confirmations that said the event was stored before.
+    pub duplicates: u64,
+    /// Batches that were sent.
+    pub batches: u64,
+    /// Bytes of the events that are pending.
+    pub pending_bytes: u64,
+    /// Bytes of the events that were stored.
+    pub acked_bytes: u64,
+}
+
+impl EventCounters {
+    /// Whether every offered event is accounted for.
+    #[must_use]
+    pub const fn is_balanced(&self) -> bool {
+        self.offered
+            == self.acked + self.failed + self.unknown + self.dropped + self.rejected + self.pending
+    }
+
+    /// How many events are known or feared not to be stored.
+    #[must_use]
+    pub const fn not_stored(&self) -> u64 {
+        self.failed + self.unknown + self.dropped + self.rejected
+    }
+}
+
+/// What became of the events that were pending when a flush began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Stored, as the server confirmed.
+    pub acked: u64,
+    /// Refused by the server for good.
+    pub failed: u64,
+    /// Not confirmed within the delivery timeout: stored or not.
+    pub unknown: u64,
+    /// Given up by the overflow policy.
+    pub dropped: u64,
+    /// Not settled when the flush's time was over; they go on.
+    pub pending: u64,
+    /// How long the flush took.
+    pub elapsed: Duration,
+}
+
+impl FlushReport {
+    /// Whether all of them are stored.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.failed + self.unknown + self.dropped + self.pending == 0
+    }
+}
+
+/// The confirmation that one event is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventReceipt {
+    /// The event's identity.
+    pub id: EventId,
+    /// Its sequence in the stream; of the first one, if it was stored before.
+    pub sequence: u64,
+    /// Whether the stream had it already.
+    pub duplicate: bool,
+}
+
+impl EventReceipt {
+    /// The receipt of an event that was stored at `sequence`.
+    #[must_use]
+    pub fn new(id: EventId, sequence: u64, duplicate: bool) -> Self {
+        Self { id, sequence, duplicate }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_balanced_only_when_every_event_is_in_it() {
+        let mut counters = EventCounters {
+            offered: 6,
+            acked: 1,
+            failed: 1,
+            unknown: 1,
+            dropped: 1,
+            rejected: 1,
+            pending: 1,
+            ..EventCounters::default()
+        };
+        assert!(counters.is_balanced());
+        assert_eq!(counters.not_stored(), 4);
+        counters.acked = 2;
+        assert!(!counters.is_balanced());
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the filter: its rules one by one, and against a naive evaluation.

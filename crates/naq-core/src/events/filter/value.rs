@@ -1,0 +1,174 @@
+//! How the values of an event compare with those of a filter.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use super::number::Number;
+use super::path::FieldPath;
+use crate::Timestamp;
+use crate::events::decode::parse_timestamp;
+use crate::events::fields::Field;
+
+/// How long a text in a filter may be, in bytes.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// A value that a filter names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Literal {
+    Text(String),
+    // The text as it was given goes back into the JSON form.
+    Time(Timestamp, String),
+    Number(Number),
+    Bool(bool),
+}
+
+impl Literal {
+    /// The value as the field at `path` compares: a known text field has no times.
+    pub(super) fn new(path: &FieldPath, value: &Value) -> Result<Self, &'static str> {
+        match value {
+            Value::String(text) if text.len() > MAX_TEXT_BYTES => {
+                Err("must be at most 4096 bytes long")
+            }
+            Value::String(text) => {
+                let time = match path.known() {
+                    None => rfc3339(text),
+                    Some(Field::Timestamp) => Some(
+                        parse_timestamp(text)
+                            .ok_or("must be an RFC 3339 time such as 2026-11-24T12:00:00Z")?,
+                    ),
+                    Some(_) => None,
+                };
+                Ok(match time {
+                    Some(time) => Self::Time(time, text.clone()),
+                    None => Self::Text(text.clone()),
+                })
+            }
+            Value::Number(number) => Ok(Self::Number(number.into())),
+            Value::Bool(value) => Ok(Self::Bool(*value)),
+            _ => Err("must be a string, a number, true or false"),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) | Self::Time(_, text) => Value::from(text.as_str()),
+            Self::Number(number) => number.to_json(),
+            Self::Bool(value) => Value::from(*value),
+        }
+    }
+
+    /// The order of two values of a filter; none where their types differ.
+    pub(super) fn compare_literal(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Time(a, _), Self::Time(b, _)) => Some(a.cmp(b)),
+            (Self::Number(a), Self::Number(b)) => a.compare(*b),
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+}
+
+/// A value that an event has.
+#[derive(Debug)]
+pub(super) enum Operand<'a> {
+    /// Of a known text field: text, whatever it looks like.
+    Text(Cow<'a, str>),
+    /// Of a custom field: text, or a time if it is one.
+    CustomText(&'a str),
+    Time(Timestamp),
+    Number(Number),
+    Bool(bool),
+    /// An array or an object.
+    Compound(&'a Value),
+}
+
+impl Operand<'_> {
+    /// Its order relative to a filter's value; none where their types differ.
+    pub(super) fn compare(&self, literal: &Literal) -> Option<Ordering> {
+        match (self, literal) {
+            (Self::Text(text), Literal::Text(other)) => Some(text.as_ref().cmp(other)),
+            (Self::CustomText(text), Literal::Text(other)) => match rfc3339(text) {
+                Some(_) => None,
+                None => Some((*text).cmp(other)),
+            },
+            (Self::CustomText(text), Literal::Time(time, _)) => Some(rfc3339(text)?.cmp(time)),
+            (Self::Time(value), Literal::Time(time, _)) => Some(value.cmp(time)),
+            (Self::Number(value), Literal::Number(other)) => value.compare(*other),
+            (Self::Bool(value), Literal::Bool(other)) => Some(value.cmp(other)),
+            _ => None,
+        }
+    }
+
+    /// What a regular expression searches.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::CustomText(text) => Cow::Borrowed(text),
+            Self::Time(time) => Cow::Owned(time.to_string()),
+            Self::Number(number) => Cow::Owned(number.to_json().to_string()),
+            Self::Bool(true) => Cow::Borrowed("true"),
+            Self::Bool(false) => Cow::Borrowed("false"),
+            Self::Compound(value) => Cow::Owned(value.to_string()),
+        }
+    }
+}
+
+/// Reads a text that is an RFC 3339 time and nothing else.
+///
+/// Looks at its shape first: nearly no text is one, and each comparison asks.
+pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    let digits = |range: std::ops::Range<usize>| {
+        bytes.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+    };
+    let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
+    let shape = digits(0..4)
+        && at(4) == b'-'
+        && digits(5..7)
+        && at(7) == b'-'
+        && digits(8..10)
+        && matches!(at(10), b'T' | b't' | b' ')
+        && digits(11..13)
+        && at(13) == b':'
+        && digits(14..16)
+        && at(16) == b':'
+        && digits(17..19);
+    let has_offset = || {
+        matches!(bytes.last(), Some(b'Z' | b'z'))
+            || bytes
+                .len()
+                .checked_sub(6)
+                .is_some_and(|start| matches!(bytes[start], b'+' | b'-') && at(start + 3) == b':')
+    };
+    if shape && has_offset() { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_rfc_3339_times_are_times() {
+        for text in
+            ["2026-11-24T12:00:00Z", "2026-11-24t12:00:00.123456789z", "2026-11-24 12:00:00+01:00"]
+        {
+            assert!(rfc3339(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "2026",
+            "2026-11-24",
+            "2026-11-24T12:00:00",
+            "2026-11-24T12:00:00[UTC]",
+            "2026-11-24T12:00:00Z x",
+            "2026-13-24T12:00:00Z",
+            "2400-01-01T00:00:00Z",
+            "2026-11-24T12:00:00é",
+        ] {
+            assert!(rfc3339(text).is_none(), "{text}");
+        }
+    }
+}

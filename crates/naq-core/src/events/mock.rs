@@ -1,0 +1,37 @@
+//! A mock of the whole log.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventCounters, EventHistory,
+    EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats, FlushReport,
+    HistoryRequest, ReadEvents, StatsRequest,
+};
+use crate::{BoxStream, Result};
+
+mockall::mock! {
+    /// A mock of [`EventLog`](super::EventLog): sink and query in one.
+    #[derive(Debug)]
+    pub EventLog {}
+
+    #[async_trait]
+    impl EventSink for EventLog {
+        async fn log(&self, event: EventInput) -> Result<()>;
+        fn try_log(&self, event: EventInput) -> Result<()>;
+        async fn log_acked(&self, event: EventInput) -> Result<EventReceipt>;
+        async fn log_batch(&self, events: Vec<EventInput>) -> Vec<Result<()>>;
+        async fn flush(&self, within: Duration) -> Result<FlushReport>;
+        fn counters(&self) -> EventCounters;
+    }
+
+    #[async_trait]
+    impl EventQuery for EventLog {
+        fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
+        async fn history(&self, request: HistoryRequest) -> Result<EventHistory>;
+        async fn stats(&self, request: StatsRequest) -> Result<EventStats>;
+        async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;
+        async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport>;
+    }
+}

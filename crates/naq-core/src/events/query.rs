@@ -1,0 +1,90 @@
+//! The port to ask the log through.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::{
+    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
+    EventSink, EventStats, HistoryRequest, ReadEvents, StatsRequest,
+};
+use crate::{BoxStream, Result};
+
+/// Reads the log and answers questions about it.
+///
+/// A question first waits until what the same service had accepted is stored,
+/// so that it sees its own program's events. Messages that are no events don't
+/// stop it; they are counted. A failed read is an error and never an empty
+/// answer. The questions in the words of a program are in
+/// [`EventQueryExt`](super::EventQueryExt).
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait EventQuery: Debug + Send + Sync + 'static {
+    /// Reads events in stored order, or newest first.
+    ///
+    /// The stream reads only as fast as it is polled, down to the server;
+    /// dropping it ends the reading and everything behind it. It survives
+    /// broken connections and says so ([`EventItem::Resumed`],
+    /// [`EventItem::Gap`]). An error is its last item.
+    ///
+    /// # Errors
+    /// As items: `InvalidArgument` for contradictory options; `NotFound` where
+    /// the stream isn't there or is deleted; `Conflict` where it was made
+    /// anew; `PermissionDenied`; `Timeout` or `Unavailable` where it can't be
+    /// opened in time.
+    fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
+
+    /// What happened to one job, worker or schedule.
+    ///
+    /// An id of which there is no event has an empty history.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an id or limit that cannot be one; `LimitReached`
+    /// where it would read more than it may; those of
+    /// [`read_events`](Self::read_events).
+    async fn history(&self, request: HistoryRequest) -> Result<EventHistory>;
+
+    /// Counts of the events of a range of time, in one pass that ends at the
+    /// log's end as it stood at the start.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    async fn stats(&self, request: StatsRequest) -> Result<EventStats>;
+
+    /// Figures of one type of event over a range of time, in one pass that
+    /// ends at the log's end as it stood at the start.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;
+
+    /// Removes what was stored before now minus an age, and nothing else.
+    ///
+    /// Repeating it does no harm. Dropping the future doesn't undo what was
+    /// removed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a type that cannot be one; `PermissionDenied`
+    /// where the stream may not be purged; `OutcomeUnknown` where the answer
+    /// was lost; those of [`read_events`](Self::read_events).
+    async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport>;
+}
+
+forward_port! { EventQuery {
+    plain {
+        read_events(options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
+    }
+    boxed {
+        history[](request: HistoryRequest) -> Result<EventHistory>;
+        stats[](request: StatsRequest) -> Result<EventStats>;
+        analytics[](request: AnalyticsRequest) -> Result<EventAnalytics>;
+        cleanup[](request: CleanupRequest) -> Result<CleanupReport>;
+    }
+} }
+
+/// The whole log: [`EventSink`] and [`EventQuery`] in one.
+///
+/// An `Arc<dyn EventLog>` coerces to either; give a worker the sink alone.
+pub trait EventLog: EventSink + EventQuery {}
+
+impl<T: EventSink + EventQuery + ?Sized> EventLog for T {}

@@ -1,0 +1,302 @@
+//! The questions that the log answers.
+
+use std::time::Duration;
+
+use super::{EntityKind, EventType};
+use crate::{Error, Result, Timestamp};
+
+/// How much of the log one question may read.
+///
+/// A question that would read more ends with `LimitReached`, which says where
+/// it stopped: never with a short answer that looks whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanLimits {
+    /// At most so many messages; `None` for all there are.
+    pub max_messages: Option<u64>,
+}
+
+impl Default for ScanLimits {
+    /// 10,000,000 messages.
+    fn default() -> Self {
+        Self { max_messages: Some(10_000_000) }
+    }
+}
+
+impl ScanLimits {
+    /// No limit.
+    #[must_use]
+    pub const fn unlimited() -> Self {
+        Self { max_messages: None }
+    }
+
+    /// Sets after how many messages a question gives up; at least 1.
+    #[must_use]
+    pub const fn with_max_messages(mut self, messages: u64) -> Self {
+        self.max_messages = Some(messages);
+        self
+    }
+
+    fn validate(self, operation: &'static str) -> Result<()> {
+        match self.max_messages {
+            Some(0) => Err(Error::invalid(operation, "max_messages", "must be at least 1")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// "What happened to it": the history of one job, worker or schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryRequest {
+    /// What it is.
+    pub entity: EntityKind,
+    /// Its id, 1 to 256 bytes.
+    pub id: String,
+    /// How many events are shown, at least 1; 100 by default.
+    pub limit: usize,
+    /// Whether the newest are shown where there are more; else the oldest.
+    pub from_end: bool,
+    /// How much it may read.
+    pub scan: ScanLimits,
+}
+
+impl HistoryRequest {
+    /// The history of one entity, its first 100 events.
+    #[must_use]
+    pub fn new(entity: EntityKind, id: impl Into<String>) -> Self {
+        Self { entity, id: id.into(), limit: 100, from_end: false, scan: ScanLimits::default() }
+    }
+
+    /// The history of a job, its first 100 events.
+    #[must_use]
+    pub fn job(id: impl Into<String>) -> Self {
+        Self::new(EntityKind::Job, id)
+    }
+
+    /// Sets how many events are shown, at least 1.
+    #[must_use]
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Shows the newest events where there are more than the limit.
+    #[must_use]
+    pub fn with_from_end(mut self, from_end: bool) -> Self {
+        self.from_end = from_end;
+        self
+    }
+
+    /// Sets how much it may read.
+    #[must_use]
+    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
+        self.scan = scan;
+        self
+    }
+
+    /// Checks id and limits.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names the field and the rule.
+    pub fn validate(&self) -> Result<()> {
+        const HISTORY: &str = "get_event_history";
+        crate::token::check_id(self.entity.field(), &self.id)
+            .map_err(|error| error.in_operation(HISTORY))?;
+        if self.limit == 0 {
+            return Err(Error::invalid(HISTORY, "limit", "must be at least 1"));
+        }
+        self.scan.validate(HISTORY)
+    }
+}
+
+/// "How is it going": statistics over a range of time.
+///
+/// The range is by the events' own timestamps, both ends included; an open
+/// end is the log's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StatsRequest {
+    /// From this time on.
+    pub start: Option<Timestamp>,
+    /// Up to this time, included.
+    pub end: Option<Timestamp>,
+    /// How much it may read.
+    pub scan: ScanLimits,
+}
+
+impl StatsRequest {
+    /// Sets the range; an open end is the log's.
+    #[must_use]
+    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
+        self.start = start;
+        self.end = end;
+        self
+    }
+
+    /// Sets how much it may read.
+    #[must_use]
+    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
+        self.scan = scan;
+        self
+    }
+
+    /// Checks range and limits.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an end before the start, or a limit of 0.
+    pub fn validate(&self) -> Result<()> {
+        const STATS: &str = "get_event_stats";
+        check_range(STATS, self.start, self.end)?;
+        self.scan.validate(STATS)
+    }
+}
+
+/// "How do runs of this kind go": figures of one type over a range of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AnalyticsRequest {
+    /// Which events.
+    pub event_type: EventType,
+    /// From this time on, by the events' own timestamps.
+    pub start: Option<Timestamp>,
+    /// Up to this time, included.
+    pub end: Option<Timestamp>,
+    /// How much it may read.
+    pub scan: ScanLimits,
+}
+
+impl AnalyticsRequest {
+    /// The figures of one type over the whole log.
+    #[must_use]
+    pub fn new(event_type: impl Into<EventType>) -> Self {
+        Self { event_type: event_type.into(), start: None, end: None, scan: ScanLimits::default() }
+    }
+
+    /// Sets the range; an open end is the log's.
+    #[must_use]
+    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
+        self.start = start;
+        self.end = end;
+        self
+    }
+
+    /// Sets how much it may read.
+    #[must_use]
+    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
+        self.scan = scan;
+        self
+    }
+
+    /// Checks type, range and limits.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a type that cannot be one, an end before the
+    /// start, or a limit of 0.
+    pub fn validate(&self) -> Result<()> {
+        const ANALYTICS: &str = "get_event_analytics";
+        crate::token::check_type(self.event_type.as_str())
+            .map_err(|error| error.in_operation(ANALYTICS))?;
+        check_range(ANALYTICS, self.start, self.end)?;
+        self.scan.validate(ANALYTICS)
+    }
+}
+
+/// "Forget what is old": removes events by age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CleanupRequest {
+    /// Events that were stored longer ago than this are removed; 86,400 s by default.
+    pub max_age: Duration,
+    /// Only events of this type.
+    pub event_type: Option<EventType>,
+    /// Whether to count only, and remove nothing.
+    pub dry_run: bool,
+}
+
+impl Default for CleanupRequest {
+    /// Removes all that is older than a day.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(86_400))
+    }
+}
+
+impl CleanupRequest {
+    /// Removes all that is older than `max_age`.
+    #[must_use]
+    pub fn new(max_age: Duration) -> Self {
+        Self { max_age, event_type: None, dry_run: false }
+    }
+
+    /// Removes only events of this type.
+    #[must_use]
+    pub fn with_event_type(mut self, event_type: impl Into<EventType>) -> Self {
+        self.event_type = Some(event_type.into());
+        self
+    }
+
+    /// Counts only.
+    #[must_use]
+    pub fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Checks the type.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a type that cannot be one.
+    pub fn validate(&self) -> Result<()> {
+        match &self.event_type {
+            Some(event_type) => crate::token::check_type(event_type.as_str())
+                .map_err(|error| error.in_operation("cleanup_old_events")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_range(
+    operation: &'static str,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<()> {
+    match (start, end) {
+        (Some(start), Some(end)) if end < start => {
+            Err(Error::invalid(operation, "end_time", "must not lie before start_time")
+                .with("start_time", start.to_string())
+                .with("end_time", end.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(result: Result<()>) -> String {
+        result.unwrap_err().get("field").unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn wrong_questions_are_refused_by_the_field_s_name() {
+        let (early, late) = (Timestamp::from_nanos(1), Timestamp::from_nanos(2));
+        assert_eq!(field(HistoryRequest::job("").validate()), "job_id");
+        assert_eq!(field(HistoryRequest::job("j").with_limit(0).validate()), "limit");
+        let worker = HistoryRequest::new(EntityKind::Worker, "w".repeat(257));
+        assert_eq!(field(worker.validate()), "worker_id");
+        let stats = StatsRequest::default().with_range(Some(late), Some(early));
+        assert_eq!(field(stats.validate()), "end_time");
+        assert_eq!(field(AnalyticsRequest::new("").validate()), "type");
+        let none = ScanLimits::default().with_max_messages(0);
+        assert_eq!(field(AnalyticsRequest::new("x").with_scan(none).validate()), "max_messages");
+        assert_eq!(field(CleanupRequest::default().with_event_type("").validate()), "type");
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        assert_eq!(HistoryRequest::job("j").limit, 100);
+        assert_eq!(CleanupRequest::default().max_age, Duration::from_secs(86_400));
+        assert_eq!(ScanLimits::default().max_messages, Some(10_000_000));
+    }
+}
