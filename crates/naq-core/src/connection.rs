@@ -66,9 +66,10 @@ impl Debug for ServerRef {
 pub fn redact_url(url: &str) -> String {
     let one = |url: &str| match url.split_once("://") {
         Some((scheme, rest)) => {
+            // Up to the last `@`, before the path is cut off: a password may hold a raw `/`.
+            let rest = rest.rsplit('@').next().unwrap_or_default();
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let host = rest[..end].rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}")
+            format!("{scheme}://{}", &rest[..end])
         }
         None => url.rsplit('@').next().unwrap_or_default().to_owned(),
     };
@@ -320,6 +321,7 @@ mod tests {
         for (url, want) in [
             ("nats://user:p@ss@host:4222", "nats://host:4222"),
             ("nats://token@a,tls://u:p@b/x?y", "nats://a,tls://b"),
+            ("nats://u:p@ss/w@host", "nats://host"),
             ("user:pass@host", "host"),
             ("memory://name", "memory://name"),
         ] {

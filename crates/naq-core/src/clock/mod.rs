@@ -9,8 +9,6 @@ mod system;
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -87,37 +85,20 @@ pub trait ClockExt: Clock {
 
 impl<T: Clock + ?Sized> ClockExt for T {}
 
-macro_rules! forward {
-    ($pointer:ident) => {
-        impl<T: Clock + ?Sized> Clock for $pointer<T> {
-            fn now(&self) -> Timestamp {
-                (**self).now()
-            }
-
-            fn monotonic(&self) -> Duration {
-                (**self).monotonic()
-            }
-
-            // The inner future as it is: an `async fn` would box it a second time.
-            fn sleep_until<'s, 'f>(
-                &'s self,
-                deadline: Duration,
-            ) -> Pin<Box<dyn Future<Output = ()> + Send + 'f>>
-            where
-                's: 'f,
-                Self: 'f,
-            {
-                (**self).sleep_until(deadline)
-            }
-        }
-    };
-}
-
-forward!(Arc);
-forward!(Box);
+forward_port!(Clock {
+    plain {
+        now() -> Timestamp;
+        monotonic() -> Duration;
+    }
+    boxed {
+        sleep_until[](deadline: Duration) -> ();
+    }
+});
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test]

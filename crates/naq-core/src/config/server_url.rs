@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::setting::Setting;
+use crate::connection::redact_url;
 
 /// One server's URL, or several of one cluster with commas between them.
 ///
@@ -15,7 +16,7 @@ use super::setting::Setting;
 /// use naq_core::config::ServerUrl;
 ///
 /// let url = ServerUrl::from("nats://ann:s3cret@db.example:4222");
-/// assert_eq!(url.to_string(), "nats://***@db.example:4222");
+/// assert_eq!(url.to_string(), "nats://db.example:4222");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServerUrl(String);
@@ -42,17 +43,7 @@ impl From<String> for ServerUrl {
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, url) in self.0.split(',').enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, rest)| (s, rest));
-            let separator = if scheme.is_empty() { "" } else { "://" };
-            // The last `@`: a password may hold one that somebody forgot to encode.
-            match rest.rsplit_once('@') {
-                Some((_, host)) => write!(f, "{comma}{scheme}{separator}***@{host}")?,
-                None => write!(f, "{comma}{scheme}{separator}{rest}")?,
-            }
-        }
-        Ok(())
+        f.write_str(&redact_url(&self.0))
     }
 }
 
