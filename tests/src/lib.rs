@@ -6,6 +6,8 @@
 //! - [`server`]: nats-server processes of the pinned versions, each with its own
 //!   store and port, that cannot outlive the test;
 //! - [`proxy`]: a TCP proxy that cuts, holds, slows and resets connections;
+//! - [`command`] and [`cli`]: running a program to its end, `naq` above all;
+//! - [`conformance`]: what every JetStream does, one behaviour a function;
 //! - [`wait`]: polling a condition with a deadline;
 //! - [`names`]: stream names nobody else takes;
 //! - [`certs`] and [`accounts`]: what TLS and JWT servers want to see;
@@ -17,6 +19,9 @@
 
 pub mod accounts;
 pub mod certs;
+pub mod cli;
+pub mod command;
+pub mod conformance;
 pub mod markdown;
 pub mod names;
 pub mod proxy;
