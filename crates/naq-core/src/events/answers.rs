@@ -99,6 +99,16 @@ pub struct EventStats {
     pub last_event: Option<Timestamp>,
     /// Messages that were read and are no events.
     pub malformed: u64,
+    /// Sequences that a limit or a purge removed while they were being counted.
+    pub gone: u64,
+    /// How often an event's type, queue or job name is not listed above,
+    /// because there are over [`MAX_GROUPS`](Self::MAX_GROUPS) different ones.
+    pub unlisted: u64,
+}
+
+impl EventStats {
+    /// How many different types, queues or job names are told apart, each.
+    pub const MAX_GROUPS: usize = 10_000;
 }
 
 /// The asked range of time.
@@ -172,9 +182,17 @@ pub struct EventAnalytics {
     pub by_job_name: BTreeMap<String, EventMeasures>,
     /// Messages that were read and are no events.
     pub malformed: u64,
+    /// Sequences that a limit or a purge removed while they were being read.
+    pub gone: u64,
+    /// How often an event's queue or job name is not listed above, because
+    /// there are over [`MAX_GROUPS`](EventAnalytics::MAX_GROUPS) different ones.
+    pub unlisted: u64,
 }
 
 impl EventAnalytics {
+    /// How many different queues or job names are told apart, each.
+    pub const MAX_GROUPS: usize = 1_000;
+
     /// The figures of no event.
     #[must_use]
     pub fn new(event_type: impl Into<EventType>, time_range: TimeRange) -> Self {
@@ -185,16 +203,9 @@ impl EventAnalytics {
             by_queue: BTreeMap::new(),
             by_job_name: BTreeMap::new(),
             malformed: 0,
+            gone: 0,
+            unlisted: 0,
         }
-    }
-}
-
-/// So that `analytics.success_rate` reads as in the JSON.
-impl std::ops::Deref for EventAnalytics {
-    type Target = EventMeasures;
-
-    fn deref(&self) -> &EventMeasures {
-        &self.measures
     }
 }
 

@@ -9,25 +9,19 @@ use crate::{Error, Result, Timestamp};
 ///
 /// A question that would read more ends with `LimitReached`, which says where
 /// it stopped: never with a short answer that looks whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanLimits {
-    /// At most so many messages; `None` for all there are.
+    /// At most so many messages; `None` for as many as the service's
+    /// configuration allows, 10,000,000 by default.
     pub max_messages: Option<u64>,
 }
 
-impl Default for ScanLimits {
-    /// 10,000,000 messages.
-    fn default() -> Self {
-        Self { max_messages: Some(10_000_000) }
-    }
-}
-
 impl ScanLimits {
-    /// No limit.
+    /// No limit, whatever the service's configuration says.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { max_messages: None }
+        Self { max_messages: Some(u64::MAX) }
     }
 
     /// Sets after how many messages a question gives up; at least 1.
@@ -297,6 +291,5 @@ mod tests {
     fn the_defaults_are_those_that_are_documented() {
         assert_eq!(HistoryRequest::job("j").limit, 100);
         assert_eq!(CleanupRequest::default().max_age, Duration::from_secs(86_400));
-        assert_eq!(ScanLimits::default().max_messages, Some(10_000_000));
     }
 }

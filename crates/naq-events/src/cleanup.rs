@@ -1,0 +1,82 @@
+//! Removing what is old, and nothing else.
+
+use futures::StreamExt;
+use naq_core::events::{CleanupReport, CleanupRequest};
+use naq_core::jetstream::{Delivery, PurgeKeep, PurgeOptions, ReadOptions, ReadStart, ReadUntil};
+use naq_core::{Result, Timestamp};
+
+use crate::read::{Log, OpenLog};
+
+const OPERATION: &str = "cleanup_old_events";
+
+/// Removes events that were stored before now minus an age.
+///
+/// The first sequence that is young enough is looked up, and what lies below
+/// it is purged: the server counts, so nothing younger can be caught, however
+/// long it takes.
+pub(crate) async fn cleanup(log: &Log, request: CleanupRequest) -> Result<CleanupReport> {
+    let before = log.clock().now().saturating_sub(request.max_age);
+    let open = log.open(OPERATION).await?;
+    let old = OldEvents::find(log, &open, before).await?;
+    let subjects: Vec<Option<String>> = match &request.event_type {
+        Some(event_type) => {
+            log.subjects().of_type(event_type.as_str()).into_iter().map(Some).collect()
+        }
+        None => vec![None],
+    };
+    let mut removed = 0;
+    if let Some(old) = old {
+        for subject in subjects {
+            removed += match request.dry_run {
+                true => old.count(log, &open, subject).await?,
+                false => old.purge(log, &open, subject).await?,
+            };
+        }
+    }
+    Ok(CleanupReport::new(removed, request.dry_run, before, request.event_type))
+}
+
+/// The old part of the log: everything below a sequence.
+struct OldEvents {
+    keep_from: u64,
+}
+
+impl OldEvents {
+    /// Finds it; `None` where nothing is old.
+    async fn find(log: &Log, open: &OpenLog, before: Timestamp) -> Result<Option<Self>> {
+        let state = &open.info.state;
+        if state.messages == 0 || state.first_time.is_none_or(|first| first >= before) {
+            return Ok(None);
+        }
+        let young = log.first_stored_since(open, before).await?;
+        let keep_from = young.unwrap_or(state.last_sequence + 1);
+        Ok((keep_from > state.first_sequence).then_some(Self { keep_from }))
+    }
+
+    async fn purge(&self, log: &Log, open: &OpenLog, subject: Option<String>) -> Result<u64> {
+        let mut options =
+            PurgeOptions::default().with_keep(PurgeKeep::FromSequence(self.keep_from));
+        options.subject = subject;
+        open.jetstream
+            .purge_stream(log.stream(), options)
+            .await
+            .map_err(|error| error.in_operation(OPERATION))
+    }
+
+    /// Counts by headers alone what a purge would remove.
+    async fn count(&self, log: &Log, open: &OpenLog, subject: Option<String>) -> Result<u64> {
+        let options = ReadOptions::default()
+            .with_start(ReadStart::Beginning)
+            .with_until(ReadUntil::Sequence(self.keep_from - 1))
+            .with_subjects(subject.into_iter().collect())
+            .with_headers_only(true)
+            .with_created(open.info.created);
+        let mut deliveries = open.jetstream.read(log.stream(), options);
+        let mut count = 0;
+        while let Some(delivery) = deliveries.next().await {
+            let delivery = delivery.map_err(|error| error.in_operation(OPERATION))?;
+            count += u64::from(matches!(delivery, Delivery::Message(_)));
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,92 @@
+//! What happened to one job, worker or schedule.
+
+use std::collections::VecDeque;
+
+use naq_core::Result;
+use naq_core::events::{
+    EntityKind, EventHistory, HistoryRequest, HistorySummary, JobFold, RecordedEvent, SeenIds,
+    SubjectMode,
+};
+
+use crate::read::{Log, Scan};
+
+const OPERATION: &str = "get_event_history";
+
+/// Answers a history from the entity's own events, which are all that is read
+/// where its id is part of the subject.
+pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventHistory> {
+    let open = log.open(OPERATION).await?;
+    let scan = Scan {
+        operation: OPERATION,
+        subjects: vec![log.subjects().of_entity(&request.id)],
+        limits: request.scan,
+    };
+    // A job's events are stored under the job. A worker's or a schedule's are
+    // in part stored under the jobs that they name too; only a log without
+    // entities in its subjects shows those.
+    let includes_mentions =
+        request.entity == EntityKind::Job || log.subjects().mode() == SubjectMode::Type;
+    let mut fold = HistoryFold::new(&request);
+    let end = scan.run(log, &open, |recorded| fold.observe(recorded)).await?;
+    let mut history = fold.finish();
+    history.summary.includes_mentions = includes_mentions;
+    history.summary.malformed = end.malformed;
+    Ok(history)
+}
+
+/// Folds an entity's events in stored order into its history.
+struct HistoryFold<'a> {
+    request: &'a HistoryRequest,
+    seen: SeenIds,
+    job: JobFold,
+    shown: VecDeque<RecordedEvent>,
+    summary: HistorySummary,
+}
+
+impl<'a> HistoryFold<'a> {
+    fn new(request: &'a HistoryRequest) -> Self {
+        Self {
+            request,
+            seen: SeenIds::new(),
+            job: JobFold::new(),
+            shown: VecDeque::new(),
+            summary: EventHistory::new(request.entity, request.id.as_str()).summary,
+        }
+    }
+
+    fn observe(&mut self, recorded: RecordedEvent) {
+        let event = &recorded.event;
+        // A job, a worker and a schedule of one name share a subject.
+        if event.entity_id(self.request.entity) != Some(self.request.id.as_str()) {
+            return;
+        }
+        if !self.seen.is_first(event) {
+            self.summary.duplicates += 1;
+            return;
+        }
+        if self.request.entity == EntityKind::Job {
+            self.job.observe(event, recorded.stored_at);
+        }
+        let at = recorded.timestamp();
+        self.summary.total_events += 1;
+        self.summary.first = Some(self.summary.first.map_or(at, |first| first.min(at)));
+        self.summary.last = Some(self.summary.last.map_or(at, |last| last.max(at)));
+        if self.shown.len() < self.request.limit {
+            self.shown.push_back(recorded);
+        } else {
+            self.summary.truncated = true;
+            if self.request.from_end {
+                self.shown.pop_front();
+                self.shown.push_back(recorded);
+            }
+        }
+    }
+
+    fn finish(self) -> EventHistory {
+        let mut history = EventHistory::new(self.request.entity, self.request.id.as_str());
+        history.events = self.shown.into();
+        history.summary = self.summary;
+        history.summary.job = self.job.into_summary();
+        history
+    }
+}

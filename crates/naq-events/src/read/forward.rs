@@ -1,0 +1,172 @@
+//! Reading in stored order, to an end or live.
+
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, future, stream};
+use naq_core::clock::ClockExt;
+use naq_core::events::{EventItem, Filter, Position, RecordedEvent};
+use naq_core::jetstream::{self, Delivery, StoredMessage};
+use naq_core::{BoxStream, Result, Timestamp};
+
+use super::open::Place;
+use super::{Log, OpenLog};
+
+/// Reads from a place to its end.
+pub(super) fn read(
+    log: &Log,
+    open: &OpenLog,
+    place: Place,
+    filter: Filter,
+    limit: Option<u64>,
+) -> BoxStream<'static, Result<EventItem>> {
+    let deliveries = open.jetstream.read(log.stream(), place.options(log, open, &filter));
+    let reading = Reading { deliveries, filter, created: open.info.created, left: limit };
+    stream::unfold(Some(reading), Reading::step).boxed()
+}
+
+/// A delivery as an item; `None` for an event that the filter doesn't let through.
+pub(super) fn item(delivery: Delivery, created: Timestamp, filter: &Filter) -> Option<EventItem> {
+    let position = |sequence| Position::new(created, sequence);
+    Some(match delivery {
+        Delivery::Message(message) => match decode(message, created) {
+            EventItem::Event(recorded) if !filter.matches(&recorded.event) => return None,
+            item => item,
+        },
+        Delivery::CaughtUp { sequence } => EventItem::CaughtUp { position: position(sequence) },
+        Delivery::Gap { from, to } => EventItem::Gap { from, to },
+        Delivery::Resumed { sequence } => EventItem::Resumed { position: position(sequence) },
+    })
+}
+
+/// A message as an event, or as word of what is wrong with it.
+pub(super) fn decode(message: StoredMessage, created: Timestamp) -> EventItem {
+    let StoredMessage { subject, sequence, stored_at, payload, .. } = message;
+    match RecordedEvent::decode(Position::new(created, sequence), stored_at, subject, payload) {
+        Ok(recorded) => EventItem::Event(Box::new(recorded)),
+        Err(malformed) => EventItem::Malformed(Box::new(malformed)),
+    }
+}
+
+/// A reading under way.
+struct Reading {
+    deliveries: BoxStream<'static, Result<Delivery>>,
+    filter: Filter,
+    created: Timestamp,
+    left: Option<u64>,
+}
+
+impl Reading {
+    /// The next item; with the state `None` the reading is over.
+    async fn step(state: Option<Self>) -> Option<(Result<EventItem>, Option<Self>)> {
+        let mut reading = state?;
+        loop {
+            let delivery = match reading.deliveries.next().await? {
+                Ok(delivery) => delivery,
+                Err(error) => return Some((Err(error.in_operation("read_events")), None)),
+            };
+            let Some(item) = item(delivery, reading.created, &reading.filter) else { continue };
+            if let (EventItem::Event(_), Some(left)) = (&item, &mut reading.left) {
+                *left -= 1;
+                if *left == 0 {
+                    return Some((Ok(item), None));
+                }
+            }
+            return Some((Ok(item), Some(reading)));
+        }
+    }
+}
+
+/// How long after the end time, by this process's clock, the log is looked at
+/// once more: what the server stored just before the time must be in.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Reads what was stored before a time, and waits for the time if it is to come.
+///
+/// It reads live until the clock has passed the time, and then from there to
+/// the log's end as it stands: so an event that was stored just before the
+/// time is told, however quiet the log falls afterwards.
+pub(super) fn read_until_time(
+    log: Log,
+    open: OpenLog,
+    place: Place,
+    filter: Filter,
+    limit: Option<u64>,
+    end: Timestamp,
+) -> BoxStream<'static, Result<EventItem>> {
+    let wait = end.since(log.clock().now());
+    let wait = if wait.is_zero() { wait } else { wait + GRACE };
+    let deadline = log.clock().deadline(wait);
+    let live = (!wait.is_zero())
+        .then(|| open.jetstream.read(log.stream(), place.options(&log, &open, &filter)));
+    let state = Timed { log, open, place, filter, left: limit, end, deadline, live, rest: None };
+    stream::unfold(Some(state), Timed::step).boxed()
+}
+
+/// A reading that ends at a time.
+struct Timed {
+    log: Log,
+    open: OpenLog,
+    place: Place,
+    filter: Filter,
+    left: Option<u64>,
+    end: Timestamp,
+    deadline: Duration,
+    /// What comes while the time is still ahead.
+    live: Option<BoxStream<'static, Result<Delivery>>>,
+    /// What is left to read when it has passed.
+    rest: Option<BoxStream<'static, Result<Delivery>>>,
+}
+
+impl Timed {
+    async fn step(state: Option<Self>) -> Option<(Result<EventItem>, Option<Self>)> {
+        let mut timed = state?;
+        loop {
+            let delivery = match timed.next_delivery().await? {
+                Ok(delivery) => delivery,
+                Err(error) => return Some((Err(error.in_operation("read_events")), None)),
+            };
+            timed.note(&delivery);
+            if matches!(&delivery, Delivery::Message(message) if message.stored_at >= timed.end) {
+                return None;
+            }
+            let created = timed.open.info.created;
+            let Some(item) = item(delivery, created, &timed.filter) else { continue };
+            if let (EventItem::Event(_), Some(left)) = (&item, &mut timed.left) {
+                *left -= 1;
+                if *left == 0 {
+                    return Some((Ok(item), None));
+                }
+            }
+            return Some((Ok(item), Some(timed)));
+        }
+    }
+
+    async fn next_delivery(&mut self) -> Option<Result<Delivery>> {
+        if let Some(live) = &mut self.live {
+            let clock = self.log.clock();
+            let time_is_up = clock.sleep_until(self.deadline).fuse();
+            match future::select(live.next(), time_is_up).await {
+                future::Either::Left((delivery, _)) => return delivery,
+                future::Either::Right(_) => self.live = None,
+            }
+        }
+        let rest = self.rest.get_or_insert_with(|| {
+            let place = Place { until: jetstream::ReadUntil::Head, ..self.place };
+            let options = place.options(&self.log, &self.open, &self.filter);
+            self.open.jetstream.read(self.log.stream(), options)
+        });
+        rest.next().await
+    }
+
+    /// Remembers how far it has read, for the part after the time.
+    fn note(&mut self, delivery: &Delivery) {
+        let read = match delivery {
+            Delivery::Message(message) => message.sequence,
+            Delivery::CaughtUp { sequence } | Delivery::Resumed { sequence } => *sequence,
+            Delivery::Gap { to, .. } => *to,
+        };
+        if self.rest.is_none() {
+            self.place.start = jetstream::ReadStart::Sequence(read.saturating_add(1));
+        }
+    }
+}

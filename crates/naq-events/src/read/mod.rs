@@ -1,0 +1,104 @@
+//! Reading the log: what every question is made of.
+//!
+//! [`Log`] is the stream of events as questions see it. A reading is opened
+//! once ([`open`]), goes [`forward`] or [`backward`], and becomes
+//! [`EventItem`]s; questions that fold the whole log use [`scan`].
+
+mod backward;
+mod forward;
+mod open;
+mod scan;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream;
+use futures::stream::TryStreamExt;
+use naq_core::clock::Clock;
+use naq_core::connection::{ConnectionProvider, ServerRef};
+use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil};
+use naq_core::jetstream::{JetStream, StreamInfo};
+use naq_core::{BoxStream, Error, Result};
+
+pub(crate) use scan::Scan;
+
+/// The stream of events as questions see it: where it is, and how its subjects are made.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    connections: Arc<dyn ConnectionProvider>,
+    clock: Arc<dyn Clock>,
+    stream: Arc<str>,
+    subjects: EventSubjects,
+    scan_limit: u64,
+}
+
+/// The log at the moment of a question: the stream's end then is the question's end.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenLog {
+    /// The way to the server.
+    pub(crate) jetstream: Arc<dyn JetStream>,
+    /// The stream as it stood.
+    pub(crate) info: StreamInfo,
+}
+
+impl Log {
+    /// A log in a stream.
+    pub(crate) fn new(
+        connections: Arc<dyn ConnectionProvider>,
+        clock: Arc<dyn Clock>,
+        stream: &str,
+        subjects: EventSubjects,
+        scan_limit: u64,
+    ) -> Self {
+        Self { connections, clock, stream: Arc::from(stream), subjects, scan_limit }
+    }
+
+    /// The stream's name.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// How the events' subjects are made.
+    pub(crate) fn subjects(&self) -> &EventSubjects {
+        &self.subjects
+    }
+
+    /// The clock that ages are measured by.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Connects, and looks at the stream.
+    pub(crate) async fn open(&self, operation: &'static str) -> Result<OpenLog> {
+        let told = |error: Error| error.in_operation(operation);
+        let jetstream = self.connections.get_jetstream(&ServerRef::Default).await.map_err(told)?;
+        let info = jetstream.stream_info(&self.stream).await.map_err(told)?;
+        Ok(OpenLog { jetstream, info })
+    }
+
+    /// Reads events as [`EventQuery::read_events`](naq_core::events::EventQuery::read_events) has it.
+    ///
+    /// `settled` is awaited first: what the asking program logged before is in.
+    pub(crate) fn read_events(
+        &self,
+        settled: impl Future<Output = Result<()>> + Send + 'static,
+        options: ReadEvents,
+    ) -> BoxStream<'static, Result<EventItem>> {
+        let log = self.clone();
+        let opening = async move {
+            options.validate()?;
+            settled.await?;
+            let open = log.open("read_events").await?;
+            let place = open::Place::find(&log, &open, &options).await?;
+            Ok::<_, Error>(if options.newest_first {
+                backward::read(log, open, place, options)
+            } else if let ReadUntil::Time(end) = options.until {
+                forward::read_until_time(log, open, place, options.filter, options.limit, end)
+            } else {
+                forward::read(&log, &open, place, options.filter, options.limit)
+            })
+        };
+        stream::once(opening).try_flatten().boxed()
+    }
+}

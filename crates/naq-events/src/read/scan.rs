@@ -1,0 +1,75 @@
+//! One bounded pass over the log, for questions that fold it.
+
+use futures::StreamExt;
+use naq_core::events::{EventItem, RecordedEvent, ScanLimits};
+use naq_core::jetstream::{Delivery, ReadOptions, ReadUntil};
+use naq_core::{Error, ErrorKind, Result};
+
+use super::{Log, OpenLog, forward};
+
+/// A pass over the log from its beginning to its end as it stood at the opening.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Who asks, for errors.
+    pub(crate) operation: &'static str,
+    /// Only these subjects; empty for all.
+    pub(crate) subjects: Vec<String>,
+    /// How much may be read.
+    pub(crate) limits: ScanLimits,
+}
+
+/// What a pass met beside events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ScanEnd {
+    /// Messages that are no events.
+    pub(crate) malformed: u64,
+    /// Sequences that left the log before the pass came to them.
+    pub(crate) gone: u64,
+}
+
+impl Scan {
+    /// Shows each event to `visit`, in stored order.
+    pub(crate) async fn run(
+        self,
+        log: &Log,
+        open: &OpenLog,
+        mut visit: impl FnMut(RecordedEvent) + Send,
+    ) -> Result<ScanEnd> {
+        let created = open.info.created;
+        let options = ReadOptions::default()
+            .with_until(ReadUntil::Head)
+            .with_subjects(self.subjects)
+            .with_created(created);
+        let limit = self.limits.max_messages.unwrap_or(log.scan_limit);
+        let mut deliveries = open.jetstream.read(log.stream(), options);
+        let (mut end, mut read) = (ScanEnd::default(), 0_u64);
+        while let Some(delivery) = deliveries.next().await {
+            let message = match delivery.map_err(|error| error.in_operation(self.operation))? {
+                Delivery::Message(message) => message,
+                Delivery::Gap { from, to } => {
+                    end.gone += to.saturating_sub(from) + 1;
+                    continue;
+                }
+                Delivery::CaughtUp { .. } | Delivery::Resumed { .. } => continue,
+            };
+            read += 1;
+            if read > limit {
+                return Err(too_long(self.operation, log, limit, message.sequence));
+            }
+            match forward::decode(message, created) {
+                EventItem::Event(recorded) => visit(*recorded),
+                _ => end.malformed += 1,
+            }
+        }
+        Ok(end)
+    }
+}
+
+fn too_long(operation: &'static str, log: &Log, limit: u64, sequence: u64) -> Error {
+    Error::new(ErrorKind::LimitReached, operation, "the question would read too much of the log")
+        .with_retry(naq_core::RetryClass::Never)
+        .with("stream", log.stream())
+        .with("max_messages", limit.to_string())
+        .with("stopped_at_sequence", sequence.to_string())
+        .with_hint("raise `scan_limit` in the section `events`, or ask for less")
+}

@@ -1,0 +1,93 @@
+//! Counts over a range of time, exact.
+
+use std::collections::BTreeMap;
+
+use naq_core::events::{EventStats, RecordedEvent, StatsRequest};
+use naq_core::{Result, Timestamp};
+
+use crate::read::{Log, Scan};
+
+const OPERATION: &str = "get_event_stats";
+
+/// Counts the events whose own timestamp lies in the range, in one pass.
+///
+/// The whole log is read: an event may be stored long after it happened.
+pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats> {
+    let open = log.open(OPERATION).await?;
+    let mut stats = EventStats::default();
+    stats.stream_size = open.info.state.bytes;
+    stats.stream_messages = open.info.state.messages;
+    stats.subjects.clone_from(&open.info.config.subjects);
+    stats.num_subjects = open.info.state.num_subjects;
+    (stats.start_time, stats.end_time) = (request.start, request.end);
+    let scan = Scan { operation: OPERATION, subjects: Vec::new(), limits: request.scan };
+    let end = scan.run(log, &open, |recorded| observe(&mut stats, &recorded)).await?;
+    (stats.malformed, stats.gone) = (end.malformed, end.gone);
+    Ok(stats)
+}
+
+fn observe(stats: &mut EventStats, recorded: &RecordedEvent) {
+    let (event, at) = (&recorded.event, recorded.timestamp());
+    if !in_range(at, stats.start_time, stats.end_time) {
+        return;
+    }
+    stats.total_events += 1;
+    stats.first_event = Some(stats.first_event.map_or(at, |first| first.min(at)));
+    stats.last_event = Some(stats.last_event.map_or(at, |last| last.max(at)));
+    let groups = [
+        (&mut stats.event_types, Some(event.event_type.as_str())),
+        (&mut stats.queues, event.queue.as_deref()),
+        (&mut stats.job_names, event.job_name.as_deref()),
+    ];
+    for (counts, name) in groups {
+        let Some(name) = name else { continue };
+        match group(counts, name, EventStats::MAX_GROUPS) {
+            Some(count) => *count += 1,
+            None => stats.unlisted += 1,
+        }
+    }
+}
+
+/// Whether a time lies in a range, both ends included.
+pub(crate) fn in_range(at: Timestamp, start: Option<Timestamp>, end: Option<Timestamp>) -> bool {
+    start.is_none_or(|start| at >= start) && end.is_none_or(|end| at <= end)
+}
+
+/// The group of a name, made if there is room for one more.
+pub(crate) fn group<'a, T: Default>(
+    groups: &'a mut BTreeMap<String, T>,
+    name: &str,
+    most: usize,
+) -> Option<&'a mut T> {
+    // Looked up twice, because an entry would need an owned name for each event.
+    if !groups.contains_key(name) {
+        if groups.len() >= most {
+            return None;
+        }
+        groups.insert(name.to_owned(), T::default());
+    }
+    groups.get_mut(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_both_its_ends() {
+        let at = Timestamp::from_nanos;
+        assert!(in_range(at(5), Some(at(5)), Some(at(5))));
+        assert!(!in_range(at(4), Some(at(5)), None));
+        assert!(!in_range(at(6), None, Some(at(5))));
+        assert!(in_range(at(6), None, None));
+    }
+
+    #[test]
+    fn groups_beyond_the_bound_are_not_made_and_known_ones_go_on() {
+        let mut groups = BTreeMap::<String, u64>::new();
+        *group(&mut groups, "a", 1).unwrap() += 1;
+        assert!(group(&mut groups, "b", 1).is_none());
+        *group(&mut groups, "a", 1).unwrap() += 1;
+        assert_eq!(groups["a"], 2);
+    }
+}
