@@ -6,7 +6,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # List the recipes
 default:
-    @just --list --unsorted
+    @{{ just_executable() }} --list --unsorted
 
 # Check formatting, lints, docs and tidiness; a warning is an error
 check:
@@ -17,7 +17,13 @@ check:
 
 # Run every test, those on real servers of every supported version and the doctests included
 test: servers && doctests
-    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --lib --bins --tests; fi
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --no-fail-fast
+    else
+        cargo test --workspace --no-fail-fast --lib --bins --tests
+    fi
 
 # Run the tests that need no server
 test-fast: && doctests
