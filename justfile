@@ -12,6 +12,7 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy -p naq-services --no-default-features -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
     cargo test --workspace --test tidy
 
@@ -29,6 +30,7 @@ test: servers && doctests
 test-fast: && doctests
     cargo test --workspace --exclude naq-tests --lib --bins --tests
     cargo test --workspace --test tidy
+    cargo test --workspace --test conformance memory
 
 # Run the examples of the API docs
 doctests:

@@ -1,6 +1,5 @@
 //! Cargo.toml files: each version, lint and description once.
 
-use std::fs;
 use std::path::Path;
 
 use super::layers::PACKAGES;
@@ -62,8 +61,13 @@ fn every_dependency_of_a_crate_is_named_in_its_code() {
     for package in PACKAGES.iter() {
         let folder = Path::new(package.0["manifest_path"].as_str().unwrap()).parent().unwrap();
         let folder = folder.strip_prefix(root()).unwrap();
-        let code: Vec<_> =
-            files(&[".rs"]).iter().filter(|path| path.starts_with(folder)).map(fs_text).collect();
+        // The Rust in the documents is compiled with the tests.
+        let documents = folder == Path::new("tests");
+        let code: Vec<_> = files(&[".rs", ".md"])
+            .iter()
+            .filter(|path| path.starts_with(folder) || documents && is_markdown(path))
+            .map(read)
+            .collect();
         for dependency in package.dependencies() {
             let name = dependency.name();
             let ident = name.replace('-', "_");
@@ -95,8 +99,8 @@ fn published_crates_carry_what_publishing_needs() {
     none(&faults);
 }
 
-fn fs_text(path: impl AsRef<Path>) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
 }
 
 /// The lines of a manifest that set something, each with its section's name; one
