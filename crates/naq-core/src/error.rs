@@ -228,6 +228,15 @@ impl Error {
         self.inner.hint.as_deref()
     }
 
+    /// The error behind this one, if it is a `T`.
+    ///
+    /// The source is shared by clones, so `source().downcast_ref::<T>()` finds
+    /// the pointer and not what it points at; this looks through it.
+    #[must_use]
+    pub fn source_as<T: StdError + 'static>(&self) -> Option<&T> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
     /// Whether trying the same again can help.
     #[must_use]
     pub fn retry(&self) -> RetryClass {
@@ -308,6 +317,8 @@ mod tests {
             StdError::source(&copy).map(ToString::to_string).as_deref(),
             Some("os error 111")
         );
+        assert!(copy.source_as::<std::io::Error>().is_some());
+        assert!(copy.source_as::<fmt::Error>().is_none());
     }
 
     #[test]
