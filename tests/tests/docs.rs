@@ -10,14 +10,41 @@ use std::time::Duration;
 use naq_tests::server::NatsServer;
 use naq_tests::{cli, command, markdown};
 
-/// The tests that documents show, and the names of their programs.
+/// What `build.rs` made of the documents: the tests that they show, and their
+/// programs.
 #[allow(warnings, clippy::all, clippy::pedantic, reason = "documents show, they don't lint")]
-mod cases {
-    include!(concat!(env!("OUT_DIR"), "/cases.rs"));
+mod documents {
+    use std::error::Error;
+    use std::fmt::Debug;
 
-    pub(super) const ALL: &[&str] = PROGRAMS;
+    pub(super) type Outcome = Result<(), Box<dyn Error>>;
+
+    /// What a `main` may return.
+    trait Ended {
+        fn ended(self) -> Outcome;
+    }
+
+    impl Ended for () {
+        fn ended(self) -> Outcome {
+            Ok(())
+        }
+    }
+
+    impl<E: Debug> Ended for Result<(), E> {
+        fn ended(self) -> Outcome {
+            self.map_err(|error| format!("{error:?}").into())
+        }
+    }
+
+    fn finish(program: impl Future<Output = Outcome>) -> Outcome {
+        tokio::runtime::Runtime::new()?.block_on(program)
+    }
+
+    include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 }
 
+/// Says to a process of this test that it is to be a document's program.
+const PROGRAM: &str = "NAQ_TESTS_PROGRAM";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Before a document's commands: what a reader ends by Ctrl-C ends by itself.
@@ -42,23 +69,29 @@ fn alone(program: impl AsRef<std::ffi::OsStr>, folder: &Path, url: &str) -> Comm
     command
 }
 
+/// Runs a program in a process of its own, because its URL is in the environment.
 fn run_program(program: &str, url: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let mut run = alone(env!("CARGO_BIN_EXE_doc-programs"), folder.path(), url);
-    let done = command::run(run.arg(program), DEADLINE);
+    let mut run = alone(env::current_exe().unwrap(), folder.path(), url);
+    run.env(PROGRAM, program);
+    run.args(["--exact", "every_rust_block_of_the_documents_runs_in_memory", "--nocapture"]);
+    let done = command::run(&mut run, DEADLINE);
     assert_eq!(done.code, Some(0), "{program} on {url}:\n{}{}", done.stdout, done.stderr);
 }
 
 #[test]
 fn every_rust_block_of_the_documents_runs_in_memory() {
-    for program in cases::ALL {
+    if let Ok(program) = env::var(PROGRAM) {
+        return documents::run(&program).unwrap();
+    }
+    for program in documents::PROGRAMS {
         run_program(program, "memory://");
     }
 }
 
 #[tokio::test]
 async fn every_rust_block_of_the_documents_runs_on_a_server() {
-    for program in cases::ALL {
+    for program in documents::PROGRAMS {
         run_program(program, &NatsServer::start().await.url());
     }
 }
