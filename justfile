@@ -51,3 +51,7 @@ server version="2.15.1":
 # Build the API docs into target/doc
 docs:
     cargo doc --workspace --no-deps --all-features
+
+# Make the packages that would be published
+package:
+    cargo package --workspace --exclude naq-bench --exclude naq-tests --no-verify --allow-dirty --quiet
