@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn names_lose_their_modules_and_keep_their_shape() {
-        assert_eq!(Interface::of::<dyn std::fmt::Debug>().name(), "dyn Debug");
+        assert_eq!(Interface::of::<dyn fmt::Debug>().name(), "dyn Debug");
         assert_eq!(Interface::of::<Vec<Arc<dyn Any>>>().name(), "Vec<Arc<dyn Any>>");
         assert_eq!(Interface::of::<Interface>().to_string(), "Interface");
     }
