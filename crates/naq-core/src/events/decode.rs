@@ -9,8 +9,12 @@ use serde::de::{
 use serde_json::Value;
 
 use super::fields::Field;
+use super::time_text::rfc3339_or_utc;
 use super::{Event, EventId, EventType, Text};
 use crate::{Error, Timestamp};
+
+/// How many levels of objects and arrays are read: the JSON parser's limit.
+const READ_DEPTH: usize = 127;
 
 /// Why bytes are no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +86,7 @@ fn reason(error: &serde_json::Error, failure: Option<MalformedReason>) -> Malfor
     let text = error.to_string();
     // serde_json has no other sign for it; the limit is its own.
     if text.starts_with("recursion limit exceeded") {
-        return MalformedReason::TooDeep(128);
+        return MalformedReason::TooDeep(READ_DEPTH);
     }
     MalformedReason::NotJson(text)
 }
@@ -193,6 +197,7 @@ impl Visitor<'_> for KeySeed {
 }
 
 /// A value of a known field, of whatever JSON type it is.
+#[derive(Clone, Copy)]
 enum Scalar<'a> {
     Null,
     Bool(bool),
@@ -266,25 +271,11 @@ pub(crate) fn is_seconds(value: f64) -> bool {
 
 fn timestamp(scalar: Scalar<'_>) -> Read<Timestamp> {
     const RULE: &str = "must be an RFC 3339 time between the years 1677 and 2262";
-    match scalar.text(parse_timestamp).map_err(|_| RULE)? {
+    match scalar.text(rfc3339_or_utc).map_err(|_| RULE)? {
         Some(None) => Err(RULE),
         Some(time) => Ok(time),
         None => Ok(None),
     }
-}
-
-/// Reads RFC 3339, and the same without an offset as UTC: so the first
-/// version of naq, which was written in Python, stamped its events.
-pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let civil: jiff::civil::DateTime = text.parse().ok()?;
-        // A date alone says nothing about when.
-        if text.len() < "2026-11-24T12:00:00".len() {
-            return None;
-        }
-        let time = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?;
-        i64::try_from(time.as_nanosecond()).ok().map(Timestamp::from_nanos)
-    })
 }
 
 /// Hands a value of any JSON type to a function that knows what it must be.
@@ -337,5 +328,116 @@ impl<'de, T, F: FnOnce(Scalar<'_>) -> Read<T>> Visitor<'de> for ScalarSeed<F> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<T>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok((self.0)(Scalar::Compound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(payload: impl AsRef<[u8]>) -> MalformedReason {
+        decode(payload.as_ref()).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_the_parser_s_words() {
+        for payload in [
+            &b""[..],
+            b"plain text",
+            b"{\"type\":\"x\"",
+            b"{\"type\":\"x\"} more",
+            b"{\"type\":\"\xff\"}",
+            b"{\"type\":\"x\",\"a\":\"\\ud800\"}",
+            b"{\"type\":\"x\",\"duration\":1e999}",
+            b"\x00\x01",
+        ] {
+            assert!(matches!(reason(payload), MalformedReason::NotJson(_)), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_no_object_is_told_apart() {
+        for payload in ["null", "1", "\"log\"", "[{\"type\":\"x\"}]", "true"] {
+            assert_eq!(reason(payload), MalformedReason::NotAnObject, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_bottomless_message_is_refused_and_not_followed() {
+        let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+        let custom = format!("{{\"type\":\"x\",\"a\":{open}{close}}}");
+        assert!(matches!(reason(custom), MalformedReason::TooDeep(_)));
+        let known = format!("{{\"type\":\"x\",\"job_id\":{open}{close}}}");
+        assert!(matches!(reason(known), MalformedReason::Field { field: "job_id", .. }));
+    }
+
+    #[test]
+    fn the_stated_depth_is_the_parser_s() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+            format!("{{\"type\":\"x\",\"a\":{open}{close}}}")
+        };
+        assert!(decode(nested(READ_DEPTH).as_bytes()).is_ok());
+        assert_eq!(reason(nested(READ_DEPTH + 1)), MalformedReason::TooDeep(READ_DEPTH));
+    }
+
+    #[test]
+    fn the_field_that_breaks_its_rule_is_named() {
+        for (payload, field) in [
+            (r#"{"job_id":"j"}"#, "type"),
+            (r#"{"type":null}"#, "type"),
+            (r#"{"type":["x"]}"#, "type"),
+            (r#"{"type":"x","id":5}"#, "id"),
+            (r#"{"type":"x","worker_id":{}}"#, "worker_id"),
+            (r#"{"type":"x","attempt":4294967296}"#, "attempt"),
+            (r#"{"type":"x","queue_wait":-1}"#, "queue_wait"),
+            (r#"{"type":"x","timestamp":"2026-11-24"}"#, "timestamp"),
+            (r#"{"type":"x","success":0}"#, "success"),
+        ] {
+            match reason(payload) {
+                MalformedReason::Field { field: named, .. } => {
+                    assert_eq!(named, field, "{payload}")
+                }
+                other => panic!("{payload}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_understood_as_far_as_it_goes() {
+        let payload = r#" {
+            "zeta": {"b": 1, "a": [null, 1.50]},
+            "job_id": null,
+            "duration": 3,
+            "timestamp": "2026-11-24T13:00:00.123+01:00",
+            "type": "made_up",
+            "id": "not a uuid",
+            "alpha": null,
+            "type": "made_up_again"
+        } "#;
+        let event = decode(payload.as_bytes()).unwrap();
+        assert_eq!(event.event_type.as_str(), "made_up_again", "the last of two stands");
+        assert_eq!(event.job_id, None);
+        assert_eq!(event.duration, Some(3.0));
+        assert_eq!(event.timestamp.unwrap().to_string(), "2026-11-24T12:00:00.123000Z");
+        assert_eq!(event.id.as_ref().unwrap().to_string(), "not a uuid");
+        assert_eq!(event.custom.keys().collect::<Vec<_>>(), ["zeta", "alpha"]);
+        assert_eq!(event.custom["zeta"].to_string(), r#"{"b":1,"a":[null,1.5]}"#);
+        assert!(event.custom["alpha"].is_null());
+    }
+
+    #[test]
+    fn what_the_python_version_wrote_is_utc() {
+        let payload = br#"{"type":"job_started","timestamp":"2026-11-24T12:00:00.123456"}"#;
+        let event = decode(payload).unwrap();
+        assert_eq!(event.timestamp.unwrap().to_string(), "2026-11-24T12:00:00.123456Z");
+    }
+
+    #[test]
+    fn serde_reads_the_same() {
+        let event: Event = serde_json::from_str(r#"{"type":"x","n":1}"#).unwrap();
+        assert_eq!(event, Event::new("x").with_field("n", 1));
+        let error = serde_json::from_str::<Event>(r#"{"type":"x","job_id":1}"#).unwrap_err();
+        assert!(error.to_string().contains("job_id must be a string"), "{error}");
     }
 }

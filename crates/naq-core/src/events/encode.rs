@@ -125,7 +125,7 @@ impl EventEncoder {
     /// negative, no custom field with the name of a known one, at most 64
     /// levels of nesting.
     pub fn encode(&self, event: &Event, now: Timestamp) -> Result<EncodedEvent> {
-        validate(event)?;
+        event.validate()?;
         let id = event.id.clone().unwrap_or_else(|| self.ids.next(now));
         let stamp = Stamp {
             id: Some(&id),
@@ -155,43 +155,45 @@ fn serialise(event: &Event, stamp: Stamp<'_>) -> Result<Bytes> {
     })
 }
 
-/// Checks the rules that [`EventEncoder::encode`] lists.
-///
-/// # Errors
-/// As there.
-pub fn validate(event: &Event) -> Result<()> {
-    let told_by_log = |error: Error| error.in_operation(LOG);
-    token::check_type(event.event_type.as_str()).map_err(told_by_log)?;
-    for (field, id) in [
-        (Field::JobId, &event.job_id),
-        (Field::WorkerId, &event.worker_id),
-        (Field::ScheduleId, &event.schedule_id),
-    ] {
-        if let Some(id) = id {
-            token::check_id(field.name(), id).map_err(told_by_log)?;
+impl Event {
+    /// Checks the rules that [`EventEncoder::encode`] lists.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate(&self) -> Result<()> {
+        let told_by_log = |error: Error| error.in_operation(LOG);
+        token::check_type(self.event_type.as_str()).map_err(told_by_log)?;
+        for (field, id) in [
+            (Field::JobId, &self.job_id),
+            (Field::WorkerId, &self.worker_id),
+            (Field::ScheduleId, &self.schedule_id),
+        ] {
+            if let Some(id) = id {
+                token::check_id(field.name(), id).map_err(told_by_log)?;
+            }
         }
-    }
-    if let Some(id) = &event.id {
-        check_event_id(id)?;
-    }
-    for (field, seconds) in
-        [(Field::Duration, event.duration), (Field::QueueWait, event.queue_wait)]
-    {
-        if seconds.is_some_and(|seconds| !is_seconds(seconds)) {
-            return Err(Error::invalid(LOG, field.name(), SECONDS_RULE));
+        if let Some(id) = &self.id {
+            check_event_id(id)?;
         }
-    }
-    for (name, value) in &event.custom {
-        if Field::known(name).is_some() {
-            return Err(Error::invalid(LOG, name, "is a known field and no custom one")
-                .with_hint("set it by its own setter"));
+        for (field, seconds) in
+            [(Field::Duration, self.duration), (Field::QueueWait, self.queue_wait)]
+        {
+            if seconds.is_some_and(|seconds| !is_seconds(seconds)) {
+                return Err(Error::invalid(LOG, field.name(), SECONDS_RULE));
+            }
         }
-        // The event itself is the first level.
-        if exceeds_depth(value, MAX_DEPTH - 1) {
-            return Err(Error::invalid(LOG, name, "must not be nested over 64 levels deep"));
+        for (name, value) in &self.custom {
+            if Field::known(name).is_some() {
+                return Err(Error::invalid(LOG, name, "is a known field and no custom one")
+                    .with_hint("set it by its own setter"));
+            }
+            // The event itself is the first level.
+            if exceeds_depth(value, MAX_DEPTH - 1) {
+                return Err(Error::invalid(LOG, name, "must not be nested over 64 levels deep"));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn check_event_id(id: &EventId) -> Result<()> {
@@ -217,5 +219,136 @@ pub(crate) fn exceeds_depth(value: &Value, levels: usize) -> bool {
         Value::Array(items) => items.iter().any(|item| exceeds_depth(item, below)),
         Value::Object(fields) => fields.values().any(|field| exceeds_depth(field, below)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::events::SubjectMode;
+
+    fn encoder() -> EventEncoder {
+        EventEncoder::new(EventSubjects::default())
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_nanos(1_764_000_000_123_456_789)
+    }
+
+    fn refused(event: &Event) -> (String, String) {
+        let error = encoder().encode(event, now()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(error.operation(), "log_event");
+        (error.get("field").unwrap_or_default().to_owned(), error.message().to_owned())
+    }
+
+    #[test]
+    fn what_the_caller_leaves_open_is_stamped() {
+        let event = Event::job_started("a.b", "w", "q");
+        let encoded = encoder().with_service_version("9.9.9").encode(&event, now()).unwrap();
+        let stored: Value = serde_json::from_slice(encoded.payload()).unwrap();
+        assert_eq!(
+            stored,
+            json!({
+                "type": "job_started",
+                "id": encoded.id().to_string(),
+                "timestamp": "2025-11-24T16:00:00.123456Z",
+                "service": "naq",
+                "service_version": "9.9.9",
+                "job_id": "a.b",
+                "worker_id": "w",
+                "queue": "q",
+            })
+        );
+        assert_eq!(encoded.subject(), "events.job_started.a=2Eb");
+        assert_eq!(encoded.entity(), Some("a=2Eb"));
+        assert_eq!(encoded.event_type(), &EventType::JobStarted);
+        assert_eq!(event, Event::job_started("a.b", "w", "q"), "the caller's event is as it was");
+    }
+
+    #[test]
+    fn what_the_caller_says_stands() {
+        let event = Event::log("x")
+            .with_id("mine")
+            .with_timestamp(Timestamp::from_nanos(0))
+            .with_service("billing")
+            .with_service_version("2");
+        let encoded = encoder().encode(&event, now()).unwrap();
+        assert_eq!(encoded.id().to_string(), "mine");
+        assert_eq!(
+            encoded.payload().as_ref(),
+            br#"{"type":"log","id":"mine","timestamp":"1970-01-01T00:00:00.000000Z","service":"billing","service_version":"2","message":"x"}"#
+        );
+    }
+
+    #[test]
+    fn the_type_mode_keeps_the_entity_for_the_order_of_events() {
+        let subjects = EventSubjects::new("prod.events", SubjectMode::Type).unwrap();
+        let encoder = EventEncoder::new(subjects);
+        let encoded = encoder.encode(&Event::worker_idle("w.1"), now()).unwrap();
+        assert_eq!(encoded.subject(), "prod.events.worker_idle");
+        assert_eq!(encoded.entity(), Some("w=2E1"));
+        let encoded = encoder.encode(&Event::log("x"), now()).unwrap();
+        assert_eq!((encoded.subject(), encoded.entity()), ("prod.events.log", None));
+    }
+
+    #[test]
+    fn ids_follow_one_another() {
+        let encoder = encoder();
+        let ids: Vec<_> = (0..1000)
+            .map(|_| encoder.encode(&Event::log("x"), now()).unwrap().id().as_uuid())
+            .collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused_by_field() {
+        let long = "x".repeat(257);
+        let deep = (0..64).fold(json!(1), |inner, _| json!([inner]));
+        for (event, field, rule) in [
+            (Event::new(""), "type", "empty"),
+            (Event::new("t".repeat(65)), "type", "64 bytes"),
+            (Event::job_paused(""), "job_id", "empty"),
+            (Event::job_paused(&long), "job_id", "256 bytes"),
+            (Event::worker_idle(""), "worker_id", "empty"),
+            (Event::schedule_paused(&long), "schedule_id", "256 bytes"),
+            (Event::log("x").with_id(""), "id", "visible ASCII"),
+            (Event::log("x").with_id("a\r\nb"), "id", "visible ASCII"),
+            (Event::log("x").with_id("a b"), "id", "visible ASCII"),
+            (Event::log("x").with_id(long.as_str()), "id", "visible ASCII"),
+            (Event::job_completed("j", -0.1, true), "duration", "not negative"),
+            (Event::job_completed("j", f64::NAN, true), "duration", "finite"),
+            (Event::log("x").with_queue_wait(f64::INFINITY), "queue_wait", "finite"),
+            (Event::log("x").with_field("job_id", "j"), "job_id", "known field"),
+            (Event::log("x").with_field("deep", deep), "deep", "64 levels"),
+        ] {
+            let (named, told) = refused(&event);
+            assert_eq!(named, field);
+            assert!(told.contains(rule), "{field}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_limits_themselves_are_taken() {
+        let deep = (0..63).fold(json!(1), |inner, _| json!([inner]));
+        let event = Event::new("t".repeat(64))
+            .with_job_id("j".repeat(256))
+            .with_id("i".repeat(256))
+            .with_duration(0.0)
+            .with_field("deep", deep);
+        let encoded = encoder().encode(&event, now()).unwrap();
+        assert_eq!(crate::events::decode(encoded.payload()).unwrap().custom, event.custom);
+    }
+
+    #[test]
+    fn dangerous_ids_reach_no_other_subject() {
+        for id in [".", "a.b", "*", ">", " ", "x\r\nPUB x 1\r\n", "\0", "\u{1f600}", "$JS.API.x"] {
+            let encoded = encoder().encode(&Event::job_paused(id), now()).unwrap();
+            assert!(crate::jetstream::subject_matches("events.job_paused.*", encoded.subject()));
+            let back = crate::events::decode(encoded.payload()).unwrap();
+            assert_eq!(back.job_id.as_deref(), Some(id));
+        }
     }
 }

@@ -29,7 +29,11 @@ impl EventInput {
     /// From the text of a JSON object, such as a line of NDJSON.
     #[must_use]
     pub fn from_json(text: &[u8]) -> Self {
-        Self::from_decoded(decode(text))
+        Self::from_decoded(decode(text).map_err(|reason| match reason {
+            // What is too deep to be read is too deep to be logged, whose rule is stricter.
+            MalformedReason::TooDeep(_) => MalformedReason::TooDeep(MAX_DEPTH),
+            other => other,
+        }))
     }
 
     /// The event, or what is wrong with the input.

@@ -1,6 +1,5 @@
 //! Where a job stands, folded from its events: a state machine without I/O.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -234,24 +233,126 @@ impl JobFold {
     }
 }
 
-/// Remembers the ids of what was shown, so that an event stored twice is shown once.
-///
-/// Beyond the server's duplicate window a repeated publish is stored again;
-/// its id gives it away. Events without an id are all different.
-#[derive(Debug, Clone, Default)]
-pub struct SeenIds {
-    seen: BTreeSet<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl SeenIds {
-    /// Nothing seen.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    fn second(n: i64) -> Timestamp {
+        Timestamp::from_nanos(n * 1_000_000_000)
     }
 
-    /// Whether the event was not seen before; from now on it was.
-    pub fn is_first(&mut self, event: &Event) -> bool {
-        event.id.as_ref().is_none_or(|id| self.seen.insert(id.to_string()))
+    /// Folds events that happen one second apart.
+    fn fold(events: &[Event]) -> JobSummary {
+        let mut fold = JobFold::new();
+        for (n, event) in (0..).zip(events) {
+            fold.observe(event, second(n));
+        }
+        fold.into_summary()
+    }
+
+    #[test]
+    fn a_job_s_life_is_told_by_its_last_state() {
+        use JobState::{
+            Cancelled, Completed, Enqueued, Failed, Paused, Retrying, Running, Scheduled, Waiting,
+        };
+        let life = [
+            (Event::job_scheduled("j", "q"), Scheduled),
+            (Event::job_enqueued("j", "q"), Enqueued),
+            (Event::job_waiting("j", "lock"), Waiting),
+            (Event::job_started("j", "w1", "q"), Running),
+            (Event::job_progress("j", "half"), Running),
+            (Event::job_failed("j", "boom", 0.5), Failed),
+            (Event::job_retry_scheduled("j", 2), Retrying),
+            (Event::job_paused("j"), Paused),
+            (Event::job_resumed("j"), Retrying),
+            (Event::job_started("j", "w2", "q"), Running),
+            (Event::log("fine").with_job_id("j"), Running),
+            (Event::job_completed("j", 0.25, true), Completed),
+            (Event::job_cancelled("j", "too late"), Cancelled),
+        ];
+        let mut fold = JobFold::new();
+        for (n, (event, state)) in (0..).zip(&life) {
+            fold.observe(event, second(n));
+            assert_eq!(fold.summary().state, Some(*state), "after {}", event.event_type);
+        }
+    }
+
+    #[test]
+    fn waits_and_runs_are_measured_where_no_event_says_them() {
+        let summary = fold(&[
+            Event::job_enqueued("j", "q"),
+            Event::job_started("j", "w", "q"),
+            Event::log("still at it").with_job_id("j"),
+            Event::new(EventType::JobCompleted).with_job_id("j").with_success(true),
+        ]);
+        assert_eq!(summary.queue_wait, Some(1.0));
+        assert_eq!(summary.run_time, Some(2.0));
+    }
+
+    #[test]
+    fn what_an_event_says_of_wait_and_run_wins() {
+        let summary = fold(&[
+            Event::job_enqueued("j", "q"),
+            Event::job_started("j", "w", "q").with_queue_wait(0.125),
+            Event::job_completed("j", 7.5, true),
+        ]);
+        assert_eq!(summary.queue_wait, Some(0.125));
+        assert_eq!(summary.run_time, Some(7.5));
+    }
+
+    #[test]
+    fn attempts_are_starts_or_what_events_say() {
+        let start = || Event::job_started("j", "w", "q");
+        assert_eq!(fold(&[Event::job_enqueued("j", "q")]).attempts, None);
+        assert_eq!(fold(&[start(), start()]).attempts, Some(2));
+        assert_eq!(fold(&[start().with_attempt(5)]).attempts, Some(5));
+        let announced = [start(), Event::job_retry_scheduled("j", 2)];
+        assert_eq!(fold(&announced).attempts, Some(1), "the second is still to come");
+    }
+
+    #[test]
+    fn the_last_error_and_worker_stay() {
+        let summary = fold(&[
+            Event::job_started("j", "w1", "q"),
+            Event::job_failed("j", "boom", 0.5).with_error_type("IoError"),
+            Event::job_started("j", "w2", "q"),
+            Event::job_completed("j", 0.25, true),
+        ]);
+        assert_eq!(summary.last_error.as_deref(), Some("boom"));
+        assert_eq!(summary.last_error_type.as_deref(), Some("IoError"));
+        assert_eq!(summary.worker.as_deref(), Some("w2"));
+        assert_eq!(summary.state, Some(JobState::Completed));
+    }
+
+    #[test]
+    fn a_completion_without_success_is_a_failure() {
+        let summary = fold(&[Event::job_completed("j", 1.0, false)]);
+        assert_eq!(summary.state, Some(JobState::Failed));
+    }
+
+    #[test]
+    fn a_reason_is_told_as_long_as_it_holds() {
+        let waiting = [Event::job_waiting("j", "rate limit")];
+        assert_eq!(fold(&waiting).reason.as_deref(), Some("rate limit"));
+        let [waiting] = waiting;
+        assert_eq!(fold(&[waiting, Event::job_started("j", "w", "q")]).reason, None);
+    }
+
+    #[test]
+    fn pausing_twice_still_resumes_to_where_it_was() {
+        let summary = fold(&[
+            Event::job_started("j", "w", "q"),
+            Event::job_paused("j"),
+            Event::job_paused("j"),
+            Event::job_resumed("j"),
+        ]);
+        assert_eq!(summary.state, Some(JobState::Running));
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_said() {
+        assert_eq!(fold(&[]), JobSummary::default());
+        let worker = [Event::worker_heartbeat("w")];
+        assert_eq!(fold(&worker).state, None);
     }
 }

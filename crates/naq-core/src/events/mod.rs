@@ -30,10 +30,12 @@ mod read;
 mod recorded;
 mod recorded_json;
 mod requests;
+mod seen;
 mod sink;
 mod sink_ext;
 mod subject;
 mod text;
+mod time_text;
 
 pub use answers::{
     CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats, HistorySummary,
@@ -42,14 +44,14 @@ pub use answers::{
 pub use context::JobContext;
 pub use counters::{EventCounters, EventReceipt, FlushReport};
 pub use decode::{MalformedReason, decode};
-pub use encode::{EncodedEvent, EventEncoder, MAX_DEPTH, SERVICE, validate};
+pub use encode::{EncodedEvent, EventEncoder, MAX_DEPTH, SERVICE};
 pub use event::Event;
 pub use event_type::{CustomType, EntityKind, EventType};
 pub use filter::{FieldFilter, Filter};
 pub use id::{EventId, EventIds};
 pub use input::EventInput;
 pub use job_logger::JobLogger;
-pub use job_state::{JobFold, JobState, JobSummary, SeenIds};
+pub use job_state::{JobFold, JobState, JobSummary};
 #[cfg(feature = "mock")]
 pub use mock::MockEventLog;
 #[cfg(feature = "mock")]
@@ -59,6 +61,7 @@ pub use query_ext::EventQueryExt;
 pub use read::{ReadEvents, ReadStart, ReadUntil};
 pub use recorded::{EventItem, MalformedEvent, Position, RecordedEvent};
 pub use requests::{AnalyticsRequest, CleanupRequest, HistoryRequest, ScanLimits, StatsRequest};
+pub use seen::SeenIds;
 pub use sink::EventSink;
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

@@ -161,7 +161,10 @@ mod tests {
     #[test]
     fn it_compares_with_plain_text_both_ways() {
         let text = Text::from("emails");
-        assert!(text == "emails" && "emails" == text && text == String::from("emails"));
+        let owned = String::from("emails");
+        assert_eq!(text, "emails");
+        assert_eq!("emails", text);
+        assert_eq!(text, owned);
         assert_eq!(format!("{text} {text:?}"), "emails \"emails\"");
     }
 }

@@ -47,7 +47,6 @@ impl Filter {
     }
 
     /// Begins a condition on a field, known or custom, with dots into custom objects.
-    #[must_use]
     pub fn field(self, path: impl Into<String>) -> FieldFilter {
         FieldFilter { filter: self, path: path.into() }
     }
@@ -91,7 +90,7 @@ impl FieldFilter {
             .map_err(|rule| Error::invalid(FILTER, path, rule))
             .and_then(|path| {
                 let op = op(&path, form, value)?;
-                filter.insert(path, op)
+                filter.insert(&path, op)
             });
         if let Err(fault) = added {
             filter.fault.get_or_insert(fault);

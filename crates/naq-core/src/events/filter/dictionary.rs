@@ -31,7 +31,7 @@ impl Filter {
                 value => {
                     let literal = Literal::new(&path, value)
                         .map_err(|rule| Error::invalid(FILTER, name, rule))?;
-                    filter.insert(path, Op::Equals(literal))?;
+                    filter.insert(&path, Op::Equals(literal))?;
                 }
             }
         }
@@ -44,7 +44,7 @@ impl Filter {
         }
         for (form, value) in forms {
             let op = op(path, form, value)?;
-            self.insert(path.clone(), op)?;
+            self.insert(path, op)?;
         }
         Ok(())
     }

@@ -100,9 +100,9 @@ impl Filter {
     }
 
     /// Adds a condition, or puts it in the place of one of the same kind on the same field.
-    fn insert(&mut self, path: FieldPath, op: Op) -> Result<()> {
+    fn insert(&mut self, path: &FieldPath, op: Op) -> Result<()> {
         let tests = self.expr.tests_mut();
-        let same = |test: &Test| test.path == path && test.op.name() == op.name();
+        let same = |test: &Test| test.path == *path && test.op.name() == op.name();
         match tests.iter().position(same) {
             Some(index) => tests[index].op = op,
             None if tests.len() == MAX_CONDITIONS => {
@@ -114,7 +114,7 @@ impl Filter {
             }
             None => tests.push(Test { path: path.clone(), op }),
         }
-        self.check_range(&path)
+        self.check_range(path)
     }
 
     /// A least value above the greatest would match nothing, in silence.

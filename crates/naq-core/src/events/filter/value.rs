@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::number::Number;
 use super::path::FieldPath;
 use crate::Timestamp;
-use crate::events::decode::parse_timestamp;
 use crate::events::fields::Field;
+use crate::events::time_text::{rfc3339, rfc3339_or_utc};
 
 /// How long a text in a filter may be, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -35,7 +35,7 @@ impl Literal {
                 let time = match path.known() {
                     None => rfc3339(text),
                     Some(Field::Timestamp) => Some(
-                        parse_timestamp(text)
+                        rfc3339_or_utc(text)
                             .ok_or("must be an RFC 3339 time such as 2026-11-24T12:00:00Z")?,
                     ),
                     Some(_) => None,
@@ -112,63 +112,6 @@ impl Operand<'_> {
             Self::Bool(true) => Cow::Borrowed("true"),
             Self::Bool(false) => Cow::Borrowed("false"),
             Self::Compound(value) => Cow::Owned(value.to_string()),
-        }
-    }
-}
-
-/// Reads a text that is an RFC 3339 time and nothing else.
-///
-/// Looks at its shape first: nearly no text is one, and each comparison asks.
-pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
-    let digits = |range: std::ops::Range<usize>| {
-        bytes.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
-    };
-    let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
-    let shape = digits(0..4)
-        && at(4) == b'-'
-        && digits(5..7)
-        && at(7) == b'-'
-        && digits(8..10)
-        && matches!(at(10), b'T' | b't' | b' ')
-        && digits(11..13)
-        && at(13) == b':'
-        && digits(14..16)
-        && at(16) == b':'
-        && digits(17..19);
-    let has_offset = || {
-        matches!(bytes.last(), Some(b'Z' | b'z'))
-            || bytes
-                .len()
-                .checked_sub(6)
-                .is_some_and(|start| matches!(bytes[start], b'+' | b'-') && at(start + 3) == b':')
-    };
-    if shape && has_offset() { text.parse().ok() } else { None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_rfc_3339_times_are_times() {
-        for text in
-            ["2026-11-24T12:00:00Z", "2026-11-24t12:00:00.123456789z", "2026-11-24 12:00:00+01:00"]
-        {
-            assert!(rfc3339(text).is_some(), "{text}");
-        }
-        for text in [
-            "",
-            "2026",
-            "2026-11-24",
-            "2026-11-24T12:00:00",
-            "2026-11-24T12:00:00[UTC]",
-            "2026-11-24T12:00:00Z x",
-            "2026-13-24T12:00:00Z",
-            "2400-01-01T00:00:00Z",
-            "2026-11-24T12:00:00é",
-        ] {
-            assert!(rfc3339(text).is_none(), "{text}");
         }
     }
 }
