@@ -134,7 +134,7 @@ impl Setting for Secret {
 }
 
 impl Setting for Duration {
-    const KIND: &'static str = "duration (`\"5s\"`, or seconds)";
+    const KIND: &'static str = "duration";
 
     fn read(value: &Value) -> Result<Self, String> {
         let text = match value {
@@ -151,7 +151,7 @@ impl Setting for Duration {
 }
 
 impl Setting for Size {
-    const KIND: &'static str = "size (`\"64MiB\"`, or bytes)";
+    const KIND: &'static str = "size";
 
     fn read(value: &Value) -> Result<Self, String> {
         let text = match value {
@@ -168,7 +168,7 @@ impl Setting for Size {
 }
 
 impl Setting for Vec<String> {
-    const KIND: &'static str = "list of texts (in a variable: with commas)";
+    const KIND: &'static str = "list";
 
     fn read(value: &Value) -> Result<Self, String> {
         let rule = || "must be a list of texts".to_owned();
