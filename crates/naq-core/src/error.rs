@@ -312,7 +312,9 @@ mod tests {
 
     #[test]
     fn the_source_survives_a_clone() {
-        let copy = refused().clone();
+        let original = refused();
+        let copy = original.clone();
+        drop(original);
         assert_eq!(
             StdError::source(&copy).map(ToString::to_string).as_deref(),
             Some("os error 111")
