@@ -68,3 +68,6 @@ pub use sink::MockEventSink;
 pub use sink_ext::EventSinkExt;
 pub use subject::{EventSubjects, ParsedSubject, SubjectMode};
 pub use text::Text;
+
+#[cfg(test)]
+mod tests;

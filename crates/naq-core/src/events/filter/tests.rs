@@ -8,7 +8,7 @@ use crate::events::{Event, EventSubjects, SubjectMode};
 use crate::{ErrorKind, Timestamp};
 
 fn filter(dictionary: Value) -> Filter {
-    Filter::from_json(&dictionary).unwrap()
+    Filter::try_from(dictionary).unwrap()
 }
 
 fn passes(dictionary: Value, event: &Event) -> bool {
