@@ -1,0 +1,38 @@
+//! The service as what answers questions.
+
+use async_trait::async_trait;
+use naq_core::events::{
+    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
+    EventQuery, EventStats, HistoryRequest, ReadEvents, StatsRequest,
+};
+use naq_core::{BoxStream, Result};
+
+use crate::service::EventService;
+use crate::{analytics, cleanup, history, stats};
+
+#[async_trait]
+impl EventQuery for EventService {
+    fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>> {
+        self.log.read_events(self.settled(), options)
+    }
+
+    async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
+        self.settled().await?;
+        history::history(&self.log, request).await
+    }
+
+    async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
+        self.settled().await?;
+        stats::stats(&self.log, request).await
+    }
+
+    async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
+        self.settled().await?;
+        analytics::analytics(&self.log, request).await
+    }
+
+    async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {
+        self.settled().await?;
+        cleanup::cleanup(&self.log, request).await
+    }
+}

@@ -1,0 +1,234 @@
+//! The service: its parts, its life, its health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use naq_core::clock::{Clock, ClockExt};
+use naq_core::config::{EventsConfig, NaqConfig, StreamMode, SubjectLayout};
+use naq_core::connection::{ConnectionProvider, ConnectionProviderExt, ConnectionState};
+use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects, SubjectMode};
+use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
+use naq_core::streams::StreamManager;
+use naq_core::{ErrorKind, Result};
+
+use crate::read::Log;
+use crate::redact::{Redact, Redactor};
+use crate::stream_setup::StreamSetup;
+use crate::writer::{Standing, Writer};
+
+/// A buffer that is fuller than this is told as degraded health.
+const FULL: f64 = 0.8;
+
+/// The event log: takes events and sees to it that they are stored, and
+/// answers questions about what is stored.
+///
+/// It is an [`EventSink`] and an [`EventQuery`], together an [`EventLog`];
+/// see [`EventSinkExt`](naq_core::events::EventSinkExt) and
+/// [`EventQueryExt`](naq_core::events::EventQueryExt) for what they offer in a
+/// program's words.
+///
+/// # Guarantees
+/// - An accepted event ends in exactly one way, and
+///   [`counters`](EventSink::counters) counts it there: stored, failed with a
+///   kind, unknown (sent, and never confirmed within `delivery_timeout`), or
+///   dropped by the policy that the configuration chose.
+/// - The events of one job, worker or schedule are stored in the order in
+///   which this service accepted them, through refusals and reconnects.
+/// - A publish that was in doubt is repeated with the same message id; within
+///   the stream's `duplicate_window` that stores the event once.
+/// - What is accepted and not stored yet is lost if the process dies.
+///
+/// Before [`start`](Service::start) and after [`stop`](Service::stop) every
+/// call is `Closed`. Dropping the service ends its task; events without an
+/// outcome then get one, and a line in the program's log counts them.
+#[derive(Debug)]
+pub struct EventService {
+    pub(crate) config: EventsConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) log: Log,
+    pub(crate) encoder: EventEncoder,
+    pub(crate) redactor: Redactor,
+    pub(crate) writer: Writer,
+    connections: Arc<dyn ConnectionProvider>,
+    streams: Arc<dyn StreamManager>,
+}
+
+impl EventService {
+    /// An event service on these; nothing is connected or started by it.
+    ///
+    /// # Errors
+    /// `Config` or `InvalidArgument` for a configuration that can't work.
+    pub fn new(
+        connections: Arc<dyn ConnectionProvider>,
+        streams: Arc<dyn StreamManager>,
+        clock: Arc<dyn Clock>,
+        config: EventsConfig,
+    ) -> Result<Self> {
+        let config = EventsConfig::try_from(&NaqConfig::default().with_events(config))?;
+        let mode = match config.subjects {
+            SubjectLayout::Type => SubjectMode::Type,
+            _ => SubjectMode::Entity,
+        };
+        let subjects = EventSubjects::new(config.subject_root.as_str(), mode)?;
+        let log = Log::new(
+            Arc::clone(&connections),
+            Arc::clone(&clock),
+            &config.stream_name,
+            subjects.clone(),
+            config.scan_limit,
+        );
+        Ok(Self {
+            log,
+            encoder: EventEncoder::new(subjects)
+                .with_service_version(config.service_version.as_str()),
+            redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
+            writer: Writer::new(&config, Arc::clone(&clock)),
+            config,
+            clock,
+            connections,
+            streams,
+        })
+    }
+
+    /// Runs this hook on each event before it is buffered, behind the
+    /// configuration's `redact_drop` and `redact_mask`.
+    #[must_use]
+    pub fn with_redaction(mut self, hook: Arc<dyn Redact>) -> Self {
+        self.redactor.set_hook(hook);
+        self
+    }
+
+    /// Waits until what this service had accepted is stored, at most `settle_timeout`.
+    ///
+    /// # Errors
+    /// `Closed` before the start and after the stop; `Timeout`.
+    pub(crate) fn settled(&self) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
+        self.writer.settled(self.config.settle_timeout)
+    }
+
+    /// Whether there is no connection yet and nobody is to wait for one.
+    async fn is_lazy(&self) -> bool {
+        // A provider without a handle has nothing to be lazy about.
+        self.connections
+            .default_connection()
+            .await
+            .is_ok_and(|connection| connection.state() == ConnectionState::Pending)
+    }
+
+    /// What stands in the way of storing events, seen from the server.
+    async fn check_server(&self) -> Result<()> {
+        if self.config.stream == StreamMode::Assume {
+            // A producer may have no right but to publish: a round trip must do.
+            return match self.connections.health_check(&Default::default()).await {
+                Err(error) if !error.is(ErrorKind::Unsupported) => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let jetstream = self.connections.default_jetstream().await?;
+        jetstream.stream_info(&self.config.stream_name).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Service for EventService {
+    /// Makes the stream be as the configuration wants it (`stream = "ensure"`),
+    /// checks that it is (`"verify"`), or asks nothing (`"assume"`), and begins
+    /// to accept events.
+    ///
+    /// On a lazy connection that isn't there yet it accepts at once, and the
+    /// stream is seen to before the first event is sent.
+    async fn start(&self) -> Result<()> {
+        let mut setup =
+            StreamSetup::new(&self.config, self.log.subjects(), Arc::clone(&self.streams));
+        if !self.is_lazy().await {
+            let jetstream = self.connections.default_jetstream().await?;
+            let max_message = match setup.take() {
+                Some(setup) => setup.run().await?,
+                None => 0,
+            };
+            self.writer.set_limits(jetstream.server_info().max_payload, max_message);
+        }
+        self.writer.start(Arc::clone(&self.connections), setup)
+    }
+
+    /// Accepts nothing any more and waits for the outcome of what was accepted.
+    ///
+    /// What has none within `within` is `pending` in the report, together with
+    /// what is unknown; it is given up and not sent any more.
+    async fn stop(&self, within: Duration) -> Result<StopReport> {
+        let report = self.writer.stop(within).await;
+        let (acked, failed) = (report.acked, report.failed + report.dropped);
+        let pending = report.pending + report.unknown;
+        if pending + failed > 0 {
+            tracing::warn!(
+                stream = %self.config.stream_name,
+                acked,
+                failed,
+                unknown = report.unknown,
+                unfinished = report.pending,
+                "stopped with events that are not stored, or may not be"
+            );
+        }
+        Ok(StopReport::default().with_acked(acked).with_pending(pending).with_failed(failed))
+    }
+
+    async fn health(&self) -> Health {
+        let Standing { is_open, is_blocked, fill, counters, trouble } = self.writer.standing();
+        if !is_open {
+            return Health::unhealthy("accepts no events: it is not started, or stopped");
+        }
+        let begun = self.clock.monotonic();
+        let server = self.check_server().await;
+        let latency = self.clock.elapsed_since(begun);
+        let health = match server {
+            Err(error) => Health::unhealthy(format!("the event stream can't be reached: {error}")),
+            Ok(()) if is_blocked => Health::degraded(match trouble {
+                Some(trouble) => format!("events are not stored at the moment: {trouble}"),
+                None => "events are not stored at the moment".to_owned(),
+            }),
+            Ok(()) if fill > FULL => {
+                Health::degraded(format!("the event buffer is {:.0} % full", fill * 100.0))
+            }
+            Ok(()) => Health::healthy().with_detail(format!(
+                "{} of {} events stored, {} pending, {} not stored",
+                counters.acked,
+                counters.offered,
+                counters.pending,
+                counters.not_stored()
+            )),
+        };
+        health.with_latency(latency)
+    }
+}
+
+impl Provide for EventService {
+    const NAME: &'static str = "events";
+
+    /// A [`Redact`] is taken where one is provided.
+    type Deps = (
+        Arc<dyn ConnectionProvider>,
+        Arc<dyn StreamManager>,
+        Arc<dyn Clock>,
+        Option<Arc<dyn Redact>>,
+    );
+    type Config = EventsConfig;
+
+    fn interfaces() -> Interfaces<Self> {
+        Interfaces::new()
+            .with::<dyn EventLog>(|service| service)
+            .with::<dyn EventSink>(|service| service)
+            .with::<dyn EventQuery>(|service| service)
+    }
+
+    fn build(
+        (connections, streams, clock, redact): Self::Deps,
+        config: EventsConfig,
+    ) -> Result<Self> {
+        let service = Self::new(connections, streams, clock, config)?;
+        Ok(match redact {
+            Some(hook) => service.with_redaction(hook),
+            None => service,
+        })
+    }
+}

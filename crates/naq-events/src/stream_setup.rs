@@ -1,0 +1,128 @@
+//! The stream that holds the events: what it must be, and making it so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::Result;
+use naq_core::config::{EventsConfig, StreamMode, format_duration};
+use naq_core::events::EventSubjects;
+use naq_core::jetstream::{Discard, Retention, StreamConfig, StreamInfo};
+use naq_core::streams::{EnsureOutcome, EnsureStream, StreamManager, holds_for};
+
+/// What is done about the stream before events are sent to it.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamSetup {
+    streams: Arc<dyn StreamManager>,
+    request: EnsureStream,
+}
+
+impl StreamSetup {
+    /// What the configuration asks for; `None` for `stream = "assume"`, which
+    /// needs no right but to publish.
+    pub(crate) fn new(
+        config: &EventsConfig,
+        subjects: &EventSubjects,
+        streams: Arc<dyn StreamManager>,
+    ) -> Option<Self> {
+        let verify_only = match config.stream {
+            StreamMode::Assume => return None,
+            StreamMode::Verify => true,
+            _ => false,
+        };
+        let request =
+            EnsureStream::new(stream_config(config, subjects)).with_verify_only(verify_only);
+        Some(Self { streams, request })
+    }
+
+    /// Makes the stream be as wanted, or checks that it is, and says in the
+    /// program's log how long it holds what it gets. Answers the largest
+    /// message that it takes, in bytes, or 0.
+    ///
+    /// # Errors
+    /// Those of [`StreamManager::ensure_stream`].
+    pub(crate) async fn run(&self) -> Result<u64> {
+        let ensured = self
+            .streams
+            .ensure_stream(self.request.clone())
+            .await
+            .map_err(|error| error.in_operation("start"))?;
+        let info = ensured.info;
+        let stream = info.config.name.as_str();
+        match &ensured.outcome {
+            EnsureOutcome::Created => tracing::info!(stream, "created the event stream"),
+            EnsureOutcome::Unchanged => {}
+            EnsureOutcome::Updated(changes) => {
+                let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                tracing::info!(stream, changes = changes.join(", "), "updated the event stream");
+            }
+        }
+        tell_room(&info);
+        Ok(info.config.max_message_size.unwrap_or(0))
+    }
+}
+
+/// The stream as the configuration wants it.
+///
+/// Old events go when a limit is reached, so that logging never stops;
+/// direct gets are what questions about single events are made of.
+pub(crate) fn stream_config(config: &EventsConfig, subjects: &EventSubjects) -> StreamConfig {
+    let stream = StreamConfig::new(config.stream_name.as_str(), [subjects.all()])
+        .with_retention(Retention::Limits)
+        .with_discard(Discard::Old)
+        .with_storage(config.storage)
+        .with_max_messages(config.max_msgs.unwrap_or(0))
+        .with_max_bytes(config.max_bytes.map_or(0, |size| size.bytes()))
+        .with_max_age(config.max_age.unwrap_or(Duration::ZERO))
+        .with_duplicate_window(config.duplicate_window)
+        .with_allow_direct(true);
+    if config.replicas > 1 {
+        stream.with_replicas(config.replicas)
+    } else {
+        // Left open, because the default must not take replicas away from a
+        // stream to which an operator gave some.
+        stream
+    }
+}
+
+fn tell_room(info: &StreamInfo) {
+    let stream = info.config.name.as_str();
+    let messages = info.state.messages;
+    match holds_for(info) {
+        Some(span) => {
+            // Tenths are as exact as a rate of the past can be.
+            let hours = (span.as_secs_f64() / 360.0).round() / 10.0;
+            let holds = format_duration(Duration::from_secs(span.as_secs()));
+            tracing::info!(
+                stream,
+                messages,
+                hours,
+                "at the present rate the event stream holds {holds} of events"
+            );
+        }
+        None => tracing::info!(stream, messages, "the event stream is ready"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_has_what_the_guarantees_need() {
+        let config = stream_config(&EventsConfig::default(), &EventSubjects::default());
+        assert_eq!(config.subjects, ["events.>"]);
+        assert_eq!(config.discard, Some(Discard::Old));
+        assert_eq!(config.allow_direct, Some(true));
+        assert_eq!(config.duplicate_window, Some(Duration::from_secs(120)));
+        assert_eq!((config.max_messages, config.max_bytes), (Some(1_000_000), Some(1 << 30)));
+        assert_eq!(config.max_age, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_default_takes_no_replicas_away() {
+        let subjects = EventSubjects::default();
+        assert_eq!(stream_config(&EventsConfig::default(), &subjects).replicas, None);
+        let three = EventsConfig::default().with_replicas(3_u32);
+        assert_eq!(stream_config(&three, &subjects).replicas, Some(3));
+    }
+}

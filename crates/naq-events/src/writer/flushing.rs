@@ -1,0 +1,164 @@
+//! Waiting for outcomes: flush, settle, stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::clock::ClockExt;
+use naq_core::events::FlushReport;
+use naq_core::{Error, ErrorKind, Result};
+
+use super::shared::Shared;
+use super::state::Intake;
+use super::{Writer, refusals};
+
+impl Writer {
+    /// Sends what is pending now and waits until all of it has its outcome, at most `within`.
+    pub(crate) async fn flush(&self, within: Duration) -> FlushReport {
+        let started = self.shared.now();
+        let mut watch = Watch::begin(&self.shared);
+        let tally = Tally::begin(&self.shared);
+        watch.wait(tally.below, started.saturating_add(within)).await;
+        let mut report = tally.end();
+        report.elapsed = self.shared.clock.elapsed_since(started);
+        report
+    }
+
+    /// Waits until all that was accepted before the first poll has its outcome.
+    ///
+    /// Holds none of the writer: it may outlive it.
+    ///
+    /// # Errors
+    /// `Closed` before the start and after the stop; `Timeout` where something
+    /// has no outcome within `within`; zero doesn't wait at all.
+    pub(crate) fn settled(
+        &self,
+        within: Duration,
+    ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { settle(&shared, within).await }
+    }
+
+    /// Accepts nothing any more, waits for the outcomes at most `within`, and ends the task.
+    ///
+    /// What has no outcome then is `pending` in the report, and gets one:
+    /// unknown where it was sent, failed where it was not. Stopping again
+    /// finishes what a dropped stop left.
+    pub(crate) async fn stop(&self, within: Duration) -> FlushReport {
+        self.shared.close_intake();
+        let report = self.flush(within).await;
+        self.end();
+        report
+    }
+
+    /// Ends the task; whatever has no outcome gets one.
+    fn end(&self) {
+        drop(self.take_driver());
+        // The task does the same when it ends, but it may be in the middle of a step.
+        self.shared.end();
+    }
+}
+
+async fn settle(shared: &Shared, within: Duration) -> Result<()> {
+    let below = {
+        let state = shared.lock();
+        if state.intake != Intake::Open {
+            return Err(refusals::not_open(state.intake).in_operation("settle"));
+        }
+        state.schedule.accepted()
+    };
+    let deadline = shared.clock.deadline(within);
+    if within.is_zero()
+        || shared.is_settled(below)
+        || Watch::begin(shared).wait(below, deadline).await
+    {
+        return Ok(());
+    }
+    let state = shared.lock();
+    let error = Error::new(
+        ErrorKind::Timeout,
+        "settle",
+        "the events that this service accepted before are not stored yet",
+    )
+    .with("pending", state.ledger.counters().pending.to_string())
+    .with_hint(
+        "see why the stream takes no events; `settle_timeout = \"0s\"` asks without waiting for \
+         them",
+    );
+    Err(match &state.trouble {
+        Some(trouble) => error.with_source(trouble.clone()),
+        None => error,
+    })
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Somebody who waits until events have their outcome.
+struct Watch<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> Watch<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.lock().watchers += 1;
+        Self { shared }
+    }
+
+    /// Waits until each event with a smaller number is settled. Says whether that came in time.
+    async fn wait(&mut self, below: u64, deadline: Duration) -> bool {
+        let shared = self.shared;
+        let settled = async {
+            loop {
+                let mut told = std::pin::pin!(shared.settled.notified());
+                // Registered before looking, or an outcome in between goes unnoticed.
+                told.as_mut().enable();
+                if shared.is_settled(below) {
+                    return;
+                }
+                let sender = shared.lock().hurry();
+                if let Some(sender) = sender {
+                    sender.wake();
+                }
+                told.await;
+            }
+        };
+        shared.clock.until(deadline, settled).await.is_some()
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().watchers -= 1;
+    }
+}
+
+/// A flush's own account, closed when the flush is over or dropped.
+struct Tally<'a> {
+    shared: &'a Shared,
+    id: u64,
+    below: u64,
+}
+
+impl<'a> Tally<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let mut state = shared.lock();
+        let below = state.schedule.accepted();
+        let id = state.ledger.begin_tally(below);
+        Self { shared, id, below }
+    }
+
+    fn end(self) -> FlushReport {
+        self.shared.lock().ledger.end_tally(self.id)
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        // Ended already in the usual case; then this finds nothing.
+        self.shared.lock().ledger.end_tally(self.id);
+    }
+}

@@ -1,0 +1,179 @@
+//! The account of every event, and the room that is left for more.
+
+use naq_core::events::{EventCounters, FlushReport};
+
+/// How an accepted event ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Stored.
+    Acked {
+        /// Whether it was there before.
+        duplicate: bool,
+    },
+    /// Refused for good, or given up without ever having been in doubt.
+    Failed,
+    /// Given up, and it may be stored.
+    Unknown,
+    /// Given up by the overflow policy.
+    Dropped,
+}
+
+/// A flush's own account: of the events that were pending when it began.
+#[derive(Debug)]
+struct Tally {
+    id: u64,
+    /// It counts the events with a smaller number.
+    below: u64,
+    report: FlushReport,
+}
+
+/// Counts each event once in each place, so that the sum is right at all times.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    counters: EventCounters,
+    max_events: u64,
+    max_bytes: u64,
+    tallies: Vec<Tally>,
+    next_tally: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(max_events: u64, max_bytes: u64) -> Self {
+        Self {
+            counters: EventCounters::default(),
+            max_events,
+            max_bytes,
+            tallies: Vec::new(),
+            next_tally: 0,
+        }
+    }
+
+    pub(super) const fn counters(&self) -> EventCounters {
+        self.counters
+    }
+
+    pub(super) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// Whether there is room for one more, beside `reserved` others, with these bytes together.
+    pub(super) const fn fits(&self, reserved: u64, bytes: u64) -> bool {
+        self.counters.pending + reserved < self.max_events
+            && self.counters.pending_bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    /// An event was accepted.
+    pub(super) fn accept(&mut self, charge: u64) {
+        self.counters.offered += 1;
+        self.counters.pending += 1;
+        self.counters.pending_bytes += charge;
+    }
+
+    /// An event was refused before acceptance.
+    pub(super) fn reject(&mut self) {
+        self.counters.offered += 1;
+        self.counters.rejected += 1;
+    }
+
+    /// An event was dropped instead of being accepted.
+    pub(super) fn drop_newest(&mut self) {
+        self.counters.offered += 1;
+        self.counters.dropped += 1;
+    }
+
+    /// A batch was sent, so many of it not for the first time.
+    pub(super) fn sent_batch(&mut self, retried: u64) {
+        self.counters.batches += 1;
+        self.counters.retried += retried;
+    }
+
+    /// The accepted event of this number ended.
+    pub(super) fn settle(&mut self, number: u64, outcome: Outcome, charge: u64, bytes: u64) {
+        let counters = &mut self.counters;
+        counters.pending -= 1;
+        counters.pending_bytes -= charge;
+        match outcome {
+            Outcome::Acked { duplicate } => {
+                counters.acked += 1;
+                counters.acked_bytes += bytes;
+                counters.duplicates += u64::from(duplicate);
+            }
+            Outcome::Failed => counters.failed += 1,
+            Outcome::Unknown => counters.unknown += 1,
+            Outcome::Dropped => counters.dropped += 1,
+        }
+        for tally in self.tallies.iter_mut().filter(|tally| number < tally.below) {
+            let report = &mut tally.report;
+            report.pending -= 1;
+            match outcome {
+                Outcome::Acked { .. } => report.acked += 1,
+                Outcome::Failed => report.failed += 1,
+                Outcome::Unknown => report.unknown += 1,
+                Outcome::Dropped => report.dropped += 1,
+            }
+        }
+    }
+
+    /// Begins to count what becomes of all that is pending now.
+    pub(super) fn begin_tally(&mut self, below: u64) -> u64 {
+        let id = self.next_tally;
+        self.next_tally += 1;
+        let mut report = FlushReport::default();
+        report.pending = self.counters.pending;
+        self.tallies.push(Tally { id, below, report });
+        id
+    }
+
+    /// What became of it so far; ends the count.
+    pub(super) fn end_tally(&mut self, id: u64) -> FlushReport {
+        match self.tallies.iter().position(|tally| tally.id == id) {
+            Some(at) => self.tallies.swap_remove(at).report,
+            None => FlushReport::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_counted_once_in_each_place() {
+        let mut ledger = Ledger::new(10, 1_000);
+        for _ in 0..4 {
+            ledger.accept(100);
+        }
+        ledger.reject();
+        ledger.drop_newest();
+        ledger.settle(0, Outcome::Acked { duplicate: true }, 100, 7);
+        ledger.settle(1, Outcome::Failed, 100, 7);
+        ledger.settle(2, Outcome::Unknown, 100, 7);
+        let counters = ledger.counters();
+        assert!(counters.is_balanced());
+        assert_eq!((counters.offered, counters.pending, counters.pending_bytes), (6, 1, 100));
+        assert_eq!((counters.acked_bytes, counters.duplicates), (7, 1));
+    }
+
+    #[test]
+    fn room_is_bounded_in_events_and_in_bytes() {
+        let mut ledger = Ledger::new(2, 100);
+        assert!(ledger.fits(0, 100) && !ledger.fits(0, 101));
+        ledger.accept(60);
+        assert!(ledger.fits(0, 40) && !ledger.fits(0, 41) && !ledger.fits(1, 1));
+        ledger.accept(1);
+        assert!(!ledger.fits(0, 1));
+    }
+
+    #[test]
+    fn a_tally_counts_what_was_pending_when_it_began_and_nothing_later() {
+        let mut ledger = Ledger::new(10, 1_000);
+        ledger.accept(1);
+        ledger.accept(1);
+        let tally = ledger.begin_tally(2);
+        ledger.accept(1);
+        ledger.settle(2, Outcome::Failed, 1, 1);
+        ledger.settle(0, Outcome::Acked { duplicate: false }, 1, 1);
+        let report = ledger.end_tally(tally);
+        assert_eq!((report.acked, report.failed, report.pending), (1, 0, 1));
+    }
+}

@@ -1,0 +1,169 @@
+//! Whether an event is accepted: room, and the policy where there is none.
+
+use std::hash::BuildHasher;
+use std::time::Duration;
+
+use naq_core::clock::ClockExt;
+use naq_core::config::OverflowPolicy;
+use naq_core::events::EncodedEvent;
+use naq_core::{Error, Result};
+use tokio::sync::oneshot;
+
+use super::shared::Shared;
+use super::slot::Item;
+use super::state::{Effects, Intake};
+use super::{Receipt, Writer, refusals};
+
+/// The length of a UUID as text.
+const UUID_BYTES: usize = 36;
+
+/// The headers that come with a message: version line, name of the id's header, line ends.
+const HEADER_BYTES: usize = "NATS/1.0\r\nNats-Msg-Id: \r\n\r\n".len();
+
+/// What became of an offer.
+#[derive(Debug)]
+pub(super) enum Offer {
+    /// It is accepted, or dropped as the policy says.
+    Accepted,
+    /// There is no room, and the policy says to wait for some.
+    Full(Item),
+}
+
+impl Writer {
+    pub(super) fn item(&self, event: EncodedEvent, receipt: Option<Receipt>) -> Item {
+        let entity = event.entity().map(|entity| self.hasher.hash_one(entity));
+        Item { event, entity, receipt }
+    }
+
+    /// Accepts the event if there is room, or there is after what the policy does.
+    pub(super) fn offer(&self, item: Item, at_once: bool) -> Result<Offer> {
+        let charge = item.charge();
+        let bytes = message_bytes(&item.event);
+        let too_large_for = self.shared.max_message().filter(|&most| bytes > most);
+        let now = self.shared.now();
+        let mut effects = Effects::default();
+        let mut state = self.shared.lock();
+        let refusal = if state.intake != Intake::Open {
+            Some(refusals::not_open(state.intake))
+        } else if let Some(most) = too_large_for {
+            Some(refusals::over_message(bytes, most))
+        } else if charge > state.ledger.max_bytes() {
+            Some(refusals::over_buffer(charge, state.ledger.max_bytes()))
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            state.ledger.reject();
+            return Err(refusal);
+        }
+        // Who waits already comes first.
+        let has_room = state.waiting.is_empty() && state.fits(charge);
+        if !has_room {
+            effects.wake = state.hurry();
+            let made_room = match self.overflow {
+                OverflowPolicy::DropOldest => state.make_room(charge, &mut effects),
+                OverflowPolicy::Wait if !at_once => {
+                    self.shared.carry_out(state, effects);
+                    return Ok(Offer::Full(item));
+                }
+                OverflowPolicy::DropNewest => false,
+                _ => {
+                    self.shared.carry_out(state, effects);
+                    return Err(self.rejected_full(None));
+                }
+            };
+            if !made_room {
+                state.ledger.drop_newest();
+                state.notices.gather().dropped += 1;
+                self.shared.carry_out(state, effects);
+                return match item.receipt {
+                    Some(_) => Err(refusals::dropped()),
+                    None => Ok(Offer::Accepted),
+                };
+            }
+        }
+        let wake = state.accept(item, charge, now);
+        effects.wake = effects.wake.or(wake);
+        let nudge = std::mem::take(&mut state.driver_sleeps);
+        self.shared.carry_out(state, effects);
+        if nudge {
+            self.shared.nudge.notify_one();
+        }
+        Ok(Offer::Accepted)
+    }
+
+    /// Waits until there is room for the event, at most as long as the policy says.
+    pub(super) async fn wait_for_room(&self, item: Item) -> Result<()> {
+        let charge = item.charge();
+        let deadline = self.shared.clock.deadline(self.overflow_wait);
+        let (turn, granted) = Turn::wait_for(&self.shared, charge);
+        match self.shared.clock.until(deadline, granted).await {
+            Some(Ok(())) => turn.claim(item),
+            // Told that nothing is accepted any more.
+            Some(Err(_)) => Err(self.rejected_closed()),
+            None => Err(self.rejected_full(Some(self.overflow_wait))),
+        }
+    }
+
+    fn rejected_closed(&self) -> Error {
+        let mut state = self.shared.lock();
+        state.ledger.reject();
+        refusals::not_open(state.intake)
+    }
+
+    pub(super) fn rejected_full(&self, waited: Option<Duration>) -> Error {
+        let mut state = self.shared.lock();
+        state.ledger.reject();
+        refusals::full(waited, state.trouble.as_ref())
+    }
+}
+
+/// What the server counts against its largest message.
+fn message_bytes(event: &EncodedEvent) -> u64 {
+    let id = event.id();
+    let id_bytes = if id.as_uuid().is_some() { UUID_BYTES } else { id.to_string().len() };
+    (event.payload().len() + HEADER_BYTES + id_bytes) as u64
+}
+
+/// A place in the queue for room; leaving it gives back what was granted.
+struct Turn<'a> {
+    shared: &'a Shared,
+    ticket: u64,
+    charge: u64,
+}
+
+impl<'a> Turn<'a> {
+    fn wait_for(shared: &'a Shared, charge: u64) -> (Self, oneshot::Receiver<()>) {
+        let mut state = shared.lock();
+        let (ticket, granted) = state.waiting.join(charge);
+        // There may have been room made since the offer.
+        state.grant_room();
+        if state.intake != Intake::Open {
+            state.waiting.close();
+        }
+        (Self { shared, ticket, charge }, granted)
+    }
+
+    /// Puts the event where room is reserved for it.
+    fn claim(self, item: Item) -> Result<()> {
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        if state.intake != Intake::Open {
+            state.ledger.reject();
+            return Err(refusals::not_open(state.intake));
+        }
+        let wake = state.accept(item, self.charge, now);
+        let effects = Effects { wake, ..Effects::default() };
+        self.shared.carry_out(state, effects);
+        Ok(())
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.waiting.leave(self.ticket, self.charge) {
+            state.grant_room();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The errors that tell why an event was not stored.
+
+use std::time::Duration;
+
+use naq_core::config::format_duration;
+use naq_core::{Error, ErrorKind};
+
+use super::slot::Slot;
+use super::state::Intake;
+
+/// The operation that all of them name: the call that handed the event in.
+pub(super) const LOG: &str = "log_event";
+
+/// The server refused it for good.
+pub(super) fn refused(slot: &Slot, _trouble: Option<&Error>) -> Error {
+    given_up(slot, None, "was refused, and gave no reason")
+}
+
+/// Its delivery timeout is over.
+pub(super) fn expired(slot: &Slot, trouble: Option<&Error>) -> Error {
+    given_up(slot, trouble, "could not be sent within the delivery timeout").with_hint(
+        "see whether the server and the stream take events; a longer `delivery_timeout` waits out \
+         longer outages",
+    )
+}
+
+/// The service was stopped before.
+pub(super) fn stopped(slot: &Slot, trouble: Option<&Error>) -> Error {
+    given_up(slot, trouble, "was not stored before the service stopped")
+        .with_hint("flush before the stop, or give the stop more time")
+}
+
+/// Given up by the policy `drop_oldest`.
+pub(super) fn dropped() -> Error {
+    Error::new(ErrorKind::LimitReached, LOG, "the event was dropped for a newer one")
+        .with_hint("raise `buffer_max_events` or `buffer_max_bytes`, or choose another `overflow`")
+}
+
+/// There is no room, and the policy doesn't wait (any longer).
+pub(super) fn full(waited: Option<Duration>, trouble: Option<&Error>) -> Error {
+    let error = Error::new(ErrorKind::LimitReached, LOG, "the event buffer is full");
+    let error = match waited {
+        Some(waited) => error.with("waited", format_duration(waited)),
+        None => error,
+    };
+    let error = match trouble {
+        Some(trouble) => error.with_source(trouble.clone()),
+        None => error,
+    };
+    error.with_hint(
+        "the stream takes events slower than they come: see whether the server is there, or raise \
+         `buffer_max_events` and `buffer_max_bytes`",
+    )
+}
+
+/// It would never fit.
+pub(super) fn over_buffer(charge: u64, max_bytes: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, LOG, "the event is larger than the whole buffer")
+        .with("bytes", charge.to_string())
+        .with("buffer_max_bytes", max_bytes.to_string())
+        .with_hint("raise `buffer_max_bytes`, or log less in one event")
+}
+
+/// The stream would refuse it, or the server close the connection over it.
+pub(super) fn over_message(bytes: u64, most: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, LOG, "the event is over the largest message that is taken")
+        .with("bytes", bytes.to_string())
+        .with("max_bytes", most.to_string())
+        .with_hint("log less in one event, and put large data elsewhere with a reference to it")
+}
+
+/// No events are accepted, because of where the service is in its life.
+pub(super) fn not_open(intake: Intake) -> Error {
+    match intake {
+        Intake::NotStarted => {
+            Error::new(ErrorKind::Closed, LOG, "the event service is not started")
+                .with_hint("call its `start` first, or let a ServiceManager do it")
+        }
+        Intake::Open | Intake::Stopped => {
+            Error::new(ErrorKind::Closed, LOG, "the event service is stopped")
+                .with_hint("log before the stop, or make a new service")
+        }
+    }
+}
+
+/// Unknown where a try of it may have been stored, else of the kind of what stood in the way.
+fn given_up(slot: &Slot, trouble: Option<&Error>, otherwise: &'static str) -> Error {
+    let error = if slot.in_doubt {
+        Error::new(
+            ErrorKind::OutcomeUnknown,
+            LOG,
+            "the event was sent, and nobody confirmed that it is stored",
+        )
+    } else {
+        match &slot.trouble {
+            Some(own) => Error::new(own.kind(), LOG, "the event was not stored"),
+            None => {
+                let kind = trouble.map_or(ErrorKind::Timeout, Error::kind);
+                Error::new(kind, LOG, format!("the event {otherwise}"))
+            }
+        }
+    };
+    let error = error.with("tries", slot.tries.to_string());
+    match slot.trouble.as_ref().or(trouble) {
+        Some(cause) => error.with_source(cause.clone()),
+        None => error,
+    }
+}

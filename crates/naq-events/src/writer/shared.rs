@@ -1,0 +1,194 @@
+//! What the writer's handle, its task and its sessions share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use naq_core::clock::Clock;
+use naq_core::jetstream::PublishAck;
+use naq_core::{Error, Result};
+use tokio::sync::Notify;
+
+use super::state::{Effects, Intake, Limits, Outgoing, State, Taken};
+use super::verdict::Verdict;
+
+/// The writer's state behind its lock, and who is to be told of changes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stream: String,
+    state: Mutex<State>,
+    /// The number of the session that may send, to be read without the lock.
+    session: AtomicU64,
+    /// The largest message that the server takes; 0 until one was reached.
+    max_payload: AtomicU64,
+    /// The largest message that the stream takes; 0 where there is no such limit.
+    max_message: AtomicU64,
+    /// Told when events got their outcome, where somebody watches.
+    pub(super) settled: Notify,
+    /// Told when the driver, which sleeps, has something to do.
+    pub(super) nudge: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Arc<dyn Clock>, stream: String, limits: Limits) -> Self {
+        Self {
+            clock,
+            stream,
+            state: Mutex::new(State::new(limits)),
+            session: AtomicU64::new(0),
+            max_payload: AtomicU64::new(0),
+            max_message: AtomicU64::new(0),
+            settled: Notify::new(),
+            nudge: Notify::new(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // No step under the lock panics, and each leaves the state whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The largest message that is taken, headers included, where that is known.
+    pub(super) fn max_message(&self) -> Option<u64> {
+        [&self.max_payload, &self.max_message]
+            .into_iter()
+            .map(|limit| limit.load(Ordering::Relaxed))
+            .filter(|&bytes| bytes > 0)
+            .min()
+    }
+
+    /// What the server takes at most; 0 where that isn't known.
+    pub(super) fn set_max_payload(&self, bytes: u64) {
+        self.max_payload.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What the stream takes at most; 0 where it has no such limit.
+    pub(super) fn set_max_message(&self, bytes: u64) {
+        self.max_message.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_current(&self, session: u64) -> bool {
+        self.session.load(Ordering::Relaxed) == session
+    }
+
+    pub(super) fn take(&self, session: u64, sender: &Waker, batch: &mut Vec<Outgoing>) -> Taken {
+        let now = self.now();
+        self.lock().take(session, now, sender, batch)
+    }
+
+    pub(super) fn begin_session(&self) -> u64 {
+        let mut state = self.lock();
+        let session = state.begin_session();
+        self.session.store(session, Ordering::Relaxed);
+        session
+    }
+
+    pub(super) fn end_session(&self) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.end_session(now, fastrand::f64());
+        self.session.store(state.session, Ordering::Relaxed);
+    }
+
+    /// Whether the session can't send any more and has got all its answers.
+    pub(super) fn is_spent(&self) -> bool {
+        let state = self.lock();
+        state.broken && state.schedule.under_way() == 0
+    }
+
+    /// Whether each event with a smaller number has its outcome.
+    pub(super) fn is_settled(&self, below: u64) -> bool {
+        self.lock().schedule.oldest_number().is_none_or(|oldest| oldest >= below)
+    }
+
+    /// The server's answers, in the order of the messages.
+    pub(super) fn answer(&self, session: u64, answers: &mut Vec<Result<PublishAck>>) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        if state.session != session {
+            answers.clear();
+            return;
+        }
+        for answer in answers.drain(..) {
+            state.answer(answer, now, fastrand::f64(), &mut effects);
+        }
+        state.after_answers(now, &mut effects);
+        self.carry_out(state, effects);
+    }
+
+    /// There is no JetStream to send to.
+    pub(super) fn connecting_failed(&self, error: Error) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.gate.blocked(Verdict::Unsent, now, fastrand::f64());
+        let notice = state.notices.gather();
+        notice.retrying += 1;
+        notice.cause = Some(error.clone());
+        state.trouble = Some(error);
+    }
+
+    /// Does what is due. Answers when something is due next, and whether the session is stuck.
+    pub(super) fn tick(&self) -> (Option<Duration>, bool) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let stuck = state.tick(now, &mut effects);
+        let notice = state.notices.take(now);
+        let next = state.next_tick(now);
+        state.driver_sleeps = next.is_none();
+        let pending = state.ledger.counters().pending;
+        self.carry_out(state, effects);
+        if let Some(notice) = notice {
+            notice.tell(&self.stream, pending);
+        }
+        (next, stuck)
+    }
+
+    /// Accepts nothing any more, and sends those away who wait for room.
+    pub(super) fn close_intake(&self) {
+        let mut state = self.lock();
+        state.intake = Intake::Stopped;
+        state.waiting.close();
+    }
+
+    /// The end: whatever has no outcome gets one.
+    pub(super) fn end(&self) {
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.intake = Intake::Stopped;
+        state.waiting.close();
+        state.give_up_all(&mut effects);
+        self.session.store(state.session, Ordering::Relaxed);
+        let notice = state.notices.take_rest();
+        self.carry_out(state, effects);
+        if let Some(notice) = notice {
+            notice.tell(&self.stream, 0);
+        }
+    }
+
+    /// Releases the lock, and does what had to wait for that.
+    pub(super) fn carry_out(&self, state: MutexGuard<'_, State>, effects: Effects) {
+        let watched = state.watchers > 0 && !effects.settled.is_empty();
+        drop(state);
+        if let Some(sender) = effects.wake {
+            sender.wake();
+        }
+        for (sender, receipt) in effects.receipts {
+            // Whoever doesn't wait any more has no use for it.
+            let _ = sender.send(receipt);
+        }
+        if watched {
+            self.settled.notify_waiters();
+        }
+        if effects.recovered {
+            tracing::info!(stream = %self.stream, "events are stored again");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The writer's end of a publish session: where the session takes its messages from.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use naq_core::jetstream::PublishMessage;
+
+use super::alarm::Alarm;
+use super::shared::Shared;
+use super::state::{Outgoing, Taken};
+
+/// The messages of one session, taken from the schedule as the session asks for them.
+///
+/// What the session doesn't ask for stays in the buffer: its backpressure ends
+/// here. It is over when its session is, whoever still holds it.
+pub(super) struct Source {
+    shared: Arc<Shared>,
+    session: u64,
+    /// The batch at hand, last one first.
+    batch: Vec<Outgoing>,
+    alarm: Alarm,
+}
+
+impl Source {
+    pub(super) fn new(shared: Arc<Shared>, session: u64) -> Self {
+        let alarm = Alarm::new(Arc::clone(&shared.clock));
+        Self { shared, session, batch: Vec::new(), alarm }
+    }
+}
+
+impl Stream for Source {
+    type Item = PublishMessage;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PublishMessage>> {
+        let this = self.get_mut();
+        loop {
+            if !this.shared.is_current(this.session) {
+                return Poll::Ready(None);
+            }
+            if let Some(Outgoing { id, subject, payload }) = this.batch.pop() {
+                let message = PublishMessage::new(subject, payload);
+                return Poll::Ready(Some(message.with_message_id(id.to_string())));
+            }
+            let again = match this.shared.take(this.session, cx.waker(), &mut this.batch) {
+                Taken::Batch => {
+                    this.batch.reverse();
+                    continue;
+                }
+                Taken::Over => return Poll::Ready(None),
+                Taken::Nothing => None,
+                Taken::NothingUntil(again) => Some(again),
+            };
+            if this.alarm.poll(again, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
