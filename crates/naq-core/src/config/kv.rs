@@ -7,8 +7,6 @@ use super::section::section;
 section! {
     /// The section `kv_stores`.
     pub struct KvStoresConfig {
-        /// How many operations of one `bulk_…` call are under way at a time.
-        bulk_in_flight (with_bulk_in_flight): usize = 256, 1..=10_000;
         /// How often `update_with` tries before it answers Conflict.
         update_attempts (with_update_attempts): u32 = 16, 1..=1_000;
         /// The longest wait between two tries of `update_with`; it grows up to this, with jitter.
