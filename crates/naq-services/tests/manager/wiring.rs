@@ -182,6 +182,22 @@ async fn a_start_with_problems_tells_them_all_and_calls_nobody() {
     assert!(journal.entries().is_empty());
 }
 
+#[test]
+#[cfg(not(feature = "standard"))]
+fn without_the_standard_recipes_a_missing_port_of_naq_names_the_crate_that_has_it() {
+    toy!(Reader = "reader", (Arc<dyn naq_core::streams::StreamManager>,), |offers| offers);
+
+    let report = ServiceManager::builder().register::<Reader>().check();
+    assert!(told(&report)[0].contains("(interface: dyn StreamManager, wanted_by: reader)"));
+    assert_eq!(
+        report.problems[0].hint(),
+        Some(
+            "register::<StreamService>() of naq-streams, provide::<dyn StreamManager>(…), or turn \
+             on the feature `standard` of naq-services"
+        )
+    );
+}
+
 fn levels(floors: &[Arc<dyn Floor>]) -> Vec<u8> {
     floors.iter().map(|floor| floor.level()).collect()
 }
