@@ -1,0 +1,167 @@
+//! Faults on demand: what a network and a server do at 3 a.m., in a test at noon.
+
+use std::sync::Arc;
+
+use naq_core::{Error, ErrorKind};
+
+use crate::shared::{Shared, State};
+
+/// Injects faults into a [`MemoryJetStream`](crate::MemoryJetStream); clones act on the same one.
+///
+/// All take effect for every handle and every connection of that JetStream,
+/// at once, in the order of the calls.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use naq_core::ErrorKind;
+/// use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+/// use naq_memory::MemoryJetStream;
+///
+/// let js = MemoryJetStream::new();
+/// js.create_stream(StreamConfig::new("events", ["events.>"])).await?;
+///
+/// js.faults().lose_acks(1);
+/// let message = PublishMessage::new("events.log", "x").with_message_id("1");
+/// let error = js.publish(message.clone()).await.unwrap_err();
+/// assert!(error.is(ErrorKind::OutcomeUnknown));
+/// assert!(js.publish(message).await?.duplicate, "it was stored all the same");
+/// # Ok::<(), naq_core::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+/// The faults that are in force.
+#[derive(Debug, Default)]
+pub(crate) struct FaultState {
+    connection: Link,
+    blocked: bool,
+    /// How many times the connection came back.
+    reconnects: u64,
+    failing: u64,
+    failing_kind: Option<ErrorKind>,
+    losing: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Link {
+    #[default]
+    Up,
+    Down,
+}
+
+/// Whether operations get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    Disconnected,
+    Blocked,
+}
+
+/// What becomes of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PublishFault {
+    None,
+    /// It is refused and not stored.
+    Fail(ErrorKind),
+    /// It is stored and its acknowledgement lost.
+    LoseAck,
+}
+
+impl FaultState {
+    pub(crate) fn gate(&self) -> Gate {
+        match self.connection {
+            Link::Down => Gate::Disconnected,
+            Link::Up if self.blocked => Gate::Blocked,
+            Link::Up => Gate::Open,
+        }
+    }
+
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    /// The fault of the next publish, which is used up by asking.
+    pub(crate) fn next_publish(&mut self) -> PublishFault {
+        if self.failing > 0
+            && let Some(kind) = self.failing_kind
+        {
+            self.failing -= 1;
+            return PublishFault::Fail(kind);
+        }
+        if self.losing > 0 {
+            self.losing -= 1;
+            return PublishFault::LoseAck;
+        }
+        PublishFault::None
+    }
+}
+
+/// The error of a publish that was made to fail.
+pub(crate) fn injected(kind: ErrorKind) -> Error {
+    Error::new(kind, "publish", "a test made this publish fail")
+}
+
+impl Faults {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut FaultState)) {
+        let mut guard = self.shared.state();
+        let state: &mut State = &mut guard;
+        change(&mut state.faults);
+        self.shared.tell_faults(state);
+    }
+
+    /// Refuses the next `count` publishes with an error of this kind; nothing of them is stored.
+    ///
+    /// Each message of `publish_many` counts for one, an atomic batch for one
+    /// as a whole. A later call replaces an earlier one; 0 ends it.
+    pub fn fail_publishes(&self, count: u64, kind: ErrorKind) {
+        self.change(|faults| {
+            faults.failing = count;
+            faults.failing_kind = Some(kind);
+        });
+    }
+
+    /// Stores the next `count` publishes and answers `OutcomeUnknown`, as when
+    /// an acknowledgement is lost; a publish that would be refused counts for
+    /// one and loses its refusal.
+    ///
+    /// Publishes that are made to fail come before. 0 ends it.
+    pub fn lose_acks(&self, count: u64) {
+        self.change(|faults| faults.losing = count);
+    }
+
+    /// Breaks the connection: operations are `Unavailable`, reads stand still.
+    pub fn disconnect(&self) {
+        self.change(|faults| faults.connection = Link::Down);
+    }
+
+    /// Makes the connection anew: reads go on behind a `Resumed`.
+    ///
+    /// Without a [`disconnect`](Self::disconnect) before it is a connection
+    /// that broke and came back unseen.
+    pub fn reconnect(&self) {
+        self.change(|faults| {
+            faults.connection = Link::Up;
+            faults.reconnects += 1;
+        });
+    }
+
+    /// Holds everything back: operations wait, reads stand still.
+    ///
+    /// An operation whose deadline passes meanwhile was not carried out and
+    /// answers `Timeout`, a change `OutcomeUnknown`.
+    pub fn block(&self) {
+        self.change(|faults| faults.blocked = true);
+    }
+
+    /// Lets everything through again.
+    pub fn unblock(&self) {
+        self.change(|faults| faults.blocked = false);
+    }
+}

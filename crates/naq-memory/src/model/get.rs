@@ -1,0 +1,76 @@
+//! Stored messages by what is known of them, and counts by subject.
+
+use std::ops::ControlFlow;
+
+use naq_core::jetstream::{StoredMessage, SubjectCounts, Which, subject_matches};
+
+use super::refusal::Refusal;
+use super::stream::Stream;
+use super::subjects::is_literal;
+
+/// How many subjects one page of counts has, as on the server.
+const COUNTS_PER_PAGE: u64 = 100_000;
+
+impl Stream {
+    pub(crate) fn get(&self, which: &Which) -> Result<StoredMessage, Refusal> {
+        let sequence = match which {
+            Which::Sequence(sequence) => Some(*sequence),
+            Which::LastBySubject(filter) => self.store.subjects().last(filter),
+            Which::NextBySubject { subject, sequence } => self.next(Some(subject), *sequence),
+        };
+        sequence
+            .and_then(|sequence| self.store.get(sequence))
+            .map(|record| record.message.clone())
+            .ok_or(Refusal::NoMessage)
+    }
+
+    /// The first sequence from `from` on that has a message on a filter's subjects.
+    pub(crate) fn next(&self, filter: Option<&str>, from: u64) -> Option<u64> {
+        match filter.filter(|filter| *filter != ">") {
+            Some(filter) => self.store.subjects().next(filter, from),
+            None => self.store.from(from).next().map(|(sequence, _)| sequence),
+        }
+    }
+
+    /// At most `most` messages from a sequence on, in the stream's order.
+    pub(crate) fn get_from(
+        &self,
+        sequence: u64,
+        filter: Option<&str>,
+        most: usize,
+    ) -> Vec<StoredMessage> {
+        let all = self.store.from(sequence).map(|(_, record)| &record.message);
+        match filter.filter(|filter| *filter != ">") {
+            None => all.take(most).cloned().collect(),
+            Some(filter) if is_literal(filter) => {
+                let Some(sequences) = self.store.subjects().get(filter) else { return Vec::new() };
+                let start = sequences.partition_point(|found| *found < sequence);
+                sequences
+                    .range(start..)
+                    .filter_map(|found| self.store.get(*found))
+                    .take(most)
+                    .map(|record| record.message.clone())
+                    .collect()
+            }
+            Some(filter) => all
+                .filter(|message| subject_matches(filter, &message.subject))
+                .take(most)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    pub(crate) fn subject_counts(&self, filter: &str, offset: u64) -> SubjectCounts {
+        let mut page = SubjectCounts::default();
+        let _: ControlFlow<()> = self.store.subjects().visit(filter, |subject, sequences| {
+            if page.total >= offset && page.total < offset.saturating_add(COUNTS_PER_PAGE) {
+                page.counts.push((subject.to_owned(), sequences.len() as u64));
+            }
+            page.total += 1;
+            ControlFlow::Continue(())
+        });
+        let end = offset.saturating_add(page.counts.len() as u64);
+        page.next_offset = (end < page.total && !page.counts.is_empty()).then_some(end);
+        page
+    }
+}

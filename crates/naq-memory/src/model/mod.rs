@@ -1,0 +1,274 @@
+//! What a JetStream is, as a plain state machine: no locks, no async, no clock.
+//!
+//! Each operation is given the time. Ages and TTLs are applied when a stream
+//! is touched, so nothing needs to run in between.
+
+mod config;
+mod cursor;
+mod dedupe;
+mod get;
+mod limits;
+mod publish;
+mod purge;
+mod refusal;
+mod store;
+mod stream;
+mod subjects;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use naq_core::jetstream::{
+    PublishAck, PublishMessage, PurgeOptions, ReadOptions, ServerVersion, StoredMessage,
+    StreamConfig, StreamInfo, SubjectCounts, Which, subject_matches,
+};
+
+use crate::MemoryLimits;
+
+use config::Config;
+use publish::Request;
+use stream::Stream;
+
+pub(crate) use cursor::{Cursor, Next};
+pub(crate) use refusal::Refusal;
+
+/// The time of an operation: wall time stamps and ages, monotonic time waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall: Timestamp,
+    pub(crate) monotonic: Duration,
+}
+
+/// All streams of a JetStream.
+#[derive(Debug)]
+pub(crate) struct Model {
+    streams: BTreeMap<String, Stream>,
+    version: ServerVersion,
+    limits: MemoryLimits,
+    /// How many streams have ever been made.
+    made: u64,
+    /// The weight of all streams.
+    used: u64,
+}
+
+impl Model {
+    pub(crate) fn new(version: ServerVersion, limits: MemoryLimits) -> Self {
+        Self { streams: BTreeMap::new(), version, limits, made: 0, used: 0 }
+    }
+
+    /// Works on a stream as it stands at a moment, and keeps the account of memory.
+    fn on<T>(
+        &mut self,
+        stream: &str,
+        now: Moment,
+        work: impl FnOnce(&mut Stream, u64) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let Some(stream) = self.streams.get_mut(stream) else {
+            return Err(Refusal::NoStream(stream.to_owned()));
+        };
+        let before = stream.weight();
+        stream.expire(now.wall);
+        let others = self.used - before;
+        let room = self.limits.max_bytes.saturating_sub(others + stream.weight());
+        let result = work(stream, room);
+        self.used = others + stream.weight();
+        result
+    }
+
+    pub(crate) fn create_stream(
+        &mut self,
+        asked: &StreamConfig,
+        now: Moment,
+    ) -> Result<StreamInfo, Refusal> {
+        let config = Config::create(asked, self.version)?;
+        if self.streams.contains_key(&config.name) {
+            return self.on(&config.name, now, |stream, _| {
+                if stream.config == config {
+                    Ok(stream.info())
+                } else {
+                    Err(Refusal::StreamExists(config.name.clone()))
+                }
+            });
+        }
+        self.check_overlap(&config)?;
+        if self.streams.len() as u64 >= self.limits.max_streams {
+            return Err(Refusal::TooManyStreams { limit: self.limits.max_streams });
+        }
+        self.made += 1;
+        let stream = Stream::new(config, now.wall, self.made);
+        self.used += stream.weight();
+        let info = stream.info();
+        self.streams.insert(info.config.name.clone(), stream);
+        Ok(info)
+    }
+
+    pub(crate) fn update_stream(
+        &mut self,
+        asked: &StreamConfig,
+        now: Moment,
+    ) -> Result<StreamInfo, Refusal> {
+        let Some(stream) = self.streams.get(&asked.name) else {
+            return Err(Refusal::NoStream(asked.name.clone()));
+        };
+        let config = stream.config.updated(asked, self.version)?;
+        self.check_overlap(&config)?;
+        self.on(&asked.name, now, |stream, _| {
+            stream.reconfigure(config, now.wall);
+            Ok(stream.info())
+        })
+    }
+
+    fn check_overlap(&self, config: &Config) -> Result<(), Refusal> {
+        for other in self.streams.values().filter(|other| other.config.name != config.name) {
+            for subject in &config.subjects {
+                if other.config.overlap(subject) {
+                    return Err(Refusal::SubjectsOverlap {
+                        subject: subject.clone(),
+                        stream: other.config.name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stream_info(&mut self, stream: &str, now: Moment) -> Result<StreamInfo, Refusal> {
+        self.on(stream, now, |stream, _| Ok(stream.info()))
+    }
+
+    pub(crate) fn delete_stream(&mut self, stream: &str) -> Result<(), Refusal> {
+        let Some(stream) = self.streams.remove(stream) else {
+            return Err(Refusal::NoStream(stream.to_owned()));
+        };
+        self.used -= stream.weight();
+        Ok(())
+    }
+
+    /// The streams with a subject that overlaps a filter, by name.
+    pub(crate) fn list_streams(&mut self, filter: Option<&str>, now: Moment) -> Vec<StreamInfo> {
+        let names: Vec<String> = self
+            .streams
+            .values()
+            .filter(|stream| filter.is_none_or(|filter| stream.config.overlap(filter)))
+            .map(|stream| stream.config.name.clone())
+            .collect();
+        names.iter().filter_map(|name| self.stream_info(name, now).ok()).collect()
+    }
+
+    /// Stores a message whose subject and headers have been checked.
+    pub(crate) fn publish(
+        &mut self,
+        message: PublishMessage,
+        now: Moment,
+    ) -> Result<PublishAck, Refusal> {
+        publish::check_ttl(message.ttl)?;
+        wire::check_headers(&message.headers)?;
+        let request = Request::new(message);
+        let (bytes, limit) = (request.bytes(), self.limits.max_payload);
+        if bytes > limit {
+            return Err(Refusal::PayloadTooLarge { bytes, limit });
+        }
+        let stream = self.stream_for(request.subject())?.to_owned();
+        let limit = self.limits.max_bytes;
+        self.on(&stream, now, |stream, room| {
+            stream.publish(request, room, now.wall).map_err(|refusal| match refusal {
+                Refusal::MemoryFull { .. } => Refusal::MemoryFull { limit },
+                other => other,
+            })
+        })
+    }
+
+    /// The stream that takes a subject.
+    fn stream_for(&self, subject: &str) -> Result<&str, Refusal> {
+        self.streams
+            .values()
+            .find(|stream| {
+                stream.config.subjects.iter().any(|filter| subject_matches(filter, subject))
+            })
+            .map(|stream| stream.config.name.as_str())
+            .ok_or_else(|| Refusal::NoStreamFor(subject.to_owned()))
+    }
+
+    pub(crate) fn purge(
+        &mut self,
+        stream: &str,
+        options: &PurgeOptions,
+        now: Moment,
+    ) -> Result<u64, Refusal> {
+        self.on(stream, now, |stream, _| stream.purge(options))
+    }
+
+    pub(crate) fn delete_message(
+        &mut self,
+        stream: &str,
+        sequence: u64,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        self.on(stream, now, |stream, _| stream.delete_message(sequence))
+    }
+
+    pub(crate) fn get(
+        &mut self,
+        stream: &str,
+        which: &Which,
+        now: Moment,
+    ) -> Result<StoredMessage, Refusal> {
+        self.on(stream, now, |stream, _| stream.get(which))
+    }
+
+    /// At most `most` messages from a sequence on, in the stream's order.
+    pub(crate) fn get_from(
+        &mut self,
+        stream: &str,
+        sequence: u64,
+        filter: Option<&str>,
+        most: usize,
+        now: Moment,
+    ) -> Result<Vec<StoredMessage>, Refusal> {
+        self.on(stream, now, |stream, _| Ok(stream.get_from(sequence, filter, most)))
+    }
+
+    pub(crate) fn subject_counts(
+        &mut self,
+        stream: &str,
+        filter: &str,
+        offset: u64,
+        now: Moment,
+    ) -> Result<SubjectCounts, Refusal> {
+        self.on(stream, now, |stream, _| Ok(stream.subject_counts(filter, offset)))
+    }
+
+    /// Opens a read of a stream as it stands now.
+    pub(crate) fn open(
+        &mut self,
+        stream: &str,
+        options: &ReadOptions,
+        now: Moment,
+    ) -> Result<Cursor, Refusal> {
+        self.on(stream, now, |stream, _| Cursor::open(stream, options))
+    }
+
+    /// Works on the stream that a cursor reads, if it still is the same one.
+    pub(crate) fn read<T>(
+        &mut self,
+        cursor: &mut Cursor,
+        now: Moment,
+        work: impl FnOnce(&mut Cursor, &Stream) -> T,
+    ) -> Result<T, Refusal> {
+        let name = cursor.stream.clone();
+        self.on(&name, now, |stream, _| {
+            if stream.identity == cursor.identity {
+                Ok(work(cursor, stream))
+            } else {
+                Err(Refusal::MadeAnew(name.clone()))
+            }
+        })
+    }
+
+    /// When a stream will store a marker by itself.
+    pub(crate) fn next_marker(&self, stream: &str) -> Option<Timestamp> {
+        self.streams.get(stream)?.next_marker()
+    }
+}

@@ -1,0 +1,137 @@
+//! A read as a stream of deliveries: the cursor of the model, and waiting in between.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use naq_core::clock::ClockExt;
+use naq_core::jetstream::{Delivery, ReadOptions, check_filter, check_name, filters_overlap};
+use naq_core::{BoxStream, Error, Result};
+use tokio::sync::futures::OwnedNotified;
+
+use crate::faults::Gate;
+use crate::model::{Cursor, Next, Refusal};
+use crate::shared::{Effect, Shared};
+
+/// Reads a stream; it is opened when the answer is first polled.
+pub(crate) fn read(
+    shared: Arc<Shared>,
+    stream: String,
+    options: ReadOptions,
+) -> BoxStream<'static, Result<Delivery>> {
+    let reading = Reading {
+        shared,
+        stream,
+        options,
+        cursor: None,
+        reconnects: 0,
+        ready: VecDeque::new(),
+        over: false,
+    };
+    futures::stream::unfold(reading, |mut reading| async move {
+        let delivery = reading.next().await?;
+        Some((delivery, reading))
+    })
+    .boxed()
+}
+
+struct Reading {
+    shared: Arc<Shared>,
+    stream: String,
+    options: ReadOptions,
+    cursor: Option<Cursor>,
+    /// How many times the connection had come back when the read last looked.
+    reconnects: u64,
+    ready: VecDeque<Delivery>,
+    over: bool,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Result<Delivery>> {
+        loop {
+            if let Some(delivery) = self.ready.pop_front() {
+                return Some(Ok(delivery));
+            }
+            if self.over {
+                return None;
+            }
+            let advanced = match self.cursor {
+                None => self.open().await.map(|()| None),
+                Some(_) => self.advance(),
+            };
+            match advanced {
+                Ok(None) => {}
+                Ok(Some((changed, until))) => self.shared.wait(changed, until).await,
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        check(&self.stream, &self.options)?;
+        let (stream, options) = (&self.stream, &self.options);
+        let (cursor, reconnects) = self
+            .shared
+            .run("read", Effect::None, |state, now| {
+                Ok((state.model.open(stream, options, now)?, state.faults.reconnects()))
+            })
+            .await?;
+        self.cursor = Some(cursor);
+        self.reconnects = reconnects;
+        Ok(())
+    }
+
+    /// Takes the next batch; answers what to wait for where there is none.
+    #[expect(clippy::type_complexity, reason = "a wait and its deadline, used once")]
+    fn advance(&mut self) -> Result<Option<(OwnedNotified, Option<std::time::Duration>)>> {
+        let Some(cursor) = &mut self.cursor else { return Ok(None) };
+        let now = self.shared.moment();
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
+        if state.faults.gate() != Gate::Open {
+            return Ok(Some((state.changed(&self.stream), None)));
+        }
+        let reconnects = state.faults.reconnects();
+        let resumed = std::mem::replace(&mut self.reconnects, reconnects) != reconnects;
+        let ready = &mut self.ready;
+        let next = state
+            .model
+            .read(cursor, now, |cursor, stream| {
+                if resumed {
+                    cursor.resume(stream, ready);
+                }
+                cursor.advance(stream, ready)
+            })
+            .map_err(|refusal| refusal.error("read"))?;
+        match next {
+            Next::More => Ok(None),
+            Next::End => {
+                self.over = true;
+                Ok(None)
+            }
+            Next::Wait if !self.ready.is_empty() => Ok(None),
+            Next::Wait => {
+                let until = state
+                    .model
+                    .next_marker(&self.stream)
+                    .map(|at| self.shared.clock.deadline(at.since(now.wall)));
+                Ok(Some((state.changed(&self.stream), until)))
+            }
+        }
+    }
+}
+
+/// Checks what needs no stream.
+fn check(stream: &str, options: &ReadOptions) -> Result<(), Error> {
+    check_name("read", "stream", stream)?;
+    for (at, filter) in options.subjects.iter().enumerate() {
+        check_filter("read", filter)?;
+        if options.subjects[..at].iter().any(|other| filters_overlap(other, filter)) {
+            return Err(Refusal::invalid("subjects", "must not overlap one another").error("read"));
+        }
+    }
+    Ok(())
+}
