@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use naq_core::Result;
+use naq_core::config::SubjectLayout;
 use naq_core::events::{
     EntityKind, EventHistory, HistoryRequest, HistorySummary, JobFold, RecordedEvent, SeenIds,
-    SubjectMode,
 };
 
 use crate::read::{Log, Scan};
@@ -25,7 +25,7 @@ pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventH
     // in part stored under the jobs that they name too; only a log without
     // entities in its subjects shows those.
     let includes_mentions =
-        request.entity == EntityKind::Job || log.subjects().mode() == SubjectMode::Type;
+        request.entity == EntityKind::Job || log.subjects().layout() == SubjectLayout::Type;
     let mut fold = HistoryFold::new(&request);
     let end = scan.run(log, &open, |recorded| fold.observe(recorded)).await?;
     let mut history = fold.finish();

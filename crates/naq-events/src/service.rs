@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::config::{EventsConfig, NaqConfig, StreamMode, SubjectLayout};
+use naq_core::config::{EventsConfig, NaqConfig, StreamMode};
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt, ConnectionState};
-use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects, SubjectMode};
+use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects};
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
@@ -66,11 +66,7 @@ impl EventService {
         config: EventsConfig,
     ) -> Result<Self> {
         let config = EventsConfig::try_from(&NaqConfig::default().with_events(config))?;
-        let mode = match config.subjects {
-            SubjectLayout::Type => SubjectMode::Type,
-            _ => SubjectMode::Entity,
-        };
-        let subjects = EventSubjects::new(config.subject_root.as_str(), mode)?;
+        let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
         let log = Log::new(
             Arc::clone(&connections),
             Arc::clone(&clock),

@@ -227,7 +227,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::events::SubjectMode;
+    use crate::config::SubjectLayout;
 
     fn encoder() -> EventEncoder {
         EventEncoder::new(EventSubjects::default())
@@ -284,8 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn the_type_mode_keeps_the_entity_for_the_order_of_events() {
-        let subjects = EventSubjects::new("prod.events", SubjectMode::Type).unwrap();
+    fn the_type_layout_keeps_the_entity_for_the_order_of_events() {
+        let subjects = EventSubjects::new("prod.events", SubjectLayout::Type).unwrap();
         let encoder = EventEncoder::new(subjects);
         let encoded = encoder.encode(&Event::worker_idle("w.1"), now()).unwrap();
         assert_eq!(encoded.subject(), "prod.events.worker_idle");

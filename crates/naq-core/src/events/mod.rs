@@ -66,7 +66,7 @@ pub use sink::EventSink;
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;
 pub use sink_ext::EventSinkExt;
-pub use subject::{EventSubjects, ParsedSubject, SubjectMode};
+pub use subject::{EventSubjects, ParsedSubject};
 pub use text::Text;
 
 #[cfg(test)]

@@ -1,36 +1,23 @@
 //! Where an event is stored: `events.<type>.<entity>`.
 
-use serde::{Deserialize, Serialize};
-
 use super::EventType;
+use crate::config::SubjectLayout;
 use crate::{Error, Result, token};
 
-/// How much an event's subject says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SubjectMode {
-    /// `<root>.<type>.<entity>`: one job's history is read at once, whatever
-    /// the log's length, for about 240 bytes of server memory a job.
-    #[default]
-    Entity,
-    /// `<root>.<type>`: costs the server nothing, and a history is a scan.
-    Type,
-}
-
-/// How subjects are built and read: their root and their mode.
+/// How subjects are built and read: their root and their layout.
 ///
 /// The root is what stands before the type, `events` by default; a stream of
 /// events has the subject `<root>.>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventSubjects {
     root: String,
-    mode: SubjectMode,
+    layout: SubjectLayout,
 }
 
 impl Default for EventSubjects {
     /// Root `events`, a subject per entity.
     fn default() -> Self {
-        Self { root: "events".to_owned(), mode: SubjectMode::Entity }
+        Self { root: "events".to_owned(), layout: SubjectLayout::Entity }
     }
 }
 
@@ -44,7 +31,7 @@ pub struct ParsedSubject {
 }
 
 /// A subject, and the entity's token: its end, or what follows it where the
-/// mode leaves it out. One allocation for both.
+/// layout leaves it out. One allocation for both.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Address {
     text: String,
@@ -73,7 +60,7 @@ impl EventSubjects {
     /// `InvalidArgument` for an empty token, a wildcard, white space or a
     /// control character, a first token that begins with `$` (the server's own),
     /// or more than 256 bytes.
-    pub fn new(root: impl Into<String>, mode: SubjectMode) -> Result<Self> {
+    pub fn new(root: impl Into<String>, layout: SubjectLayout) -> Result<Self> {
         let root = root.into();
         let legal = |token: &str| {
             !token.is_empty()
@@ -91,7 +78,7 @@ impl EventSubjects {
             )
             .with("value", root));
         }
-        Ok(Self { root, mode })
+        Ok(Self { root, layout })
     }
 
     /// What stands before the type.
@@ -102,8 +89,8 @@ impl EventSubjects {
 
     /// How much a subject says.
     #[must_use]
-    pub fn mode(&self) -> SubjectMode {
-        self.mode
+    pub fn layout(&self) -> SubjectLayout {
+        self.layout
     }
 
     /// The subject that a stream of these events has: `<root>.>`.
@@ -121,22 +108,22 @@ impl EventSubjects {
 
     /// The subject of every event that is stored under this id: `<root>.*.<id>`.
     ///
-    /// With [`SubjectMode::Type`] subjects don't tell; then it is all of them.
+    /// With [`SubjectLayout::Type`] subjects don't tell; then it is all of them.
     #[must_use]
     pub fn of_entity(&self, id: &str) -> String {
-        match self.mode {
-            SubjectMode::Entity => format!("{}.*.{}", self.root, token::encode(id)),
-            SubjectMode::Type => self.all(),
+        match self.layout {
+            SubjectLayout::Entity => format!("{}.*.{}", self.root, token::encode(id)),
+            SubjectLayout::Type => self.all(),
         }
     }
 
     /// The subjects of one type under this id: one, or with
-    /// [`SubjectMode::Type`] those of the type.
+    /// [`SubjectLayout::Type`] those of the type.
     #[must_use]
     pub fn of_type_and_entity(&self, event_type: &str, id: &str) -> Vec<String> {
-        match self.mode {
-            SubjectMode::Entity => vec![self.build(event_type, Some(id))],
-            SubjectMode::Type => self.of_type(event_type),
+        match self.layout {
+            SubjectLayout::Entity => vec![self.build(event_type, Some(id))],
+            SubjectLayout::Type => self.of_type(event_type),
         }
     }
 
@@ -162,7 +149,7 @@ impl EventSubjects {
         let Some(id) = entity else {
             return Address { text, subject_end: type_end, entity_start: None };
         };
-        let dot = usize::from(self.mode == SubjectMode::Entity);
+        let dot = usize::from(self.layout == SubjectLayout::Entity);
         if dot == 1 {
             text.push('.');
         }
@@ -201,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn the_type_mode_leaves_the_entity_out() {
-        let subjects = EventSubjects::new("prod.events", SubjectMode::Type).unwrap();
+    fn the_type_layout_leaves_the_entity_out() {
+        let subjects = EventSubjects::new("prod.events", SubjectLayout::Type).unwrap();
         assert_eq!(subjects.build("job_started", Some("a")), "prod.events.job_started");
         assert_eq!(subjects.of_entity("a"), "prod.events.>");
     }
@@ -219,7 +206,7 @@ mod tests {
     #[test]
     fn a_root_that_would_reach_other_subjects_is_refused() {
         for root in ["", ".", "a..b", "a.", "*", "a.>", "a b", "a\r\nb", "$JS.API", "a\0"] {
-            let error = EventSubjects::new(root, SubjectMode::Entity).unwrap_err();
+            let error = EventSubjects::new(root, SubjectLayout::Entity).unwrap_err();
             assert_eq!(error.get("field"), Some("subject_root"), "{root:?}");
         }
     }

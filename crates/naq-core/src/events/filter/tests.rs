@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Filter;
-use crate::events::{Event, EventSubjects, SubjectMode};
+use crate::config::SubjectLayout;
+use crate::events::{Event, EventSubjects};
 use crate::{ErrorKind, Timestamp};
 
 fn filter(dictionary: Value) -> Filter {
@@ -202,7 +203,7 @@ fn said_again_a_condition_replaces_the_first() {
 #[test]
 fn the_server_chooses_by_type_and_job_and_by_nothing_else() {
     let entity = EventSubjects::default();
-    let plain = EventSubjects::new("prod.events", SubjectMode::Type).unwrap();
+    let plain = EventSubjects::new("prod.events", SubjectLayout::Type).unwrap();
     for (dictionary, expected, by_type) in [
         (json!({}), vec!["events.>"], vec!["prod.events.>"]),
         (
