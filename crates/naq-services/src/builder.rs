@@ -123,7 +123,7 @@ impl ServiceManagerBuilder {
 
         let Self { config, recipes, mut instances, .. } = self;
         let clock = clock(&mut instances);
-        standard::insert_built_in(&mut instances);
+        standard::insert_built_in(&mut instances, &clock);
         let mut recipes: Vec<Option<Recipe>> = recipes.into_iter().map(Some).collect();
         let mut services = Vec::with_capacity(recipes.len());
         for recipe in start_order.into_iter().filter_map(|index| recipes[index].take()) {

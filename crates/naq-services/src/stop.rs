@@ -1,9 +1,11 @@
 //! Stopping in reverse within a budget, whatever the single services do.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::format_duration;
 use naq_core::service::{Service, StopReport};
@@ -22,8 +24,8 @@ pub(crate) struct Named {
 pub struct ServiceStop {
     /// The service's name.
     pub name: &'static str,
-    /// Its account; or why there is none: its own error, or `Timeout` when it
-    /// used up its share of the budget.
+    /// Its account; or why there is none: its own error, `Timeout` when it used
+    /// up its share of the budget, `Unexpected` when it panicked.
     pub outcome: Result<StopReport>,
     /// How long it took.
     pub took: Duration,
@@ -116,8 +118,14 @@ pub(crate) async fn stop_in_reverse(
         let share = share(clock.remaining_until(deadline), budget, running.len());
         // Told a little less than it gets, so that its own report of a deadline comes through.
         let within = share.saturating_sub((share / 10).min(Duration::from_millis(250)));
-        let outcome = match clock.until(clock.deadline(share), service.stop(within)).await {
-            Some(outcome) => outcome,
+        // A panic in one must not keep the others from stopping.
+        let stop = AssertUnwindSafe(service.stop(within)).catch_unwind();
+        let outcome = match clock.until(clock.deadline(share), stop).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => {
+                Err(Error::new(ErrorKind::Unexpected, "stop", "panicked while stopping")
+                    .with("service", name))
+            }
             None => Err(Error::new(ErrorKind::Timeout, "stop", "did not stop in its time")
                 .with("service", name)
                 .with("after", format_duration(share))),

@@ -72,6 +72,21 @@ async fn a_start_that_is_dropped_half_way_is_undone() {
     until_written(&journal, &["start base", "stop base"]).await;
 }
 
+#[test]
+fn a_start_that_is_dropped_outside_of_a_runtime_lets_go_of_what_had_started() {
+    let journal = Journal::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let start = ServiceManager::builder()
+        .register_with::<Base>(journal.life("base"))
+        .register_with::<Stuck>(StuckConfig(Stuck { in_start: true }))
+        .start();
+    let mut start = Box::pin(start);
+    assert!(runtime.block_on(async { futures::poll!(&mut start) }).is_pending());
+    drop(runtime);
+    drop(start);
+    assert_eq!(journal.entries(), ["start base"]);
+}
+
 #[tokio::test]
 async fn a_start_that_hangs_ends_with_the_time_it_is_given() {
     let (journal, clock) = (Journal::default(), ManualClock::new());
@@ -113,6 +128,22 @@ async fn a_stop_that_hangs_does_not_keep_the_others_from_stopping() {
     let names: Vec<&str> = report.services.iter().map(|stop| stop.name).collect();
     assert_eq!(names, ["stuck", "base"]);
     assert_eq!(report.services[0].took, Duration::from_secs(27));
+}
+
+#[tokio::test]
+async fn a_stop_that_panics_does_not_keep_the_others_from_stopping() {
+    let journal = Journal::default();
+    let mut life = journal.starting("middle");
+    life.expect_stop().returning(|_| panic!("a bug"));
+    let services = ServiceManager::builder()
+        .register_with::<Base>(journal.life("base"))
+        .register_with::<Middle>(Life(life))
+        .start()
+        .await
+        .unwrap();
+    let error = services.stop().await.unwrap_err();
+    assert_eq!((error.kind(), error.get("services")), (ErrorKind::Unexpected, Some("middle")));
+    assert_eq!(journal.entries(), ["start base", "start middle", "stop base"]);
 }
 
 #[tokio::test]
