@@ -6,12 +6,11 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use naq_core::jetstream::{
     Consistency, Delivery, GetMessage, JetStream, ReadOptions, ReadStart, ReadUntil, StoredMessage,
-    Which,
+    Which, is_no_message,
 };
 use naq_core::kv::{GetOptions, KeySelection, KvEntry, MAX_HISTORY};
 use naq_core::{BoxStream, Error, Result};
 
-use crate::told::is_missing_message;
 use crate::wire::Names;
 
 /// How often a read that must not miss a key goes on to a new head.
@@ -36,7 +35,7 @@ pub(crate) async fn last_message(
 pub(crate) fn present(answer: Result<StoredMessage>) -> Result<Option<StoredMessage>> {
     match answer {
         Ok(message) => Ok(Some(message)),
-        Err(error) if is_missing_message(&error) => Ok(None),
+        Err(error) if is_no_message(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

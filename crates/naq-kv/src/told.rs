@@ -4,15 +4,6 @@ use naq_core::{Error, ErrorKind};
 
 use crate::wire::Names;
 
-/// The server's code for a message that isn't there, as against a stream that isn't.
-const NO_MESSAGE: &str = "10037";
-
-/// Whether it is the message that is missing. A missing bucket is another matter:
-/// it must never read as a missing key.
-pub(crate) fn is_missing_message(error: &Error) -> bool {
-    error.is(ErrorKind::NotFound) && error.get("code") == Some(NO_MESSAGE)
-}
-
 impl Names {
     /// An error of the port as an operation on this bucket tells it.
     pub(crate) fn told(&self, operation: &'static str, error: Error) -> Error {

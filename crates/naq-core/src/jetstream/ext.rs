@@ -4,30 +4,37 @@ use std::future::Future;
 
 use futures::StreamExt;
 
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::{
     Consistency, Delivery, GetMessage, JetStream, PublishMessage, ReadOptions, ReadUntil,
-    StoredMessage, StreamInfo, Which,
+    StoredMessage, StreamInfo, Which, is_no_message,
 };
 
 /// Conveniences for every [`JetStream`], mocks and trait objects included.
 pub trait JetStreamExt: JetStream {
     /// A stream's info, or `None` where there is no such stream.
     fn find_stream(&self, stream: &str) -> impl Future<Output = Result<Option<StreamInfo>>> + Send {
-        async move { found(self.stream_info(stream).await) }
+        async move { found(self.stream_info(stream).await, |error| error.is(ErrorKind::NotFound)) }
     }
 
     /// The message with a sequence, from the leader, or `None` where it is gone.
+    ///
+    /// # Errors
+    /// `NotFound` where the stream isn't there.
     fn find_sequence(
         &self,
         stream: &str,
         sequence: u64,
     ) -> impl Future<Output = Result<Option<StoredMessage>>> + Send {
-        async move { found(self.get_message(stream, GetMessage::new(Which::Sequence(sequence))).await) }
+        let request = GetMessage::new(Which::Sequence(sequence));
+        async move { found(self.get_message(stream, request).await, is_no_message) }
     }
 
     /// The last message on a subject, or `None` where there is none.
+    ///
+    /// # Errors
+    /// `NotFound` where the stream isn't there.
     fn find_last(
         &self,
         stream: &str,
@@ -36,7 +43,7 @@ pub trait JetStreamExt: JetStream {
     ) -> impl Future<Output = Result<Option<StoredMessage>>> + Send {
         let request =
             GetMessage::new(Which::LastBySubject(subject.to_owned())).with_consistency(consistency);
-        async move { found(self.get_message(stream, request).await) }
+        async move { found(self.get_message(stream, request).await, is_no_message) }
     }
 
     /// Stores messages one behind another and stops at the first failure.
@@ -78,11 +85,11 @@ pub trait JetStreamExt: JetStream {
 
 impl<J: JetStream + ?Sized> JetStreamExt for J {}
 
-/// Turns `NotFound` into `None`.
-fn found<T>(result: Result<T>) -> Result<Option<T>> {
+/// Turns the errors that say that it isn't there into `None`.
+fn found<T>(result: Result<T>, missing: impl Fn(&Error) -> bool) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+        Err(error) if missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

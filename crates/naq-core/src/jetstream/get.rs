@@ -1,5 +1,20 @@
 //! Fetching messages by what is known of them.
 
+use crate::{Error, ErrorKind};
+
+/// The server's code for a message that isn't there.
+///
+/// Every JetStream gives it as `error_code` in the context of such an error,
+/// so that [`is_no_message`] can tell it from a stream that isn't there.
+pub const NO_MESSAGE: u32 = 10_037;
+
+/// Whether an error says that the message isn't there, while its stream is.
+#[must_use]
+pub fn is_no_message(error: &Error) -> bool {
+    error.is(ErrorKind::NotFound)
+        && error.get("error_code").is_some_and(|code| code.parse() == Ok(NO_MESSAGE))
+}
+
 /// Who may answer for a stored message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Consistency {

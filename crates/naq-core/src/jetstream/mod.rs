@@ -23,7 +23,10 @@ pub use consumer::{
     AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
 };
 pub use ext::JetStreamExt;
-pub use get::{Consistency, GetMessage, GetMessages, SubjectCounts, Which, WhichMany};
+pub use get::{
+    Consistency, GetMessage, GetMessages, NO_MESSAGE, SubjectCounts, Which, WhichMany,
+    is_no_message,
+};
 pub use message::{
     BatchAck, Expected, Headers, MessageTtl, PublishAck, PublishMessage, StoredMessage,
 };
@@ -46,7 +49,9 @@ pub use subject::{
 /// stream, consumer or message is `NotFound`, a missing right
 /// `PermissionDenied`, an option that the server or the stream cannot honour
 /// `Unsupported`, a closed connection `Closed`. Names and subjects are checked
-/// before anything is sent (`InvalidArgument`).
+/// before anything is sent (`InvalidArgument`). A refusal by the server has its
+/// number as `error_code` in the context; a missing message has [`NO_MESSAGE`]
+/// there, so that it can be told from a missing stream ([`is_no_message`]).
 ///
 /// Dropping the future of a change after it was polled leaves its outcome
 /// unknown; dropping a stream ends what it holds on the server.

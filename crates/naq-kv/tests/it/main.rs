@@ -2,3 +2,5 @@
 
 mod mocked;
 mod mocked_many;
+mod revisions;
+mod service;

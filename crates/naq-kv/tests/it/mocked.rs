@@ -38,7 +38,7 @@ pub(crate) fn error(kind: ErrorKind) -> Error {
 
 /// What a JetStream answers for a message that isn't there.
 pub(crate) fn no_message() -> Error {
-    error(ErrorKind::NotFound).with("code", "10037")
+    error(ErrorKind::NotFound).with("error_code", "10037")
 }
 
 pub(crate) fn stored(key: &str, sequence: u64, headers: Headers) -> StoredMessage {
@@ -124,7 +124,7 @@ async fn a_key_outside_the_rules_sends_nothing() {
 #[tokio::test]
 async fn a_missing_message_is_no_value_and_a_missing_bucket_an_error() {
     let (mut mock, mut order) = (MockJetStream::new(), Sequence::new());
-    for answer in [no_message(), error(ErrorKind::NotFound).with("code", "10059")] {
+    for answer in [no_message(), error(ErrorKind::NotFound).with("error_code", "10059")] {
         mock.expect_get_message()
             .times(1)
             .in_sequence(&mut order)
