@@ -151,6 +151,53 @@ fn a_recorded_event_says_in_json_where_it_is_stored() {
     assert_eq!(serde_json::from_str::<RecordedEvent>(&text).unwrap(), recorded);
 }
 
+/// The document for users, without its Rust.
+fn document() -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/wire-format.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The first cells of a document's table, below the heading of that name.
+fn first_cells<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
+    let section = document.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+#[test]
+fn the_document_s_example_is_what_naq_writes() {
+    let document = document();
+    let example = document.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let event = decode(example.as_bytes()).unwrap();
+    let encoded = encoder().encode(&event, noon()).unwrap();
+    assert_eq!(std::str::from_utf8(encoded.payload()).unwrap(), example);
+    assert!(document.contains(&format!("the subject `{}`", encoded.subject())));
+}
+
+#[test]
+fn the_document_lists_each_type_and_each_field_in_the_order_of_the_code() {
+    let document = document();
+    let types: Vec<_> = EventType::KNOWN.iter().map(EventType::as_str).collect();
+    assert_eq!(first_cells(&document, "Types"), types);
+    // The fullest golden event has every field.
+    let written = std::fs::read_to_string(golden("written.txt")).unwrap();
+    let fullest = written.lines().find(|line| line.contains("traceparent")).unwrap();
+    let fields: Map<String, Value> =
+        serde_json::from_str(fullest.split_once(' ').unwrap().1).unwrap();
+    let known: Vec<_> = fields.keys().take_while(|key| *key != "zeta").collect();
+    assert_eq!(first_cells(&document, "Fields"), known);
+}
+
+#[test]
+fn the_document_s_tokens_are_those_of_the_code() {
+    for row in document().lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('`').collect();
+        if let ["| ", id, " | ", token, " |"] = cells[..] {
+            assert_eq!(naq_core::token::encode(id), token);
+        }
+    }
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

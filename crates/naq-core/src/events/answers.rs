@@ -235,3 +235,83 @@ impl CleanupReport {
         Self { removed, dry_run, before, event_type }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn assert_shape<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+        answer: &T,
+        expected: Value,
+    ) {
+        let shown = serde_json::to_value(answer).unwrap();
+        assert_eq!(shown, expected);
+        assert_eq!(serde_json::from_value::<T>(shown).unwrap(), *answer);
+    }
+
+    #[test]
+    fn statistics_of_nothing_keep_their_shape() {
+        assert_shape(
+            &EventStats::default(),
+            json!({
+                "total_events": 0, "stream_size": 0, "stream_messages": 0,
+                "subjects": [], "num_subjects": 0, "start_time": null, "end_time": null,
+                "event_types": {}, "queues": {}, "job_names": {},
+                "first_event": null, "last_event": null, "malformed": 0, "gone": 0, "unlisted": 0,
+            }),
+        );
+    }
+
+    #[test]
+    fn figures_of_nothing_keep_their_shape() {
+        let none = json!({"p50": null, "p95": null, "p99": null});
+        let range = TimeRange { start: None, end: Some(Timestamp::from_nanos(0)) };
+        let mut analytics = EventAnalytics::new("job_completed", range);
+        analytics.by_queue.insert("q".to_owned(), EventMeasures::default());
+        let measures = json!({
+            "total_count": 0, "success_rate": null, "average_duration": null,
+            "min_duration": null, "max_duration": null, "percentiles": none,
+        });
+        let mut expected = json!({
+            "event_type": "job_completed",
+            "time_range": {"start": null, "end": "1970-01-01T00:00:00.000000Z"},
+            "by_queue": {"q": measures}, "by_job_name": {}, "malformed": 0, "gone": 0, "unlisted": 0,
+        });
+        for (name, value) in measures.as_object().unwrap() {
+            expected[name] = value.clone();
+        }
+        assert_shape(&analytics, expected);
+    }
+
+    #[test]
+    fn a_history_of_nothing_keeps_its_shape() {
+        assert_shape(
+            &EventHistory::new(EntityKind::Worker, "w"),
+            json!({
+                "events": [],
+                "summary": {
+                    "entity": "worker", "id": "w", "state": null, "attempts": null,
+                    "job_name": null, "queue": null, "worker": null, "queue_wait": null,
+                    "run_time": null, "last_error": null, "last_error_type": null,
+                    "reason": null, "total_events": 0, "first": null, "last": null,
+                    "truncated": false, "includes_mentions": false, "duplicates": 0,
+                    "malformed": 0,
+                },
+            }),
+        );
+    }
+
+    #[test]
+    fn a_cleanup_tells_what_it_meant() {
+        assert_shape(
+            &CleanupReport::new(3, true, Timestamp::from_nanos(0), Some(EventType::Log)),
+            json!({
+                "removed": 3, "dry_run": true, "before": "1970-01-01T00:00:00.000000Z",
+                "event_type": "log",
+            }),
+        );
+    }
+}
