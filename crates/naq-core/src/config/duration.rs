@@ -45,7 +45,8 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
 const RULE: &str =
     "must be a duration such as \"5s\", \"2h 30m\" or \"7d\", or a number of seconds";
 
-/// Writes a duration so that [`parse_duration`] reads the same: `2h 30m`.
+/// Writes a duration so that [`parse_duration`] reads the same, up to a
+/// thousand years: `2h 30m`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,18 +74,19 @@ pub fn format_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn what_is_written_is_read_back_the_same() {
-        for duration in [
-            Duration::ZERO,
-            Duration::from_millis(50),
-            Duration::new(90_061, 1_002_003),
-            Duration::from_secs(86_400 * 400),
-        ] {
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_the_same(
+            seconds in 0..86_400 * 365_000_u64,
+            nanos in prop_oneof![Just(0), 0..1_000_000_000_u32],
+        ) {
+            let duration = Duration::new(seconds, nanos);
             let text = format_duration(duration);
-            assert_eq!(parse_duration(&text).unwrap(), duration, "{text}");
+            prop_assert_eq!(parse_duration(&text).unwrap(), duration, "{}", text);
         }
     }
 

@@ -129,13 +129,15 @@ impl<'de> Deserialize<'de> for Size {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn text_keeps_every_byte() {
-        for bytes in [0, 1, 1_000, 1_024, 1_536, 3 << 30, 1 << 50, (1 << 40) + 1] {
+    proptest! {
+        #[test]
+        fn text_keeps_every_byte(bytes in prop_oneof![any::<u64>(), (0..1_u64 << 20).prop_map(|n| n << 20)]) {
             let text = Size::from_bytes(bytes).to_string();
-            assert_eq!(text.parse::<Size>().unwrap().bytes(), bytes, "{text}");
+            prop_assert_eq!(text.parse::<Size>().unwrap().bytes(), bytes, "{}", text);
         }
     }
 
