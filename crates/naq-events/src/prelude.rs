@@ -3,8 +3,9 @@
 pub use naq_core::clock::{Clock, ManualClock, SystemClock};
 pub use naq_core::config::EventsConfig;
 pub use naq_core::events::{
-    EntityKind, Event, EventInput, EventLog, EventQuery, EventQueryExt, EventReceipt, EventSink,
-    EventSinkExt, EventType, Filter, JobContext, RecordedEvent,
+    EntityKind, Event, EventInput, EventItem, EventLog, EventQuery, EventQueryExt, EventReceipt,
+    EventSink, EventSinkExt, EventType, Filter, HistoryRequest, JobContext, Position, ReadEvents,
+    ReadStart, ReadUntil, RecordedEvent,
 };
 pub use naq_core::service::{Provide, Service};
 pub use naq_core::{Error, ErrorKind, Result};
