@@ -245,10 +245,10 @@ mod tests {
 
     fn assert_shape<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
         answer: &T,
-        expected: Value,
+        expected: &Value,
     ) {
         let shown = serde_json::to_value(answer).unwrap();
-        assert_eq!(shown, expected);
+        assert_eq!(shown, *expected);
         assert_eq!(serde_json::from_value::<T>(shown).unwrap(), *answer);
     }
 
@@ -256,7 +256,7 @@ mod tests {
     fn statistics_of_nothing_keep_their_shape() {
         assert_shape(
             &EventStats::default(),
-            json!({
+            &json!({
                 "total_events": 0, "stream_size": 0, "stream_messages": 0,
                 "subjects": [], "num_subjects": 0, "start_time": null, "end_time": null,
                 "event_types": {}, "queues": {}, "job_names": {},
@@ -283,14 +283,14 @@ mod tests {
         for (name, value) in measures.as_object().unwrap() {
             expected[name] = value.clone();
         }
-        assert_shape(&analytics, expected);
+        assert_shape(&analytics, &expected);
     }
 
     #[test]
     fn a_history_of_nothing_keeps_its_shape() {
         assert_shape(
             &EventHistory::new(EntityKind::Worker, "w"),
-            json!({
+            &json!({
                 "events": [],
                 "summary": {
                     "entity": "worker", "id": "w", "state": null, "attempts": null,
@@ -308,7 +308,7 @@ mod tests {
     fn a_cleanup_tells_what_it_meant() {
         assert_shape(
             &CleanupReport::new(3, true, Timestamp::from_nanos(0), Some(EventType::Log)),
-            json!({
+            &json!({
                 "removed": 3, "dry_run": true, "before": "1970-01-01T00:00:00.000000Z",
                 "event_type": "log",
             }),

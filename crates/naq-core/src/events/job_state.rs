@@ -152,7 +152,7 @@ impl JobFold {
             }
             EventType::JobWaiting => self.halt(JobState::Waiting, event),
             EventType::JobStarted => self.start(event, at),
-            // Progress of a run whose start is not in the log.
+            // Progress of a run whose start is not in the log; after an end it only came late.
             EventType::JobProgress if self.may_run() => self.enter(JobState::Running),
             EventType::JobCompleted => self.finish(event, at),
             EventType::JobFailed => self.finish(event, at),
@@ -167,16 +167,25 @@ impl JobFold {
                 }
                 self.halt(JobState::Paused, event);
             }
-            EventType::JobResumed => {
-                let before = self.before_pause.take().unwrap_or(JobState::Enqueued);
-                self.enter(before);
-            }
+            EventType::JobResumed => self.resume(),
             _ => {}
         }
     }
 
     fn may_run(&self) -> bool {
-        !matches!(self.summary.state, Some(JobState::Paused | JobState::Cancelled))
+        self.summary.state.is_none_or(|state| state != JobState::Paused && !state.is_final())
+    }
+
+    fn resume(&mut self) {
+        match self.summary.state {
+            // Where it was before is known unless the log begins with the pause.
+            Some(JobState::Paused) | None => {
+                let before = self.before_pause.take().unwrap_or(JobState::Enqueued);
+                self.enter(before);
+            }
+            // Resumed without a pause: it goes on as it did.
+            Some(_) => {}
+        }
     }
 
     fn enter(&mut self, state: JobState) {
@@ -347,6 +356,16 @@ mod tests {
             Event::job_resumed("j"),
         ]);
         assert_eq!(summary.state, Some(JobState::Running));
+    }
+
+    #[test]
+    fn what_comes_late_or_without_its_counterpart_does_not_confuse() {
+        let late = [Event::job_completed("j", 1.0, true), Event::job_progress("j", "half")];
+        assert_eq!(fold(&late).state, Some(JobState::Completed));
+        let resumed = [Event::job_started("j", "w", "q"), Event::job_resumed("j")];
+        assert_eq!(fold(&resumed).state, Some(JobState::Running));
+        assert_eq!(fold(&[Event::job_progress("j", "half")]).state, Some(JobState::Running));
+        assert_eq!(fold(&[Event::job_resumed("j")]).state, Some(JobState::Enqueued));
     }
 
     #[test]
