@@ -152,6 +152,8 @@ impl<'a> Turn<'a> {
             state.ledger.reject();
             return Err(refusals::not_open(state.intake));
         }
+        // The buffer is full: nothing that it could be gathered with will come before it.
+        state.hurry = true;
         let wake = state.accept(item, self.charge, now);
         let effects = Effects { wake, ..Effects::default() };
         self.shared.carry_out(state, effects);

@@ -224,7 +224,6 @@ impl Schedule {
         self.sent.len()
     }
 
-
     pub(super) const fn is_empty(&self) -> bool {
         self.age.is_empty()
     }

@@ -1,0 +1,92 @@
+//! The account of all events, sampled while threads log and a server refuses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures::StreamExt;
+use naq_core::clock::SystemClock;
+use naq_core::config::OverflowPolicy;
+use naq_core::connection::SingleJetStream;
+use naq_core::jetstream::{MockJetStream, PublishAck, ServerInfo, ServerVersion};
+use naq_core::streams::MockStreamManager;
+
+use super::support::{SECOND, assume};
+use naq_events::prelude::*;
+
+/// Every seventh message is refused for good, every eleventh for the moment.
+fn moody() -> MockJetStream {
+    let mut jetstream = MockJetStream::new();
+    jetstream
+        .expect_server_info()
+        .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
+    let count = Arc::new(AtomicU64::new(0));
+    jetstream.expect_publish_many().returning(move |messages| {
+        let count = Arc::clone(&count);
+        let answers = messages.map(move |_| {
+            let sequence = count.fetch_add(1, Ordering::Relaxed);
+            let refused = |kind| Err(Error::new(kind, "publish", "in a mood"));
+            match sequence {
+                n if n % 7 == 0 => refused(ErrorKind::PermissionDenied),
+                n if n % 11 == 0 => refused(ErrorKind::LimitReached),
+                _ => Ok(PublishAck { stream: "events".to_owned(), sequence, duplicate: false }),
+            }
+        });
+        answers.boxed()
+    });
+    jetstream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_is_balanced_at_every_instant_under_load() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 5_000;
+    let config = assume()
+        .with_buffer_max_events(500_usize)
+        .with_overflow(OverflowPolicy::DropOldest)
+        .with_delivery_timeout(2 * SECOND);
+    let connections = SingleJetStream::provider(Arc::new(moody()));
+    let streams = Arc::new(MockStreamManager::new());
+    let clock = Arc::new(SystemClock::new());
+    let service = Arc::new(EventService::new(connections, streams, clock, config).unwrap());
+    service.start().await.unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let sampler = std::thread::spawn({
+        let (service, done) = (Arc::clone(&service), Arc::clone(&done));
+        move || {
+            let mut samples = 0_u64;
+            while !done.load(Ordering::Relaxed) {
+                let counters = service.counters();
+                assert!(counters.is_balanced(), "{counters:?}");
+                assert!(counters.pending <= 500, "{counters:?}");
+                samples += 1;
+            }
+            samples
+        }
+    });
+    let loggers: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let service = Arc::clone(&service);
+            std::thread::spawn(move || {
+                for number in 0..EACH {
+                    let job = format!("{thread}-{}", number % 50);
+                    service.try_log_event(Event::job_progress(job, "…")).unwrap();
+                    if number % 10 == 0 {
+                        service.try_log_event(Event::new("")).unwrap_err();
+                    }
+                }
+            })
+        })
+        .collect();
+    for logger in loggers {
+        tokio::task::spawn_blocking(|| logger.join()).await.unwrap().unwrap();
+    }
+    let report = service.flush(10 * SECOND).await.unwrap();
+    done.store(true, Ordering::Relaxed);
+    assert!(sampler.join().unwrap() > 0);
+    assert_eq!(report.pending, 0);
+    let counters = service.counters();
+    assert_eq!(counters.offered, THREADS * (EACH + EACH / 10));
+    assert_eq!(counters.rejected, THREADS * EACH / 10);
+    assert_eq!((counters.pending, counters.pending_bytes), (0, 0));
+    assert!(counters.acked > 0 && counters.failed > 0, "{counters:?}");
+}

@@ -1,0 +1,12 @@
+//! The writing side of the service against a server that the test plays.
+
+// Helpers of tests are tests, wherever they stand.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod account;
+mod batching;
+mod life;
+mod order;
+mod outcomes;
+mod overflow;
+mod support;

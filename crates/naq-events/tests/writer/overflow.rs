@@ -1,0 +1,135 @@
+//! A full buffer: what each policy does.
+
+use std::sync::Arc;
+
+use naq_core::config::OverflowPolicy;
+
+use super::support::{SECOND, advance, assume, eventually, spawn, started, within};
+use naq_events::prelude::*;
+
+fn two(overflow: OverflowPolicy) -> EventsConfig {
+    assume().with_buffer_max_events(2_usize).with_overflow(overflow)
+}
+
+#[tokio::test]
+async fn what_is_under_way_takes_room_until_it_is_acknowledged() {
+    let (service, mut server, _clock) = started(two(OverflowPolicy::Fail)).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("b").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(2).await;
+    let error = service.log_job_paused("c").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert!(error.hint().is_some());
+    session.store();
+    eventually("there is room", || service.counters().acked == 1).await;
+    service.log_job_paused("c").await.unwrap();
+    let counters = service.counters();
+    assert_eq!((counters.offered, counters.rejected), (4, 1));
+}
+
+#[tokio::test]
+async fn room_is_bounded_in_bytes_too() {
+    let config = assume()
+        .with_buffer_max_bytes(naq_core::config::Size::from_kib(4))
+        .with_overflow(OverflowPolicy::Fail);
+    let (service, _server, _clock) = started(config).await;
+    service.log_event("x".repeat(2_000)).await.unwrap();
+    let error = service.log_event("x".repeat(2_000)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    let error = service.log_event("x".repeat(5_000)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "it would never fit");
+    assert!(service.counters().pending_bytes <= 4_096);
+}
+
+#[tokio::test]
+async fn waiting_for_room_ends_when_there_is_some_first_come_first_served() {
+    let (service, mut server, _clock) = started(two(OverflowPolicy::Wait)).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("b").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(2).await;
+    let mut waiting = Vec::new();
+    for job in ["c", "d"] {
+        let service = Arc::clone(&service);
+        waiting.push(spawn(async move { service.log_job_paused(job).await }));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(service.counters().offered, 2, "who waits has offered nothing yet");
+    session.store();
+    assert_eq!(session.jobs(1).await, ["c"]);
+    session.store();
+    assert_eq!(session.jobs(1).await, ["d"]);
+    for task in waiting {
+        within(task).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_room_ends_at_its_deadline() {
+    let (service, mut server, clock) = started(two(OverflowPolicy::Wait)).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("b").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(2).await;
+    let waiting = spawn({
+        let service = Arc::clone(&service);
+        async move { service.log_job_paused("c").await }
+    });
+    advance(&clock, 30 * SECOND).await;
+    let error = within(waiting).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.get("waited")), (ErrorKind::LimitReached, Some("30s")));
+    assert_eq!(service.counters().rejected, 1);
+    let error = service.try_log_event("now").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "the synchronous call never waits");
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_waits_leaves_its_event_unaccepted() {
+    let (service, mut server, _clock) = started(two(OverflowPolicy::Wait)).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("b").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(2).await;
+    let mut waiting = Box::pin(service.log_job_paused("dropped"));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    session.store();
+    eventually("its room is reserved", || service.counters().acked == 1).await;
+    drop(waiting);
+    service.log_job_paused("c").await.unwrap();
+    assert_eq!(session.jobs(1).await, ["c"]);
+    assert_eq!(service.counters().offered, 3);
+}
+
+#[tokio::test]
+async fn dropping_the_newest_counts_it_and_tells_nobody_but_who_waits_for_its_receipt() {
+    let (service, _server, _clock) = started(two(OverflowPolicy::DropNewest)).await;
+    for job in ["a", "b", "c"] {
+        service.log_job_paused(job).await.unwrap();
+    }
+    assert_eq!(service.counters().dropped, 1);
+    let error = service.log_event_acked("d").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    let counters = service.counters();
+    assert_eq!((counters.offered, counters.dropped, counters.pending), (4, 2, 2));
+}
+
+#[tokio::test]
+async fn dropping_the_oldest_spares_what_is_under_way() {
+    let (service, mut server, _clock) = started(two(OverflowPolicy::DropOldest)).await;
+    service.log_job_paused("sent").await.unwrap();
+    let mut session = server.session().await;
+    assert_eq!(session.jobs(1).await, ["sent"]);
+    // Held back behind the one under way, so that they stay unsent.
+    for _ in 0..3 {
+        service.log_job_paused("sent").await.unwrap();
+    }
+    assert_eq!((service.counters().dropped, service.counters().pending), (2, 2));
+    session.store();
+    assert_eq!(session.jobs(1).await, ["sent"]);
+    service.log_job_paused("other").await.unwrap();
+    assert_eq!(session.jobs(1).await, ["other"]);
+    service.log_job_paused("third").await.unwrap();
+    assert_eq!(service.counters().dropped, 3, "nothing unsent is left: the new one goes");
+    assert!(service.counters().is_balanced());
+}
