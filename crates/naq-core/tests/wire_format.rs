@@ -6,7 +6,7 @@
 //! then `UPDATE_GOLDEN=1 cargo test -p naq-core --test wire_format` writes
 //! them anew, and the change belongs into docs/wire-format.md.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::PathBuf;
 

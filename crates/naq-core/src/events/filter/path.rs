@@ -6,8 +6,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::value::Operand;
-use crate::events::fields::Field;
-use crate::events::id::ID_BYTES;
+use crate::events::model::id::ID_BYTES;
+use crate::events::wire::fields::Field;
 use crate::events::{Event, Text};
 
 /// The name of a field, known or custom, with dots into custom objects.

@@ -4,7 +4,7 @@ use super::Filter;
 use super::expr::Op;
 use super::value::Literal;
 use crate::events::EventSubjects;
-use crate::events::fields::Field;
+use crate::events::wire::fields::Field;
 use crate::token;
 
 impl Filter {

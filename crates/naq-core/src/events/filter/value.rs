@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::number::Number;
 use super::path::FieldPath;
 use crate::Timestamp;
-use crate::events::fields::Field;
-use crate::events::time_text::{rfc3339, rfc3339_or_utc};
+use crate::events::wire::fields::Field;
+use crate::events::wire::time_text::{rfc3339, rfc3339_or_utc};
 
 /// How long a text in a filter may be, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EventCounters, EventInput, EventReceipt, FlushReport};
 use crate::Result;
+use crate::events::{EventCounters, EventInput, EventReceipt, FlushReport};
 
 /// Takes events and sees to it that they are stored.
 ///
@@ -19,7 +19,7 @@ use crate::Result;
 ///
 /// A worker is given a sink alone: `Arc<dyn EventLog>` coerces to
 /// `Arc<dyn EventSink>`. The helpers for each kind of event are in
-/// [`EventSinkExt`](super::EventSinkExt).
+/// [`EventSinkExt`](crate::events::EventSinkExt).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait EventSink: Debug + Send + Sync + 'static {

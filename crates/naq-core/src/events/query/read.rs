@@ -1,6 +1,6 @@
 //! What to read of the log, from where to where.
 
-use super::{Filter, Position};
+use crate::events::{Filter, Position};
 use crate::{Error, Result, Timestamp};
 
 /// Where a reading begins.

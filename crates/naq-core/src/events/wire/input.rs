@@ -3,12 +3,9 @@
 use serde_json::Value;
 
 use super::decode::decode_value;
-use super::encode::{MAX_DEPTH, exceeds_depth};
-use super::{Event, MalformedReason, decode};
+use super::validate::{LOG, MAX_DEPTH, exceeds_depth};
+use crate::events::{Event, MalformedReason, decode};
 use crate::{Error, Result};
-
-/// The operation that its refusals name.
-const LOG: &str = "log_event";
 
 /// Something to be logged.
 ///
@@ -22,7 +19,7 @@ const LOG: &str = "log_event";
 #[derive(Debug, Clone)]
 pub struct EventInput(Result<Event>);
 
-/// The keys that a reader adds, see [`RecordedEvent`](super::RecordedEvent).
+/// The keys that a reader adds, see [`RecordedEvent`](crate::events::RecordedEvent).
 pub(crate) const READER_KEYS: [&str; 4] = ["_message_id", "_timestamp", "_position", "_subject"];
 
 impl EventInput {

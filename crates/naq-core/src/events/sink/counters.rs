@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::EventId;
+use crate::events::EventId;
 
 /// What became of the events that a sink was given, since it was made.
 ///

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::fields::write_map;
 use super::input::READER_KEYS;
-use super::{Event, Position, RecordedEvent};
 use crate::Timestamp;
+use crate::events::{Event, Position, RecordedEvent};
 
 impl Serialize for RecordedEvent {
     /// The event's fields, then `_message_id` (the sequence), `_timestamp`

@@ -1,7 +1,7 @@
 //! Where an event is stored: `events.<type>.<entity>`.
 
-use super::EventType;
 use crate::config::SubjectLayout;
+use crate::events::EventType;
 use crate::{Error, Result, token};
 
 /// How subjects are built and read: their root and their layout.

@@ -8,13 +8,13 @@ use crate::Timestamp;
 ///
 /// Looks at its shape first: a parser of dates takes much that is none of
 /// RFC 3339, and a filter asks this of every string that it compares.
-pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
+pub(in crate::events) fn rfc3339(text: &str) -> Option<Timestamp> {
     if has_shape(text.as_bytes()) && has_offset(text.as_bytes()) { text.parse().ok() } else { None }
 }
 
 /// The same, and a time without an offset as UTC: so the first version of
 /// naq, which was written in Python, stamped its events.
-pub(super) fn rfc3339_or_utc(text: &str) -> Option<Timestamp> {
+pub(in crate::events) fn rfc3339_or_utc(text: &str) -> Option<Timestamp> {
     if !has_shape(text.as_bytes()) || has_offset(text.as_bytes()) {
         return rfc3339(text);
     }

@@ -1,8 +1,8 @@
 //! What a program knows about the job it runs.
 
-use super::{Event, Text};
+use crate::events::{Event, Text};
 
-/// What a [`JobLogger`](super::JobLogger) puts on each of a job's events.
+/// What a [`JobLogger`](crate::events::JobLogger) puts on each of a job's events.
 ///
 /// The helpers of the log know little of their job; with its name, queue,
 /// worker and attempt on every event, statistics can be grouped by them.

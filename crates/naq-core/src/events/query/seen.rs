@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Event, EventId};
+use crate::events::{Event, EventId};
 
 /// Remembers ids, so that an event that is stored twice is shown once.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EntityKind, EventType};
+use crate::events::{EntityKind, EventType};
 use crate::{Error, Result, Timestamp};
 
 /// How much of the log one question may read.

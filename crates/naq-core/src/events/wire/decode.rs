@@ -3,15 +3,15 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::fields::Field;
-use super::time_text::rfc3339_or_utc;
-use super::{Event, EventId, EventType, Text};
-use crate::{Error, Timestamp};
+use super::scalar::{
+    ScalarSeed, attempt, boolean, event_id, event_type as event_type_of, seconds, text, timestamp,
+};
+use crate::Error;
+use crate::events::{Event, EventType};
 
 /// How many levels of objects and arrays are read: the JSON parser's limit.
 const READ_DEPTH: usize = 127;
@@ -193,141 +193,6 @@ impl Visitor<'_> for KeySeed {
 
     fn visit_str<E>(self, name: &str) -> Result<Key, E> {
         Ok(Field::known(name).map_or_else(|| Key::Custom(name.to_owned()), Key::Known))
-    }
-}
-
-/// A value of a known field, of whatever JSON type it is.
-#[derive(Clone, Copy)]
-enum Scalar<'a> {
-    Null,
-    Bool(bool),
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-    Text(&'a str),
-    Compound,
-}
-
-/// A value or none, or the rule that it breaks.
-type Read<T> = Result<Option<T>, &'static str>;
-
-impl<'a> Scalar<'a> {
-    fn text<T>(self, make: impl FnOnce(&'a str) -> T) -> Read<T> {
-        match self {
-            Self::Text(text) => Ok(Some(make(text))),
-            Self::Null => Ok(None),
-            _ => Err("must be a string"),
-        }
-    }
-}
-
-fn text(scalar: Scalar<'_>) -> Read<Text> {
-    scalar.text(Text::from)
-}
-
-fn event_id(scalar: Scalar<'_>) -> Read<EventId> {
-    scalar.text(EventId::from)
-}
-
-fn event_type_of(scalar: Scalar<'_>) -> Read<EventType> {
-    scalar.text(EventType::from)
-}
-
-fn boolean(scalar: Scalar<'_>) -> Read<bool> {
-    match scalar {
-        Scalar::Bool(value) => Ok(Some(value)),
-        Scalar::Null => Ok(None),
-        _ => Err("must be true or false"),
-    }
-}
-
-fn attempt(scalar: Scalar<'_>) -> Read<u32> {
-    const RULE: &str = "must be a whole number from 0 to 4294967295";
-    match scalar {
-        Scalar::Unsigned(value) => u32::try_from(value).map(Some).map_err(|_| RULE),
-        Scalar::Signed(value) => u32::try_from(value).map(Some).map_err(|_| RULE),
-        Scalar::Null => Ok(None),
-        _ => Err(RULE),
-    }
-}
-
-fn seconds(scalar: Scalar<'_>) -> Read<f64> {
-    let value = match scalar {
-        Scalar::Float(value) => value,
-        // Seconds beyond 2^53 lose their last digits, as in any double.
-        Scalar::Unsigned(value) => value as f64,
-        Scalar::Signed(value) => value as f64,
-        Scalar::Null => return Ok(None),
-        _ => return Err(SECONDS_RULE),
-    };
-    if is_seconds(value) { Ok(Some(value)) } else { Err(SECONDS_RULE) }
-}
-
-pub(crate) const SECONDS_RULE: &str = "must be a finite number of seconds, not negative";
-
-pub(crate) fn is_seconds(value: f64) -> bool {
-    value.is_finite() && value >= 0.0
-}
-
-fn timestamp(scalar: Scalar<'_>) -> Read<Timestamp> {
-    const RULE: &str = "must be an RFC 3339 time between the years 1677 and 2262";
-    match scalar.text(rfc3339_or_utc).map_err(|_| RULE)? {
-        Some(None) => Err(RULE),
-        Some(time) => Ok(time),
-        None => Ok(None),
-    }
-}
-
-/// Hands a value of any JSON type to a function that knows what it must be.
-struct ScalarSeed<F>(F);
-
-impl<'de, T, F: FnOnce(Scalar<'_>) -> Read<T>> DeserializeSeed<'de> for ScalarSeed<F> {
-    type Value = Read<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<T>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T, F: FnOnce(Scalar<'_>) -> Read<T>> Visitor<'de> for ScalarSeed<F> {
-    type Value = Read<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Bool(value)))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Unsigned(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Signed(value)))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Float(value)))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Text(value)))
-    }
-
-    fn visit_unit<E>(self) -> Result<Read<T>, E> {
-        Ok((self.0)(Scalar::Null))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Read<T>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok((self.0)(Scalar::Compound))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<T>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok((self.0)(Scalar::Compound))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::ops::Deref;
 
-use super::{Event, EventInput, EventReceipt, EventSink, EventType, JobContext};
 use crate::Result;
+use crate::events::{Event, EventInput, EventReceipt, EventSink, EventType, JobContext};
 
 /// Logs the events of one job, with everything that is known about the job on each.
 ///
-/// Made by [`for_job`](super::EventSinkExt::for_job), or by
+/// Made by [`for_job`](crate::events::EventSinkExt::for_job), or by
 /// [`new`](Self::new) around an `Arc<dyn EventSink>` that a task can own.
 /// Each method returns when its event is accepted into the buffer and has the
 /// errors of [`log`](EventSink::log).

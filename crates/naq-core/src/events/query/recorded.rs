@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use super::{Event, MalformedReason};
+use crate::events::{Event, MalformedReason, decode};
 use crate::{Error, Result, Timestamp};
 
 /// A place in one stream, to read on from.
@@ -87,7 +87,7 @@ impl RecordedEvent {
         subject: String,
         payload: Bytes,
     ) -> std::result::Result<Self, MalformedEvent> {
-        match super::decode(&payload) {
+        match decode(&payload) {
             Ok(event) => Ok(Self { event, position, stored_at, subject, payload }),
             Err(reason) => Err(MalformedEvent { reason, position, stored_at, subject, payload }),
         }

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::Value;
 
-use super::{Event, EventId};
 use crate::Timestamp;
+use crate::events::{Event, EventId};
 
 macro_rules! fields {
     ($($variant:ident = $name:literal;)*) => {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EntityKind, EventType, JobSummary, RecordedEvent};
 use crate::Timestamp;
+use crate::events::{EntityKind, EventType, JobSummary, RecordedEvent};
 
 /// The history of one job, worker or schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

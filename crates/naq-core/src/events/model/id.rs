@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{ContextV7, Uuid};
 
-use super::Text;
 use crate::Timestamp;
+use crate::events::Text;
 
 /// The identity of an event: what makes a repeated publish of it a duplicate.
 ///

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::{
+use crate::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EntityKind, EventAnalytics, EventHistory,
     EventItem, EventQuery, EventStats, EventType, Filter, HistoryRequest, ReadEvents, StatsRequest,
 };

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{
+use crate::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
     EventSink, EventStats, HistoryRequest, ReadEvents, StatsRequest,
 };
@@ -16,7 +16,7 @@ use crate::{BoxStream, Result};
 /// so that it sees its own program's events. Messages that are no events don't
 /// stop it; they are counted. A failed read is an error and never an empty
 /// answer. The questions in the words of a program are in
-/// [`EventQueryExt`](super::EventQueryExt).
+/// [`EventQueryExt`](crate::events::EventQueryExt).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait EventQuery: Debug + Send + Sync + 'static {

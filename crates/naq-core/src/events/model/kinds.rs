@@ -1,6 +1,6 @@
 //! A constructor for each kind of event, with what each cannot do without.
 
-use super::{Event, EventType, Text};
+use crate::events::{Event, EventType, Text};
 
 impl Event {
     /// A job was put into a queue.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{EntityKind, EventId, EventType, Text};
 use crate::Timestamp;
+use crate::events::{EntityKind, EventId, EventType, Text};
 
 /// One event.
 ///
@@ -14,7 +14,7 @@ use crate::Timestamp;
 /// never changed.
 ///
 /// Nothing is checked until the event is logged. The rules are those of
-/// [`EventEncoder::encode`](super::EventEncoder::encode).
+/// [`EventEncoder::encode`](crate::events::EventEncoder::encode).
 ///
 /// ```
 /// use naq_core::events::Event;

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use super::{Event, EventInput, EventReceipt, EventSink, JobContext, JobLogger};
 use crate::Result;
+use crate::events::{Event, EventInput, EventReceipt, EventSink, JobContext, JobLogger};
 
 macro_rules! helpers {
     ($($name:ident = $kind:ident($($arg:ident: $type:ty),*), $doc:literal;)*) => {

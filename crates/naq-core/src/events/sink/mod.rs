@@ -1,0 +1,13 @@
+//! The port to log events through, and what goes with it.
+
+mod counters;
+mod ext;
+mod job_logger;
+mod port;
+
+pub use counters::{EventCounters, EventReceipt, FlushReport};
+pub use ext::EventSinkExt;
+pub use job_logger::JobLogger;
+pub use port::EventSink;
+#[cfg(feature = "mock")]
+pub use port::MockEventSink;
