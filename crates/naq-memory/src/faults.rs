@@ -100,8 +100,8 @@ impl FaultState {
 }
 
 /// The error of a publish that was made to fail.
-pub(crate) fn injected(kind: ErrorKind) -> Error {
-    Error::new(kind, "publish", "a test made this publish fail")
+pub(crate) fn injected(operation: &'static str, kind: ErrorKind) -> Error {
+    Error::new(kind, operation, "a test made this publish fail")
 }
 
 impl Faults {

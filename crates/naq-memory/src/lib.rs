@@ -1,6 +1,7 @@
 //! A JetStream in this process, for tests of naq and for a first run without a server.
 
 mod faults;
+mod fetching;
 mod getting;
 mod limits;
 mod memory;

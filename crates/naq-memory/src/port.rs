@@ -3,22 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
     PublishMessage, PurgeOptions, ReadOptions, ServerInfo, StoredMessage, StreamConfig, StreamInfo,
     SubjectCounts, Which, check_filter, check_name,
 };
-use naq_core::{BoxStream, Error, ErrorKind, Result};
+use naq_core::{BoxStream, Error, Result};
 
 use crate::memory::MemoryJetStream;
-use crate::shared::Effect;
-use crate::{getting, publishing, reading};
-
-fn todo_unsupported<T>(operation: &'static str) -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, operation, "not yet"))
-}
+use crate::shared::{Effect, about};
+use crate::{fetching, getting, publishing, reading};
 
 #[async_trait]
 impl JetStream for MemoryJetStream {
@@ -41,12 +36,12 @@ impl JetStream for MemoryJetStream {
         publishing::many(Arc::clone(&self.shared), messages)
     }
 
-    async fn publish_atomic(&self, _messages: Vec<PublishMessage>) -> Result<BatchAck> {
-        todo_unsupported("publish_atomic")
+    async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {
+        publishing::batch(&self.shared, messages).await
     }
 
     async fn create_stream(&self, config: StreamConfig) -> Result<StreamInfo> {
-        check_name("create_stream", "name", &config.name)?;
+        check_name("create_stream", "stream", &config.name)?;
         self.shared
             .run("create_stream", Effect::Change, |state, now| {
                 state.model.create_stream(&config, now)
@@ -55,7 +50,7 @@ impl JetStream for MemoryJetStream {
     }
 
     async fn update_stream(&self, config: StreamConfig) -> Result<StreamInfo> {
-        check_name("update_stream", "name", &config.name)?;
+        check_name("update_stream", "stream", &config.name)?;
         self.shared
             .run("update_stream", Effect::Change, |state, now| {
                 let info = state.model.update_stream(&config, now)?;
@@ -130,6 +125,9 @@ impl JetStream for MemoryJetStream {
     async fn get_message(&self, stream: &str, request: GetMessage) -> Result<StoredMessage> {
         check_name("get_message", "stream", stream)?;
         match &request.which {
+            Which::Sequence(0) => {
+                return Err(Error::invalid("get_message", "sequence", "must be at least 1"));
+            }
             Which::Sequence(_) => {}
             Which::LastBySubject(subject) | Which::NextBySubject { subject, .. } => {
                 check_filter("get_message", subject)?;
@@ -140,6 +138,7 @@ impl JetStream for MemoryJetStream {
                 state.model.get(stream, &request.which, now)
             })
             .await
+            .map_err(|error| about(error, "stream", stream))
     }
 
     fn get_messages(
@@ -159,42 +158,67 @@ impl JetStream for MemoryJetStream {
                 Ok(())
             })
             .await
+            .map_err(|error| about(error, "stream", stream).with("sequence", sequence.to_string()))
     }
 
     fn read(&self, stream: &str, options: ReadOptions) -> BoxStream<'static, Result<Delivery>> {
         reading::read(Arc::clone(&self.shared), stream.to_owned(), options)
     }
 
-    async fn create_consumer(
-        &self,
-        _stream: &str,
-        _config: ConsumerConfig,
-    ) -> Result<ConsumerInfo> {
-        todo_unsupported("create_consumer")
+    async fn create_consumer(&self, stream: &str, config: ConsumerConfig) -> Result<ConsumerInfo> {
+        check_name("create_consumer", "stream", stream)?;
+        self.shared
+            .run("create_consumer", Effect::Change, |state, now| {
+                state.model.create_consumer(stream, config, now)
+            })
+            .await
+            .map_err(|error| about(error, "stream", stream))
     }
 
-    async fn consumer_info(&self, _stream: &str, _consumer: &str) -> Result<ConsumerInfo> {
-        todo_unsupported("consumer_info")
+    async fn consumer_info(&self, stream: &str, consumer: &str) -> Result<ConsumerInfo> {
+        check_name("consumer_info", "stream", stream)?;
+        check_name("consumer_info", "consumer", consumer)?;
+        self.shared
+            .run("consumer_info", Effect::None, |state, now| {
+                state.model.consumer_info(stream, consumer, now)
+            })
+            .await
     }
 
-    fn list_consumers(&self, _stream: &str) -> BoxStream<'static, Result<ConsumerInfo>> {
-        stream::once(async { todo_unsupported("list_consumers") }).boxed()
+    fn list_consumers(&self, stream: &str) -> BoxStream<'static, Result<ConsumerInfo>> {
+        let (shared, stream) = (Arc::clone(&self.shared), stream.to_owned());
+        getting::listed(async move {
+            check_name("list_consumers", "stream", &stream)?;
+            shared
+                .run("list_consumers", Effect::None, |state, now| {
+                    state.model.list_consumers(&stream, now)
+                })
+                .await
+        })
     }
 
-    async fn delete_consumer(&self, _stream: &str, _consumer: &str) -> Result<()> {
-        todo_unsupported("delete_consumer")
+    async fn delete_consumer(&self, stream: &str, consumer: &str) -> Result<()> {
+        check_name("delete_consumer", "stream", stream)?;
+        check_name("delete_consumer", "consumer", consumer)?;
+        self.shared
+            .run("delete_consumer", Effect::Change, |state, now| {
+                state.model.delete_consumer(stream, consumer, now)?;
+                state.tell(stream);
+                Ok(())
+            })
+            .await
     }
 
     async fn fetch(
         &self,
-        _stream: &str,
-        _consumer: &str,
-        _options: FetchOptions,
+        stream: &str,
+        consumer: &str,
+        options: FetchOptions,
     ) -> Result<Vec<ConsumerMessage>> {
-        todo_unsupported("fetch")
+        fetching::fetch(&self.shared, stream, consumer, options).await
     }
 
-    async fn acknowledge(&self, _token: &AckToken, _answer: Acknowledge) -> Result<()> {
-        todo_unsupported("acknowledge")
+    async fn acknowledge(&self, token: &AckToken, answer: Acknowledge) -> Result<()> {
+        fetching::acknowledge(&self.shared, token, &answer).await
     }
 }

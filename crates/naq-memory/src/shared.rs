@@ -147,3 +147,11 @@ pub(crate) fn unanswered(operation: &'static str, effect: Effect) -> Error {
             .with_hint("look whether it was carried out before trying again"),
     }
 }
+
+/// Adds a fact that the error doesn't tell already.
+pub(crate) fn about(error: Error, key: &'static str, value: &str) -> Error {
+    match error.get(key) {
+        Some(_) => error,
+        None => error.with(key, value),
+    }
+}

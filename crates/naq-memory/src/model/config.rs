@@ -80,7 +80,7 @@ impl Config {
             duplicate_window: Duration::ZERO,
             replicas: 1,
             compression: Compression::default(),
-            first_sequence: 0,
+            first_sequence: 1,
             allow_direct: false,
             allow_rollup: false,
             deny_delete: false,
@@ -176,6 +176,14 @@ impl Config {
         self.subjects.iter().any(|own| filters_overlap(own, subject))
     }
 
+    /// About how much memory it takes beside a stream's fixed part.
+    pub(crate) fn weight(&self) -> u64 {
+        let subjects: usize = self.subjects.iter().map(|subject| subject.len() + 24).sum();
+        let metadata: usize =
+            self.metadata.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
+        (self.description.len() + subjects + metadata) as u64
+    }
+
     /// Takes over what is set, and refuses what the version doesn't know.
     fn with(mut self, asked: &StreamConfig, version: ServerVersion) -> Result<Self, Refusal> {
         let needs = |option, needs, is: bool| {
@@ -250,9 +258,8 @@ impl Config {
         if metadata > MAX_METADATA_BYTES {
             return refused("metadata", "must have at most 131072 bytes");
         }
-        if self.replicas == 0 {
-            self.replicas = 1;
-        }
+        self.replicas = self.replicas.max(1);
+        self.first_sequence = self.first_sequence.max(1);
         if self.replicas > MAX_REPLICAS {
             return refused("replicas", "must be at most 5");
         }

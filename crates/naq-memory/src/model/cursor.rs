@@ -2,12 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::ops::ControlFlow;
 
-use naq_core::jetstream::{
-    Delivery, ReadOptions, ReadStart, ReadUntil, StoredMessage, subject_matches,
-};
+use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil, StoredMessage};
 
+use super::filters::Filters;
 use super::refusal::Refusal;
 use super::stream::Stream;
 use super::subjects::first_from;
@@ -17,8 +15,6 @@ use super::wire;
 const BATCH_MESSAGES: usize = 1_024;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_EXAMINED: usize = 8 * 1_024;
-/// Up to how many subjects are read by their index instead of by a scan.
-const INDEXED_SUBJECTS: usize = 64;
 /// Fewer messages than this ahead are scanned: cheaper than asking the index.
 const SCANNED_MESSAGES: u64 = 256;
 
@@ -38,7 +34,7 @@ pub(crate) enum Next {
 pub(crate) struct Cursor {
     pub(crate) stream: String,
     pub(crate) identity: u64,
-    filters: Vec<String>,
+    filters: Filters,
     headers_only: bool,
     /// Everything up to here has been examined.
     position: u64,
@@ -59,8 +55,7 @@ impl Cursor {
             return Err(Refusal::MadeAnew(stream.config.name.clone()));
         }
         let (first, last) = (stream.store.first(), stream.store.last());
-        let filters: Vec<_> =
-            options.subjects.iter().filter(|filter| *filter != ">").cloned().collect();
+        let filters = Filters::new(&options.subjects);
         let mut listed = VecDeque::new();
         let position = match options.start {
             ReadStart::Beginning => first - 1,
@@ -68,7 +63,7 @@ impl Cursor {
             ReadStart::Time(time) => stream.store.first_since(time) - 1,
             ReadStart::New => last,
             ReadStart::LastPerSubject => {
-                listed = last_per_subject(stream, &filters);
+                listed = filters.last_per_subject(stream.store.subjects());
                 first - 1
             }
         };
@@ -163,9 +158,8 @@ impl Cursor {
         if self.position >= end {
             return true;
         }
-        if !self.filters.is_empty()
-            && end - self.position > SCANNED_MESSAGES
-            && let Some(subjects) = indexed(stream, &self.filters)
+        if end - self.position > SCANNED_MESSAGES
+            && let Some(subjects) = self.filters.indexed(stream.store.subjects())
         {
             let mut next = BinaryHeap::new();
             for (at, sequences) in subjects.iter().enumerate() {
@@ -196,7 +190,7 @@ impl Cursor {
                     return false;
                 }
                 batch.examined += 1;
-                if self.wants(&record.message.subject) {
+                if self.filters.matches(&record.message.subject) {
                     self.deliver(&record.message, batch);
                 }
                 self.position = sequence;
@@ -204,11 +198,6 @@ impl Cursor {
         }
         self.position = end;
         end == last
-    }
-
-    fn wants(&self, subject: &str) -> bool {
-        self.filters.is_empty()
-            || self.filters.iter().any(|filter| subject_matches(filter, subject))
     }
 
     fn deliver(&mut self, message: &StoredMessage, batch: &mut Batch<'_>) {
@@ -238,39 +227,4 @@ impl Batch<'_> {
             || self.bytes >= BATCH_BYTES
             || self.examined >= BATCH_EXAMINED
     }
-}
-
-/// The sequences of the subjects that match, where they are few.
-fn indexed<'a>(stream: &'a Stream, filters: &[String]) -> Option<Vec<&'a VecDeque<u64>>> {
-    let mut found = Vec::new();
-    for filter in filters {
-        let all = stream.store.subjects().visit(filter, |_, sequences| {
-            if found.len() == INDEXED_SUBJECTS {
-                return ControlFlow::Break(());
-            }
-            found.push(sequences);
-            ControlFlow::Continue(())
-        });
-        if all.is_break() {
-            return None;
-        }
-    }
-    Some(found)
-}
-
-/// The last sequence of each subject that matches, ascending.
-pub(super) fn last_per_subject(stream: &Stream, filters: &[String]) -> VecDeque<u64> {
-    let mut found = Vec::new();
-    let mut list = |filter: &str| {
-        let _: ControlFlow<()> = stream.store.subjects().visit(filter, |_, sequences| {
-            found.extend(sequences.back().copied());
-            ControlFlow::Continue(())
-        });
-    };
-    if filters.is_empty() {
-        list(">");
-    }
-    filters.iter().for_each(|filter| list(filter));
-    found.sort_unstable();
-    found.into()
 }

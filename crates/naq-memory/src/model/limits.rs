@@ -94,8 +94,8 @@ impl Stream {
         let last = self.store.last();
         if !self.config.max_age.is_zero() {
             let oldest = now.saturating_sub(self.config.max_age);
-            while let Some((sequence, stored_at)) = self.store.first_ageing(self.aged) {
-                self.aged = sequence;
+            while let Some((sequence, stored_at)) = self.store.first_ageing(self.ageing_from) {
+                self.ageing_from = sequence;
                 if stored_at > oldest {
                     break;
                 }
@@ -117,7 +117,7 @@ impl Stream {
         let age = self.config.max_age;
         let aged = self
             .store
-            .first_ageing(self.aged)
+            .first_ageing(self.ageing_from)
             .filter(|_| !age.is_zero())
             .map(|(_, stored_at)| stored_at.saturating_add(age));
         [aged, self.store.next_end()].into_iter().flatten().min()
@@ -155,6 +155,7 @@ impl Stream {
             headers,
             payload: bytes::Bytes::new(),
         };
+        self.tell_consumers(&message.subject);
         self.store.append(message, size, Life::Until(now.saturating_add(seconds)));
         self.last_message_id.clear();
         self.enforce_limits();

@@ -3,14 +3,20 @@
 //! Each operation is given the time. Ages and TTLs are applied when a stream
 //! is touched, so nothing needs to run in between.
 
+mod batch;
 mod config;
+mod consumer;
+mod consumer_config;
 mod cursor;
 mod dedupe;
+mod delivery;
+mod filters;
 mod get;
 mod limits;
 mod publish;
 mod purge;
 mod refusal;
+mod request;
 mod store;
 mod stream;
 mod subjects;
@@ -21,6 +27,7 @@ use std::time::Duration;
 
 use naq_core::Timestamp;
 use naq_core::jetstream::{
+    AckToken, Acknowledge, BatchAck, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
     PublishAck, PublishMessage, PurgeOptions, ReadOptions, ServerVersion, StoredMessage,
     StreamConfig, StreamInfo, SubjectCounts, Which, subject_matches,
 };
@@ -28,7 +35,8 @@ use naq_core::jetstream::{
 use crate::MemoryLimits;
 
 use config::Config;
-use publish::Request;
+use delivery::Answered;
+use request::Request;
 use stream::Stream;
 
 pub(crate) use cursor::{Cursor, Next};
@@ -41,6 +49,13 @@ pub(crate) struct Moment {
     pub(crate) monotonic: Duration,
 }
 
+/// What a consumer delivered, and when a message that is out is due again.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) messages: Vec<ConsumerMessage>,
+    pub(crate) due: Option<Duration>,
+}
+
 /// All streams of a JetStream.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -49,13 +64,15 @@ pub(crate) struct Model {
     limits: MemoryLimits,
     /// How many streams have ever been made.
     made: u64,
+    /// How many atomic batches there were.
+    batches: u64,
     /// The weight of all streams.
     used: u64,
 }
 
 impl Model {
     pub(crate) fn new(version: ServerVersion, limits: MemoryLimits) -> Self {
-        Self { streams: BTreeMap::new(), version, limits, made: 0, used: 0 }
+        Self { streams: BTreeMap::new(), version, limits, made: 0, batches: 0, used: 0 }
     }
 
     /// Works on a stream as it stands at a moment, and keeps the account of memory.
@@ -69,7 +86,7 @@ impl Model {
             return Err(Refusal::NoStream(stream.to_owned()));
         };
         let before = stream.weight();
-        stream.expire(now.wall);
+        stream.pass_time(now);
         let others = self.used - before;
         let room = self.limits.max_bytes.saturating_sub(others + stream.weight());
         let result = work(stream, room);
@@ -115,7 +132,7 @@ impl Model {
         let config = stream.config.updated(asked, self.version)?;
         self.check_overlap(&config)?;
         self.on(&asked.name, now, |stream, _| {
-            stream.reconfigure(config, now.wall);
+            stream.reconfigure(config, now);
             Ok(stream.info())
         })
     }
@@ -157,27 +174,46 @@ impl Model {
         names.iter().filter_map(|name| self.stream_info(name, now).ok()).collect()
     }
 
-    /// Stores a message whose subject and headers have been checked.
+    /// Stores a message whose subject has been checked.
     pub(crate) fn publish(
         &mut self,
         message: PublishMessage,
         now: Moment,
     ) -> Result<PublishAck, Refusal> {
-        publish::check_ttl(message.ttl)?;
-        wire::check_headers(&message.headers)?;
-        let request = Request::new(message);
-        let (bytes, limit) = (request.bytes(), self.limits.max_payload);
-        if bytes > limit {
-            return Err(Refusal::PayloadTooLarge { bytes, limit });
+        let request = Request::new(message, self.version, self.limits.max_payload)?;
+        let stream = self.stream_for(&request.subject)?.to_owned();
+        self.on(&stream, now, |stream, room| stream.publish(request, room, now.wall))
+    }
+
+    /// Stores all messages, whose subjects have been checked, or none.
+    pub(crate) fn publish_atomic(
+        &mut self,
+        messages: Vec<PublishMessage>,
+        now: Moment,
+    ) -> Result<BatchAck, Refusal> {
+        if messages.is_empty() || messages.len() > batch::MAX_MESSAGES {
+            return Err(Refusal::invalid("messages", "must be 1 to 1000 messages"));
         }
-        let stream = self.stream_for(request.subject())?.to_owned();
-        let limit = self.limits.max_bytes;
-        self.on(&stream, now, |stream, room| {
-            stream.publish(request, room, now.wall).map_err(|refusal| match refusal {
-                Refusal::MemoryFull { .. } => Refusal::MemoryFull { limit },
-                other => other,
-            })
-        })
+        if !self.version.at_least(2, 12) {
+            return Err(Refusal::Version {
+                option: "an atomic batch",
+                needs: "2.12",
+                version: self.version.to_string(),
+            });
+        }
+        let requests = messages
+            .into_iter()
+            .map(|message| Request::new(message, self.version, self.limits.max_payload))
+            .collect::<Result<Vec<_>, _>>()?;
+        let stream = self.stream_for(&requests[0].subject)?.to_owned();
+        for request in &requests[1..] {
+            if self.stream_for(&request.subject)? != stream {
+                return Err(Refusal::invalid("messages", "must all be for one stream"));
+            }
+        }
+        self.batches += 1;
+        let id = format!("memory{}", self.batches);
+        self.on(&stream, now, |stream, room| stream.publish_atomic(requests, &id, room, now.wall))
     }
 
     /// The stream that takes a subject.
@@ -265,6 +301,73 @@ impl Model {
                 Err(Refusal::MadeAnew(name.clone()))
             }
         })
+    }
+
+    pub(crate) fn create_consumer(
+        &mut self,
+        stream: &str,
+        config: ConsumerConfig,
+        now: Moment,
+    ) -> Result<ConsumerInfo, Refusal> {
+        self.on(stream, now, |stream, room| stream.create_consumer(config, room, now))
+    }
+
+    pub(crate) fn consumer_info(
+        &mut self,
+        stream: &str,
+        consumer: &str,
+        now: Moment,
+    ) -> Result<ConsumerInfo, Refusal> {
+        self.on(stream, now, |stream, _| stream.consumer_info(consumer, now))
+    }
+
+    /// All consumers of a stream, by name.
+    pub(crate) fn list_consumers(
+        &mut self,
+        stream: &str,
+        now: Moment,
+    ) -> Result<Vec<ConsumerInfo>, Refusal> {
+        self.on(stream, now, |stream, _| {
+            let names: Vec<String> = stream.consumers.keys().cloned().collect();
+            names.iter().map(|name| stream.consumer_info(name, now)).collect()
+        })
+    }
+
+    pub(crate) fn delete_consumer(
+        &mut self,
+        stream: &str,
+        consumer: &str,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        self.on(stream, now, |stream, _| stream.delete_consumer(consumer))
+    }
+
+    /// Delivers what is there; where nothing is, tells when something is due again.
+    pub(crate) fn fetch(
+        &mut self,
+        stream: &str,
+        consumer: &str,
+        options: &FetchOptions,
+        now: Moment,
+    ) -> Result<Fetched, Refusal> {
+        self.on(stream, now, |stream, _| {
+            let messages = stream.fetch(consumer, options, now)?;
+            let due = stream.consumer(consumer)?.next_due();
+            Ok(Fetched { messages, due })
+        })
+    }
+
+    /// Takes an answer and tells for which stream it was.
+    pub(crate) fn acknowledge(
+        &mut self,
+        token: &AckToken,
+        answer: &Acknowledge,
+        now: Moment,
+    ) -> Result<String, Refusal> {
+        let answered = Answered::parse(token)
+            .ok_or_else(|| Refusal::invalid("token", "must be one that a delivery gave"))?;
+        self.on(&answered.stream, now, |stream, _| stream.acknowledge(&answered, answer, now))?;
+        Ok(answered.stream)
     }
 
     /// When a stream will store a marker by itself.

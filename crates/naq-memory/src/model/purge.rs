@@ -33,7 +33,8 @@ impl Stream {
             PurgeKeep::Newest(count) if count > 0 => self.keep_newest(subject, count),
             PurgeKeep::FromSequence(sequence) => match subject {
                 Some(filter) => self.remove_where(filter, sequence, u64::MAX),
-                None => self.compact(sequence),
+                // Beyond the end a server would move the end; no JetStream of naq asks for that.
+                None => self.compact(sequence.min(self.store.last() + 1)),
             },
             PurgeKeep::Nothing | PurgeKeep::Newest(_) => match subject {
                 Some(filter) => self.remove_where(filter, u64::MAX, u64::MAX),
@@ -73,11 +74,11 @@ impl Stream {
 
     /// Removes all below a sequence.
     fn compact(&mut self, sequence: u64) -> u64 {
-        self.store.compact(sequence)
-    }
-
-    /// Takes a message out, whatever the reason; answers whether it was there.
-    pub(crate) fn remove(&mut self, sequence: u64) -> bool {
-        self.store.remove(sequence).is_some()
+        let mut removed = 0;
+        while self.store.messages() > 0 && self.store.first() < sequence {
+            self.remove(self.store.first());
+            removed += 1;
+        }
+        removed
     }
 }

@@ -26,11 +26,6 @@ pub(crate) enum Refusal {
         field: &'static str,
         rule: Cow<'static, str>,
     },
-    /// The consumer's configuration breaks a rule of the server.
-    InvalidConsumer {
-        field: &'static str,
-        rule: Cow<'static, str>,
-    },
     /// What the caller gave breaks a rule of the port.
     Invalid {
         field: &'static str,
@@ -47,20 +42,16 @@ pub(crate) enum Refusal {
     WrongLastMessageId {
         actual: String,
     },
-    MessageTooLarge {
-        bytes: u64,
-        limit: u64,
-    },
-    PayloadTooLarge {
+    /// Over a limit of message, headers or payload.
+    TooLarge {
+        what: &'static str,
         bytes: u64,
         limit: u64,
     },
     /// A limit of a stream that discards new messages.
     StreamFull(&'static str),
     /// The cap of this JetStream as a whole.
-    MemoryFull {
-        limit: u64,
-    },
+    MemoryFull,
     TooManyStreams {
         limit: u64,
     },
@@ -70,26 +61,60 @@ pub(crate) enum Refusal {
     Sealed(String),
     DeleteDenied(String),
     PurgeDenied(String),
-    RollupRefused(Cow<'static, str>),
+    RollupDenied,
     TtlDisabled,
-    TtlInvalid,
     AtomicDisabled,
-    BatchTooLarge {
-        messages: usize,
-    },
-    BatchEmpty,
     BatchDuplicate {
         id: String,
     },
-    BatchUnsupported(&'static str),
+    /// A header that no message of a batch may have.
+    BatchHeader(&'static str),
+    /// A rollup in a batch must be this one.
+    BatchRollup(&'static str),
+    /// A work queue's rules for its consumers.
+    WorkQueue {
+        code: u32,
+        rule: &'static str,
+    },
     /// The version that is pretended cannot do this.
     Version {
         option: &'static str,
         needs: &'static str,
         version: String,
     },
-    /// The stream read or meant by its creation time was made anew.
+    /// The stream read, or meant by its creation time, was made anew.
     MadeAnew(String),
+}
+
+/// What an error is made of.
+struct Told {
+    kind: ErrorKind,
+    code: Option<u32>,
+    message: Cow<'static, str>,
+    context: Vec<(&'static str, String)>,
+    hint: Option<&'static str>,
+}
+
+impl Told {
+    fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, code: None, message: message.into(), context: Vec::new(), hint: None }
+    }
+
+    /// The server's number of the error.
+    fn code(mut self, code: u32) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.context.push((key, value.to_string()));
+        self
+    }
+
+    fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
 }
 
 impl Refusal {
@@ -101,196 +126,178 @@ impl Refusal {
         Self::InvalidStream { field, rule: rule.into() }
     }
 
-    pub(crate) fn consumer(field: &'static str, rule: impl Into<Cow<'static, str>>) -> Self {
-        Self::InvalidConsumer { field, rule: rule.into() }
-    }
-
-    /// The server's error code, where it has one.
-    pub(crate) fn code(&self) -> Option<u32> {
-        Some(match self {
-            Self::NoStream(_) => 10059,
-            Self::NoMessage => 10037,
-            Self::NoConsumer { .. } => 10014,
-            Self::StreamExists(_) => 10058,
-            Self::ConsumerExists(_) => 10148,
-            Self::SubjectsOverlap { .. } => 10065,
-            Self::InvalidStream { .. } => 10052,
-            Self::WrongStream { .. } => 10060,
-            Self::WrongLastSequence { .. } => 10071,
-            Self::WrongLastMessageId { .. } => 10070,
-            Self::MessageTooLarge { .. } => 10054,
-            Self::StreamFull(_) => 10077,
-            Self::MemoryFull { .. } => 10002,
-            Self::TooManyStreams { .. } => 10027,
-            Self::TooManyConsumers { .. } => 10026,
-            Self::Sealed(_) => 10109,
-            Self::RollupRefused(_) => 10111,
-            Self::TtlDisabled => 10166,
-            Self::TtlInvalid => 10165,
-            Self::AtomicDisabled => 10174,
-            Self::BatchTooLarge { .. } => 10199,
-            Self::BatchDuplicate { .. } => 10201,
-            Self::BatchUnsupported(_) => 10177,
-            _ => return None,
-        })
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoStreamFor(_)
-            | Self::NoStream(_)
-            | Self::NoMessage
-            | Self::NoConsumer { .. } => ErrorKind::NotFound,
-            Self::StreamExists(_) | Self::ConsumerExists(_) => ErrorKind::AlreadyExists,
-            Self::SubjectsOverlap { .. }
-            | Self::WrongStream { .. }
-            | Self::WrongLastSequence { .. }
-            | Self::WrongLastMessageId { .. }
-            | Self::BatchDuplicate { .. }
-            | Self::MadeAnew(_) => ErrorKind::Conflict,
-            Self::InvalidStream { .. }
-            | Self::InvalidConsumer { .. }
-            | Self::Invalid { .. }
-            | Self::TtlInvalid
-            | Self::BatchTooLarge { .. }
-            | Self::BatchEmpty => ErrorKind::InvalidArgument,
-            Self::MessageTooLarge { .. } | Self::PayloadTooLarge { .. } => ErrorKind::TooLarge,
-            Self::StreamFull(_)
-            | Self::MemoryFull { .. }
-            | Self::TooManyStreams { .. }
-            | Self::TooManyConsumers { .. } => ErrorKind::LimitReached,
-            Self::Sealed(_) | Self::DeleteDenied(_) | Self::PurgeDenied(_) => {
-                ErrorKind::PermissionDenied
-            }
-            Self::RollupRefused(_)
-            | Self::TtlDisabled
-            | Self::AtomicDisabled
-            | Self::BatchUnsupported(_)
-            | Self::Version { .. } => ErrorKind::Unsupported,
+    /// The refusal as the error of an operation.
+    pub(crate) fn error(self, operation: &'static str) -> Error {
+        let told = self.told();
+        let mut error = Error::new(told.kind, operation, told.message);
+        for (key, value) in told.context {
+            error = error.with(key, value);
+        }
+        if let Some(hint) = told.hint {
+            error = error.with_hint(hint);
+        }
+        match told.code {
+            Some(code) => error.with("error_code", code.to_string()),
+            None => error,
         }
     }
 
-    /// The refusal as the error of an operation.
-    pub(crate) fn error(self, operation: &'static str) -> Error {
-        let (kind, code) = (self.kind(), self.code());
-        let new = |message: Cow<'static, str>| Error::new(kind, operation, message);
-        let error = match self {
-            Self::NoStreamFor(subject) => new("no stream takes the subject".into())
+    fn told(self) -> Told {
+        use ErrorKind as Kind;
+        match self {
+            Self::NoStreamFor(subject) => Told::new(Kind::NotFound, "no stream takes the subject")
                 .with("subject", subject)
-                .with_hint("create a stream with a subject that matches"),
-            Self::NoStream(stream) => new("there is no such stream".into())
+                .hint("create a stream with this subject, or check how it is spelt"),
+            Self::NoStream(stream) => Told::new(Kind::NotFound, "stream not found")
+                .code(10_059)
                 .with("stream", stream)
-                .with_hint("create it first"),
-            Self::NoMessage => new("there is no such message".into()),
-            Self::NoConsumer { stream, consumer } => new("there is no such consumer".into())
-                .with("stream", stream)
-                .with("consumer", consumer)
-                .with_hint("create it first"),
-            Self::StreamExists(stream) => {
-                new("a stream of this name with another configuration exists".into())
+                .hint("create the stream first, or check its name"),
+            Self::NoMessage => Told::new(Kind::NotFound, "no message found").code(10_037),
+            Self::NoConsumer { stream, consumer } => {
+                Told::new(Kind::NotFound, "consumer not found")
+                    .code(10_014)
                     .with("stream", stream)
-                    .with_hint("update it, or choose another name")
+                    .with("consumer", consumer)
+                    .hint("create the consumer first, or check its name")
+            }
+            Self::StreamExists(stream) => {
+                Told::new(Kind::AlreadyExists, "the stream exists with another configuration")
+                    .code(10_058)
+                    .with("stream", stream)
+                    .hint("update it, or choose another name")
             }
             Self::ConsumerExists(consumer) => {
-                new("a consumer of this name with another configuration exists".into())
+                Told::new(Kind::AlreadyExists, "the consumer exists with another configuration")
+                    .code(10_148)
                     .with("consumer", consumer)
-                    .with_hint("delete it first, or choose another name")
+                    .hint("delete it first, or choose another name")
             }
             Self::SubjectsOverlap { subject, stream } => {
-                new("the subject overlaps with one of another stream".into())
+                Told::new(Kind::Conflict, "subjects overlap with an existing stream")
+                    .code(10_065)
                     .with("subject", subject)
                     .with("other", stream)
-                    .with_hint("choose subjects that no other stream takes")
+                    .hint(
+                        "another stream takes such subjects: choose others, or delete that stream",
+                    )
             }
-            Self::InvalidStream { field, rule }
-            | Self::InvalidConsumer { field, rule }
-            | Self::Invalid { field, rule } => new(rule).with("field", field),
+            Self::InvalidStream { field, rule } => {
+                Told::new(Kind::InvalidArgument, rule).code(10_052).with("field", field)
+            }
+            Self::Invalid { field, rule } => {
+                Told::new(Kind::InvalidArgument, rule).with("field", field)
+            }
             Self::WrongStream { expected, actual } => {
-                new("another stream takes the subject".into())
+                Told::new(Kind::Conflict, "expected stream does not match")
+                    .code(10_060)
                     .with("expected", expected)
                     .with("stream", actual)
+                    .hint("another stream takes the subject: check which one is meant")
             }
             Self::WrongLastSequence { actual } => {
-                new(format!("wrong last sequence: {actual}").into())
-                    .with("actual", actual.to_string())
+                Told::new(Kind::Conflict, format!("wrong last sequence: {actual}"))
+                    .code(10_071)
+                    .with("actual", actual)
+                    .hint("somebody wrote in between: read the newest state and decide anew")
             }
             Self::WrongLastMessageId { actual } => {
-                new(format!("wrong last msg ID: {actual}").into()).with("actual", actual)
+                Told::new(Kind::Conflict, format!("wrong last msg ID: {actual}"))
+                    .code(10_070)
+                    .with("actual", actual)
+                    .hint("somebody wrote in between: read the newest state and decide anew")
             }
-            Self::MessageTooLarge { bytes, limit } => {
-                new("the message is larger than the stream takes".into())
-                    .with("bytes", bytes.to_string())
-                    .with("limit", limit.to_string())
-                    .with_hint("send less, or raise the stream's max_message_size")
+            Self::TooLarge { what, bytes, limit } => {
+                let told = Told::new(Kind::TooLarge, format!("over the limit of {what}"))
+                    .with("bytes", bytes)
+                    .with("limit", limit)
+                    .hint("send less, or raise the limit");
+                match what {
+                    "max_message_size" => told.code(10_054),
+                    _ => told,
+                }
             }
-            Self::PayloadTooLarge { bytes, limit } => {
-                new("the message is larger than the server takes".into())
-                    .with("bytes", bytes.to_string())
-                    .with("limit", limit.to_string())
-                    .with_hint("send less, or raise the server's max_payload")
-            }
-            Self::StreamFull(limit) => new(format!("maximum {limit} exceeded").into())
-                .with("limit", limit)
-                .with_hint("make room in the stream, or raise its limit"),
-            Self::MemoryFull { limit } => {
-                new("the memory that this JetStream may take is used up".into())
-                    .with("limit", limit.to_string())
-                    .with_hint("limit the streams, or raise max_bytes of MemoryLimits")
+            Self::StreamFull(limit) => Told::new(
+                Kind::LimitReached,
+                format!("maximum {limit} exceeded"),
+            )
+            .code(10_077)
+            .with("limit", limit)
+            .hint("the stream is full: raise its limits, purge it, or let it discard old messages"),
+            Self::MemoryFull => {
+                Told::new(Kind::LimitReached, "the memory that this JetStream may take is used up")
+                    .code(10_002)
+                    .hint("limit the streams, or raise max_bytes of MemoryLimits")
             }
             Self::TooManyStreams { limit } => {
-                new("there are as many streams as this JetStream takes".into())
-                    .with("limit", limit.to_string())
-                    .with_hint("delete streams, or raise max_streams of MemoryLimits")
+                Told::new(Kind::LimitReached, "maximum number of streams reached")
+                    .code(10_027)
+                    .with("limit", limit)
+                    .hint("delete streams, or raise max_streams of MemoryLimits")
             }
             Self::TooManyConsumers { limit } => {
-                new("the stream has as many consumers as it takes".into())
-                    .with("limit", limit.to_string())
-                    .with_hint("delete consumers, or raise the stream's max_consumers")
+                Told::new(Kind::LimitReached, "maximum consumers limit reached")
+                    .code(10_026)
+                    .with("limit", limit)
+                    .hint("raise the stream's max_consumers, or delete unused ones")
             }
-            Self::Sealed(stream) => {
-                new("the stream is sealed: it is read only for good".into()).with("stream", stream)
-            }
+            Self::Sealed(stream) => Told::new(Kind::PermissionDenied, "the stream is sealed")
+                .code(10_109)
+                .with("stream", stream)
+                .hint("it is read only for good"),
             Self::DeleteDenied(stream) => {
-                new("the stream does not let single messages be deleted".into())
+                Told::new(Kind::PermissionDenied, "message delete not permitted")
+                    .code(10_057)
                     .with("stream", stream)
+                    .hint("the stream has deny_delete, for good")
             }
             Self::PurgeDenied(stream) => {
-                new("the stream does not let itself be purged".into()).with("stream", stream)
+                Told::new(Kind::PermissionDenied, "stream purge not permitted")
+                    .code(10_110)
+                    .with("stream", stream)
+                    .hint("the stream has deny_purge, for good")
             }
-            Self::RollupRefused(why) => {
-                new(why).with_hint("create the stream with allow_rollup and without deny_purge")
-            }
-            Self::TtlDisabled => new("the stream takes no TTL of a message".into())
-                .with_hint("create the stream with allow_message_ttl"),
-            Self::TtlInvalid => {
-                new("must be whole seconds, at least one".into()).with("field", "ttl")
-            }
-            Self::AtomicDisabled => new("the stream takes no atomic batches".into())
-                .with_hint("create the stream with allow_atomic_publish"),
-            Self::BatchTooLarge { messages } => new("must have at most 1000 messages".into())
-                .with("field", "messages")
-                .with("messages", messages.to_string()),
-            Self::BatchEmpty => {
-                new("must have at least one message".into()).with("field", "messages")
-            }
+            Self::RollupDenied => Told::new(Kind::Unsupported, "rollup not permitted")
+                .code(10_111)
+                .hint("set allow_rollup on the stream"),
+            Self::TtlDisabled => Told::new(Kind::Unsupported, "per-message TTL is disabled")
+                .code(10_166)
+                .hint("set allow_message_ttl on the stream"),
+            Self::AtomicDisabled => Told::new(Kind::Unsupported, "atomic publish is disabled")
+                .code(10_174)
+                .hint("set allow_atomic_publish on the stream"),
             Self::BatchDuplicate { id } => {
-                new("the batch has a message id that is known already".into())
+                Told::new(Kind::Conflict, "the batch has a message id that is known already")
+                    .code(10_201)
                     .with("message_id", id)
+                    .hint("read back whether an earlier try stored the batch")
             }
-            Self::BatchUnsupported(what) => new(what.into()),
+            Self::BatchHeader(header) => {
+                Told::new(Kind::InvalidArgument, "no message of a batch may have this header")
+                    .code(10_177)
+                    .with("field", "messages")
+                    .with("header", header)
+            }
+            Self::BatchRollup(which) => {
+                Told::new(Kind::InvalidArgument, format!("a rollup in a batch must be {which}"))
+                    .code(10_111)
+                    .with("field", "messages")
+            }
+            Self::WorkQueue { code, rule } => Told::new(Kind::InvalidArgument, rule)
+                .code(code)
+                .with("field", "subjects")
+                .hint("give each consumer of a work queue subjects of its own"),
             Self::Version { option, needs, version } => {
-                new(format!("{option} needs a server from {needs} on").into())
-                    .with("option", option)
-                    .with("version", version)
-                    .with_hint("use a newer server, or leave the option out")
+                Told::new(Kind::Unsupported, "the server is too old for it")
+                    .with("needs", option)
+                    .with("since", needs)
+                    .with("server", version)
+                    .hint("use a newer server, or do without")
             }
             Self::MadeAnew(stream) => {
-                new("the stream was deleted and made anew".into()).with("stream", stream)
+                Told::new(Kind::Conflict, "the stream was deleted and made anew")
+                    .with("stream", stream)
+                    .hint("its sequences count from 1 again: start over")
             }
-        };
-        match code {
-            Some(code) => error.with("error_code", code.to_string()),
-            None => error,
         }
     }
 }

@@ -83,24 +83,6 @@ impl Store {
         Some(record)
     }
 
-    /// Takes out all that lies below a sequence and tells how many.
-    ///
-    /// Beyond the last message the next one will have `first` as its sequence.
-    pub(crate) fn compact(&mut self, first: u64) -> u64 {
-        let mut removed = 0;
-        while let Some(sequence) = self.records.first_key_value().map(|(sequence, _)| *sequence) {
-            if sequence >= first {
-                break;
-            }
-            self.remove(sequence);
-            removed += 1;
-        }
-        if self.records.is_empty() {
-            self.last = self.last.max(first.max(1) - 1);
-        }
-        removed
-    }
-
     pub(crate) fn get(&self, sequence: u64) -> Option<&Record> {
         self.records.get(&sequence)
     }

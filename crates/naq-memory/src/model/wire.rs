@@ -15,6 +15,22 @@ pub(crate) const ROLLUP_SUBJECT: &str = "sub";
 pub(crate) const ROLLUP_ALL: &str = "all";
 pub(crate) const MARKER_REASON: &str = "Nats-Marker-Reason";
 pub(crate) const MESSAGE_SIZE: &str = "Nats-Msg-Size";
+pub(crate) const BATCH_ID: &str = "Nats-Batch-Id";
+pub(crate) const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
+pub(crate) const BATCH_COMMIT: &str = "Nats-Batch-Commit";
+
+/// What fields of a message, or its way of publishing, stand for.
+const OF_FIELDS: [&str; 9] = [
+    MESSAGE_ID,
+    TTL,
+    EXPECTED_STREAM,
+    EXPECTED_LAST_SEQUENCE,
+    EXPECTED_LAST_SUBJECT_SEQUENCE,
+    EXPECTED_LAST_MESSAGE_ID,
+    BATCH_ID,
+    BATCH_SEQUENCE,
+    BATCH_COMMIT,
+];
 
 /// The largest header block that the server stores.
 pub(crate) const MAX_HEADER_BYTES: u64 = 65_535;
@@ -46,19 +62,34 @@ pub(crate) fn headers(message: &PublishMessage) -> Headers {
     headers
 }
 
-/// Checks the names and values that the wire could not carry.
-pub(crate) fn check_headers(headers: &Headers) -> Result<(), Refusal> {
-    for (name, value) in headers.iter() {
-        if name.is_empty() || name.bytes().any(|byte| byte <= b' ' || byte == b':' || byte == 0x7f)
-        {
+/// Checks that the wire can carry the headers and no field is set twice.
+pub(crate) fn check_headers(message: &PublishMessage) -> Result<(), Refusal> {
+    for (name, value) in message.headers.iter() {
+        if OF_FIELDS.contains(&name) {
+            return Err(Refusal::invalid("headers", "must not set what a field stands for"));
+        }
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
             return Err(Refusal::invalid(
                 "headers",
-                "a name must not be empty or contain `:`, white space or control characters",
+                "must have names of visible ASCII without `:`",
             ));
         }
-        if value.contains(['\r', '\n']) {
-            return Err(Refusal::invalid("headers", "a value must not contain a line break"));
-        }
+        check_value("headers", value)?;
+    }
+    let expected = &message.expected;
+    for (field, value) in [
+        ("message_id", &message.message_id),
+        ("expected", &expected.stream),
+        ("expected", &expected.last_message_id),
+    ] {
+        check_value(field, value.as_deref().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+fn check_value(field: &'static str, value: &str) -> Result<(), Refusal> {
+    if value.contains(['\r', '\n']) {
+        return Err(Refusal::invalid(field, "must have values without line ends"));
     }
     Ok(())
 }

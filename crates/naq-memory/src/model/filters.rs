@@ -1,0 +1,89 @@
+//! The subject filters of a read or a consumer.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use naq_core::jetstream::subject_matches;
+
+use super::subjects::SubjectIndex;
+
+/// Up to how many subjects are read by their index instead of by a scan.
+const INDEXED_SUBJECTS: usize = 64;
+
+/// Filters that don't overlap; none lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filters(Vec<String>);
+
+impl Filters {
+    pub(crate) fn new(filters: &[String]) -> Self {
+        if filters.iter().any(|filter| filter == ">") {
+            return Self::default();
+        }
+        Self(filters.to_vec())
+    }
+
+    pub(crate) fn lets_all_through(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn matches(&self, subject: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|filter| subject_matches(filter, subject))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The sequences of each subject that matches, where they are few enough
+    /// for their index to be quicker than a scan.
+    pub(crate) fn indexed<'a>(&self, subjects: &'a SubjectIndex) -> Option<Vec<&'a VecDeque<u64>>> {
+        if self.lets_all_through() {
+            return None;
+        }
+        let mut found = Vec::new();
+        let all = self.visit(subjects, |sequences| {
+            if found.len() == INDEXED_SUBJECTS {
+                return ControlFlow::Break(());
+            }
+            found.push(sequences);
+            ControlFlow::Continue(())
+        });
+        all.is_continue().then_some(found)
+    }
+
+    /// The last sequence of each subject that matches, ascending.
+    pub(crate) fn last_per_subject(&self, subjects: &SubjectIndex) -> VecDeque<u64> {
+        let mut found = Vec::new();
+        let _: ControlFlow<()> = self.visit(subjects, |sequences| {
+            found.extend(sequences.back().copied());
+            ControlFlow::Continue(())
+        });
+        found.sort_unstable();
+        found.into()
+    }
+
+    /// How many messages match from a sequence on.
+    pub(crate) fn count_from(&self, subjects: &SubjectIndex, from: u64) -> u64 {
+        let mut count = 0;
+        let _: ControlFlow<()> = self.visit(subjects, |sequences| {
+            let before = sequences.partition_point(|sequence| *sequence < from);
+            count += (sequences.len() - before) as u64;
+            ControlFlow::Continue(())
+        });
+        count
+    }
+
+    fn visit<'a, B>(
+        &self,
+        subjects: &'a SubjectIndex,
+        mut see: impl FnMut(&'a VecDeque<u64>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        if self.lets_all_through() {
+            return subjects.visit(">", |_, sequences| see(sequences));
+        }
+        for filter in &self.0 {
+            subjects.visit(filter, |_, sequences| see(sequences))?;
+        }
+        ControlFlow::Continue(())
+    }
+}
