@@ -1,0 +1,267 @@
+//! Durable consumers: create, tell, list, delete, fetch, answer.
+
+use std::time::Duration;
+
+use async_nats::Message;
+use bytes::Bytes;
+use naq_core::jetstream::{
+    AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
+    StoredMessage, check_filter, check_name,
+};
+use naq_core::{BoxStream, Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::ack_subject::AckSubject;
+use super::consumer_config::{RawConsumer, create_body};
+use super::pages::{self, Page};
+use super::pull::{Pull, Status, Wait, refused};
+use super::streams::Success;
+use super::{NatsJetStream, api, headers};
+use crate::nats::{Inbox, Nature, Request};
+
+/// How long the server's answer may take beyond a fetch's own wait.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl NatsJetStream {
+    pub(super) async fn create_durable(
+        &self,
+        stream: &str,
+        config: ConsumerConfig,
+    ) -> Result<ConsumerInfo> {
+        const OPERATION: &str = "create_consumer";
+        check_names(OPERATION, stream, &config.name)?;
+        for subject in &config.subjects {
+            check_filter(OPERATION, subject)?;
+        }
+        let name = &config.name;
+        let subject = match &config.subjects[..] {
+            [filter] => format!("CONSUMER.CREATE.{stream}.{name}.{filter}"),
+            _ => format!("CONSUMER.CREATE.{stream}.{name}"),
+        };
+        let body = create_body(stream, &config);
+        let raw: RawConsumer = api::call(&self.wire, OPERATION, &subject, &body, Nature::Change)
+            .await
+            .map_err(|error| about(error, stream, name))?;
+        raw.into_info(OPERATION)
+    }
+
+    pub(super) async fn info_of_consumer(
+        &self,
+        stream: &str,
+        consumer: &str,
+    ) -> Result<ConsumerInfo> {
+        const OPERATION: &str = "consumer_info";
+        check_names(OPERATION, stream, consumer)?;
+        let subject = format!("CONSUMER.INFO.{stream}.{consumer}");
+        let raw: RawConsumer = api::call(&self.wire, OPERATION, &subject, &(), Nature::Question)
+            .await
+            .map_err(|error| about(error, stream, consumer))?;
+        raw.into_info(OPERATION)
+    }
+
+    pub(super) fn list_of_consumers(
+        &self,
+        stream: &str,
+    ) -> BoxStream<'static, Result<ConsumerInfo>> {
+        const OPERATION: &str = "list_consumers";
+        #[derive(Deserialize)]
+        struct RawPage {
+            #[serde(default)]
+            total: u64,
+            #[serde(default)]
+            consumers: Option<Vec<RawConsumer>>,
+        }
+        let jetstream = self.clone();
+        let stream = stream.to_owned();
+        pages::all(move |offset| {
+            let (jetstream, stream) = (jetstream.clone(), stream.clone());
+            async move {
+                check_name(OPERATION, "stream", &stream)?;
+                let subject = format!("CONSUMER.LIST.{stream}");
+                let body = json!({ "offset": offset });
+                let page: RawPage =
+                    api::call(&jetstream.wire, OPERATION, &subject, &body, Nature::Question)
+                        .await
+                        .map_err(|error| error.with("stream", &stream))?;
+                let raw = page.consumers.unwrap_or_default();
+                let items: Result<Vec<_>> =
+                    raw.into_iter().map(|raw| raw.into_info(OPERATION)).collect();
+                Ok(Page { items: items?, total: page.total })
+            }
+        })
+    }
+
+    pub(super) async fn delete_durable(&self, stream: &str, consumer: &str) -> Result<()> {
+        const OPERATION: &str = "delete_consumer";
+        check_names(OPERATION, stream, consumer)?;
+        let subject = format!("CONSUMER.DELETE.{stream}.{consumer}");
+        let answer: Success = api::call(&self.wire, OPERATION, &subject, &(), Nature::Change)
+            .await
+            .map_err(|error| about(error, stream, consumer))?;
+        answer.check(OPERATION)
+    }
+
+    pub(super) async fn fetch_batch(
+        &self,
+        stream: &str,
+        consumer: &str,
+        options: FetchOptions,
+    ) -> Result<Vec<ConsumerMessage>> {
+        const OPERATION: &str = "fetch";
+        check_names(OPERATION, stream, consumer)?;
+        if options.max_messages == 0 {
+            return Err(Error::invalid(OPERATION, "max_messages", "must be at least 1"));
+        }
+        let wire = &*self.wire;
+        let mut inbox = Inbox::open(wire, OPERATION, wire.request_deadline()).await?;
+        let subject = format!("{}.CONSUMER.MSG.NEXT.{stream}.{consumer}", api::PREFIX);
+        let pull = Pull {
+            batch: options.max_messages as u64,
+            max_bytes: options.max_bytes,
+            wait: (!options.wait.is_zero())
+                .then_some(Wait { expires: options.wait, heartbeat: None }),
+        };
+        let reply = inbox.reply(0);
+        let request = Request { subject: subject.clone().into(), headers: None, payload: pull.body() };
+        wire.publish(OPERATION, request, Some(reply)).await?;
+        let deadline = Instant::now() + options.wait + wire.limits.request_timeout.max(GRACE);
+        let mut messages = Vec::new();
+        while messages.len() < options.max_messages {
+            let message = match inbox.message(OPERATION, &subject, deadline).await {
+                Ok(message) => message,
+                // What was delivered is handed out; the next call tells what is wrong.
+                Err(_) if !messages.is_empty() => break,
+                Err(error) => return Err(about(error, stream, consumer)),
+            };
+            match Status::read(&message) {
+                None => messages.extend(delivery(message)),
+                Some(Status::Heartbeat { .. }) => {}
+                Some(Status::Empty | Status::Ended { .. }) => break,
+                Some(_) if !messages.is_empty() => break,
+                Some(Status::Gone(why)) => return Err(self.gone(stream, consumer, why).await),
+                Some(Status::Refused(text)) => {
+                    return Err(about(refused(OPERATION, &text), stream, consumer));
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Why a consumer doesn't answer: it, or its stream, isn't there, or nobody leads it.
+    async fn gone(&self, stream: &str, consumer: &str, why: String) -> Error {
+        match self.info_of_consumer(stream, consumer).await {
+            Err(error) => error.in_operation("fetch"),
+            Ok(_) => Error::new(ErrorKind::Unavailable, "fetch", "the consumer was interrupted")
+                .with("stream", stream)
+                .with("consumer", consumer)
+                .with("status", why),
+        }
+    }
+
+    pub(super) async fn answer_delivery(
+        &self,
+        token: &AckToken,
+        answer: Acknowledge,
+    ) -> Result<()> {
+        const OPERATION: &str = "acknowledge";
+        if AckSubject::parse(token.as_str()).is_none() {
+            return Err(Error::invalid(OPERATION, "token", "must be one that a fetch gave"));
+        }
+        let wire = &*self.wire;
+        let confirmed = answer == Acknowledge::DoneConfirmed;
+        let request =
+            Request { subject: token.as_str().into(), headers: None, payload: payload(answer) };
+        let deadline = Instant::now() + wire.limits.ack_timeout;
+        if confirmed {
+            let reply = wire.ask(OPERATION, request, Nature::Change, deadline).await?;
+            return match reply.status {
+                None => Ok(()),
+                Some(_) => Err(Error::new(
+                    ErrorKind::NotFound,
+                    OPERATION,
+                    "the consumer that delivered isn't there any more",
+                )),
+            };
+        }
+        wire.connected(OPERATION, deadline).await?;
+        match tokio::time::timeout_at(deadline, wire.publish(OPERATION, request, None)).await {
+            Ok(sent) => sent,
+            Err(_) => Err(wire.link.unavailable(OPERATION)),
+        }
+    }
+}
+
+fn check_names(operation: &'static str, stream: &str, consumer: &str) -> Result<()> {
+    check_name(operation, "stream", stream)?;
+    check_name(operation, "consumer", consumer)
+}
+
+fn about(error: Error, stream: &str, consumer: &str) -> Error {
+    error.with("stream", stream).with("consumer", consumer)
+}
+
+/// A delivery out of a message; `None` for what is none.
+fn delivery(message: Message) -> Option<ConsumerMessage> {
+    let reply = message.reply?;
+    let facts = AckSubject::parse(&reply)?;
+    Some(ConsumerMessage {
+        message: StoredMessage {
+            subject: message.subject.into_string(),
+            sequence: facts.stream_sequence,
+            stored_at: facts.stored_at,
+            headers: message.headers.as_ref().map(headers::of_delivery).unwrap_or_default(),
+            payload: message.payload,
+        },
+        deliveries: facts.deliveries,
+        pending: facts.pending,
+        token: AckToken::new(reply.as_str()),
+    })
+}
+
+fn payload(answer: Acknowledge) -> Bytes {
+    match answer {
+        Acknowledge::Done | Acknowledge::DoneConfirmed => Bytes::from_static(b"+ACK"),
+        Acknowledge::InProgress => Bytes::from_static(b"+WPI"),
+        Acknowledge::Retry { after } if after.is_zero() => Bytes::from_static(b"-NAK"),
+        Acknowledge::Retry { after } => {
+            format!("-NAK {}", json!({ "delay": super::time::nanos(after) })).into()
+        }
+        Acknowledge::Terminate { reason } => match reason {
+            // The server splits at the first space and takes the rest as it is.
+            Some(reason) if !reason.is_empty() => format!("+TERM {reason}").into(),
+            _ => Bytes::from_static(b"+TERM"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_what_the_server_reads() {
+        for (answer, want) in [
+            (Acknowledge::Done, "+ACK"),
+            (Acknowledge::Retry { after: Duration::ZERO }, "-NAK"),
+            (Acknowledge::Retry { after: Duration::from_secs(2) }, "-NAK {\"delay\":2000000000}"),
+            (Acknowledge::Terminate { reason: Some("bad input".into()) }, "+TERM bad input"),
+            (Acknowledge::Terminate { reason: None }, "+TERM"),
+        ] {
+            assert_eq!(&payload(answer)[..], want.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_delivery_tells_what_its_reply_subject_holds() {
+        let message = Message {
+            subject: "a.b".into(),
+            reply: Some("$JS.ACK.S.c.2.9.7.1700000000000000000.3".into()),
+            ..crate::jetstream::ack::tests::reply("x")
+        };
+        let delivery = delivery(message).unwrap();
+        assert_eq!((delivery.deliveries, delivery.pending), (2, 3));
+        assert_eq!(delivery.message.sequence, 9);
+    }
+}

@@ -1,0 +1,237 @@
+//! The ephemeral consumer behind a read, and what is under way from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Message;
+use naq_core::Result;
+use naq_core::jetstream::ReadStart;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::OPERATION;
+use super::plan::Plan;
+use crate::jetstream::ack_subject::AckSubject;
+use crate::jetstream::pull::{Pull, Wait};
+use crate::jetstream::{api, unique_name};
+use crate::nats::{Arrival, Inbox, Nature, Request, Wire};
+
+/// Messages a pull; with 500 a replay runs at two thirds of the speed.
+const BATCH: u64 = 5_000;
+/// Bytes a pull; at least twice what one message can have.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// How long a pull stands when nothing is there.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// How often the server shows that it does.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long nothing may come while a pull stands: two heartbeats and some.
+const SILENCE: Duration = Duration::from_millis(10_500);
+/// A reader that takes longer than this for a pull is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A consumer of one read, deleted when dropped.
+#[derive(Debug)]
+pub(super) struct Ephemeral {
+    wire: Arc<Wire>,
+    stream: String,
+    name: String,
+    pull_subject: String,
+    inbox: Inbox,
+    /// The next pull's number.
+    pulls: u64,
+    /// How many messages are asked for and haven't come.
+    credit: u64,
+    /// Whether deliveries used it up.
+    exhausted: bool,
+    /// The last delivery's number.
+    pub(super) delivered: u64,
+    /// Whether pulls stand (the present was reached), or are answered at once.
+    pub(super) live: bool,
+    last_grant: Instant,
+    last_arrival: Instant,
+}
+
+/// What came from a consumer.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A message or a status.
+    Message(Message),
+    /// The connection broke, or nothing came for too long.
+    Broken(&'static str),
+    /// The server refused something of this read.
+    Denied(naq_core::Error),
+}
+
+impl Ephemeral {
+    /// Makes a consumer that begins at `start`.
+    ///
+    /// # Errors
+    /// As the API answers, with the stream in the context.
+    pub(super) async fn create(wire: &Arc<Wire>, plan: &Plan, start: ReadStart) -> Result<Self> {
+        let name = unique_name(wire);
+        let inbox = Inbox::open(wire, OPERATION, wire.request_deadline()).await?;
+        let now = Instant::now();
+        let consumer = Self {
+            wire: Arc::clone(wire),
+            stream: plan.stream.clone(),
+            pull_subject: format!("{}.CONSUMER.MSG.NEXT.{}.{name}", api::PREFIX, plan.stream),
+            inbox,
+            pulls: 0,
+            credit: 0,
+            exhausted: false,
+            delivered: 0,
+            live: false,
+            last_grant: now,
+            last_arrival: now,
+            name,
+        };
+        let body = plan.create_body(&consumer.name, start);
+        let subject = plan.create_subject(&consumer.name);
+        // Creating it twice by the same name is creating it once.
+        let _: serde::de::IgnoredAny =
+            api::call(wire, OPERATION, &subject, &body, Nature::Question)
+                .await
+                .map_err(|error| error.with("stream", &plan.stream))?;
+        Ok(consumer)
+    }
+
+    /// Whether more is to be asked for before waiting.
+    pub(super) fn wants_pull(&self, is_filtered: bool) -> bool {
+        // A slow reader that filters takes all that is under way first: then its
+        // position is the consumer's, and a gap can be told from what didn't match.
+        let low = match (is_filtered && self.is_slow(), self.live) {
+            (true, _) => 0,
+            (false, true) => BATCH / 2,
+            (false, false) => BATCH,
+        };
+        self.credit <= low
+    }
+
+    /// Whether the consumer stood still for want of credit, and for how long nobody knows.
+    pub(super) fn stood_still(&self) -> bool {
+        self.exhausted && self.is_slow()
+    }
+
+    fn is_slow(&self) -> bool {
+        self.pulls > 0 && self.last_grant.elapsed() > SLOW
+    }
+
+    /// Whether the server may have removed it, for nothing was asked for.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.credit == 0
+            && self.last_grant.elapsed().max(self.last_arrival.elapsed())
+                > super::plan::INACTIVE_THRESHOLD - Duration::from_secs(5)
+    }
+
+    /// Asks for more, at most `limit` messages.
+    pub(super) async fn pull(&mut self, limit: Option<u64>) -> Result<()> {
+        let batch = limit.map_or(BATCH, |limit| limit.saturating_sub(self.credit).min(BATCH));
+        if batch == 0 {
+            return Ok(());
+        }
+        let largest = self.wire.client.max_payload() as u64;
+        let pull = Pull {
+            batch,
+            max_bytes: BATCH_BYTES.max(largest.saturating_mul(2)),
+            wait: self.live.then_some(Wait { expires: EXPIRES, heartbeat: Some(HEARTBEAT) }),
+        };
+        self.pulls += 1;
+        let reply = self.inbox.reply(self.pulls);
+        let request = Request {
+            subject: self.pull_subject.clone().into(),
+            headers: None,
+            payload: pull.body(),
+        };
+        let sending = self.wire.publish(OPERATION, request, Some(reply));
+        match tokio::time::timeout(self.wire.limits.request_timeout, sending).await {
+            Ok(sent) => sent?,
+            Err(_) => return Err(self.wire.link.unavailable(OPERATION)),
+        }
+        self.credit += batch;
+        self.exhausted = false;
+        self.last_grant = Instant::now();
+        self.last_arrival = self.last_grant;
+        Ok(())
+    }
+
+    /// Waits for what comes next.
+    pub(super) async fn event(&mut self) -> Event {
+        let deadline = self.last_arrival.max(Instant::now() - SILENCE / 2) + SILENCE;
+        loop {
+            match tokio::time::timeout_at(deadline, self.inbox.arrival()).await {
+                Ok(Arrival::Message(message)) => {
+                    self.last_arrival = Instant::now();
+                    return Event::Message(message);
+                }
+                Ok(Arrival::Lost) => return Event::Broken("the connection broke"),
+                Ok(Arrival::Denied(violation)) => {
+                    if violation.subject == self.pull_subject || self.inbox.is_denied_by(&violation)
+                    {
+                        return Event::Denied(crate::nats::denied(OPERATION, &violation));
+                    }
+                }
+                Err(_) => return Event::Broken("the server fell silent"),
+            }
+        }
+    }
+
+    /// The next message that is here already.
+    pub(super) fn try_message(&mut self) -> Option<Message> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match self.inbox.poll_message(&mut cx) {
+            std::task::Poll::Ready(message) => message,
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    /// Counts a delivery; `false` when one before it was lost on the way.
+    pub(super) fn count(&mut self, facts: &AckSubject) -> bool {
+        self.credit = self.credit.saturating_sub(1);
+        self.exhausted = self.credit == 0;
+        self.delivered += 1;
+        facts.consumer_sequence == self.delivered
+    }
+
+    /// A pull ended with so many messages missing.
+    pub(super) fn ended(&mut self, missing: Option<u64>) {
+        self.credit = self.credit.saturating_sub(missing.unwrap_or(BATCH));
+    }
+
+    /// Nothing is left: every pull that didn't wait ends.
+    pub(super) fn emptied(&mut self) {
+        if !self.live {
+            self.live = true;
+            self.credit = 0;
+        }
+    }
+
+    /// Whether pulls still stand at the server, though nothing comes.
+    pub(super) async fn is_at_work(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Info {
+            #[serde(default)]
+            num_waiting: u64,
+        }
+        let subject = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
+        let info: Result<Info> =
+            api::call(&self.wire, OPERATION, &subject, &(), Nature::Question).await;
+        info.is_ok_and(|info| info.num_waiting > 0)
+    }
+}
+
+impl Drop for Ephemeral {
+    fn drop(&mut self) {
+        // A consumer that can't be deleted now goes after its inactive threshold.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let client = self.wire.client.clone();
+        let subject = format!("{}.CONSUMER.DELETE.{}.{}", api::PREFIX, self.stream, self.name);
+        let within = self.wire.limits.request_timeout;
+        if self.inbox.is_lost() {
+            return;
+        }
+        runtime.spawn(async move {
+            let deleting = client.publish(subject, bytes::Bytes::new());
+            let _ = tokio::time::timeout(within, deleting).await;
+        });
+    }
+}

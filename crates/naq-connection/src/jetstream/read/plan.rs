@@ -1,0 +1,136 @@
+//! What a read wants, checked, and the consumer that gives it.
+
+use naq_core::jetstream::{
+    ReadOptions, ReadStart, ReadUntil, check_filter, check_name, filters_overlap,
+};
+use naq_core::{Error, Result, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::OPERATION;
+use crate::jetstream::time::{deliver_policy, nanos};
+
+/// After how long without a request the server removes the consumer.
+pub(super) const INACTIVE_THRESHOLD: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What a read wants.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) stream: String,
+    pub(super) start: ReadStart,
+    pub(super) until: ReadUntil,
+    pub(super) subjects: Vec<String>,
+    pub(super) headers_only: bool,
+    pub(super) limit: Option<u64>,
+    pub(super) created: Option<Timestamp>,
+}
+
+impl Plan {
+    /// Checks names and filters.
+    pub(super) fn new(stream: &str, options: ReadOptions) -> Result<Self> {
+        check_name(OPERATION, "stream", stream)?;
+        let mut subjects = options.subjects;
+        for (i, subject) in subjects.iter().enumerate() {
+            check_filter(OPERATION, subject)?;
+            if let Some(other) = subjects[..i].iter().find(|other| filters_overlap(other, subject)) {
+                return Err(Error::invalid(OPERATION, "subjects", "must not overlap")
+                    .with("one", other)
+                    .with("other", subject));
+            }
+        }
+        if subjects == [">"] {
+            subjects.clear();
+        }
+        Ok(Self {
+            stream: stream.to_owned(),
+            start: options.start,
+            until: options.until,
+            subjects,
+            headers_only: options.headers_only,
+            limit: options.limit,
+            created: options.created,
+        })
+    }
+
+    /// Whether messages are passed over that don't match.
+    pub(super) fn is_filtered(&self) -> bool {
+        !self.subjects.is_empty()
+    }
+
+    /// Whether it never ends by itself.
+    pub(super) fn is_endless(&self) -> bool {
+        self.until == ReadUntil::Never
+    }
+
+    /// The API subject that creates its consumer: with the filter where there is
+    /// one alone, because rights are given on it.
+    pub(super) fn create_subject(&self, consumer: &str) -> String {
+        let Self { stream, subjects, .. } = self;
+        match &subjects[..] {
+            [subject] => format!("CONSUMER.CREATE.{stream}.{consumer}.{subject}"),
+            _ => format!("CONSUMER.CREATE.{stream}.{consumer}"),
+        }
+    }
+
+    /// The request that creates its consumer.
+    pub(super) fn create_body(&self, consumer: &str, start: ReadStart) -> Value {
+        let mut config = Map::new();
+        config.insert("name".into(), consumer.into());
+        config.insert("ack_policy".into(), "none".into());
+        config.insert("replay_policy".into(), "instant".into());
+        config.insert("mem_storage".into(), true.into());
+        config.insert("num_replicas".into(), 1.into());
+        config.insert("inactive_threshold".into(), nanos(INACTIVE_THRESHOLD).into());
+        deliver_policy(start, &mut config);
+        match &self.subjects[..] {
+            [] => {
+                // Without a filter the server takes this policy for one subject.
+                if start == ReadStart::LastPerSubject {
+                    config.insert("filter_subject".into(), ">".into());
+                }
+            }
+            [subject] => {
+                config.insert("filter_subject".into(), subject.clone().into());
+            }
+            several => {
+                config.insert("filter_subjects".into(), several.into());
+            }
+        }
+        if self.headers_only {
+            config.insert("headers_only".into(), true.into());
+        }
+        json!({ "stream_name": self.stream, "config": config, "action": "create" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::ErrorKind;
+
+    use super::*;
+
+    fn plan(subjects: &[&str]) -> Result<Plan> {
+        let subjects = subjects.iter().map(|s| (*s).to_owned()).collect();
+        Plan::new("S", ReadOptions::default().with_subjects(subjects))
+    }
+
+    #[test]
+    fn filters_that_overlap_are_refused() {
+        let error = plan(&["a.*", "b.>", "a.b"]).unwrap_err();
+        assert_eq!((error.kind(), error.get("one")), (ErrorKind::InvalidArgument, Some("a.*")));
+        plan(&["a.b", "a.c"]).unwrap();
+    }
+
+    #[test]
+    fn one_filter_stands_in_the_subject_and_several_in_the_body() {
+        let one = plan(&["a.>"]).unwrap();
+        assert_eq!(one.create_subject("c"), "CONSUMER.CREATE.S.c.a.>");
+        assert_eq!(one.create_body("c", ReadStart::Beginning)["config"]["filter_subject"], "a.>");
+        let two = plan(&["a", "b"]).unwrap();
+        assert_eq!(two.create_subject("c"), "CONSUMER.CREATE.S.c");
+        let body = two.create_body("c", ReadStart::Sequence(7));
+        assert_eq!(body["config"]["filter_subjects"], json!(["a", "b"]));
+        assert_eq!(body["config"]["opt_start_seq"], 7);
+        assert_eq!(body["config"]["deliver_policy"], "by_start_sequence");
+        assert!(!plan(&[">"]).unwrap().is_filtered());
+    }
+}

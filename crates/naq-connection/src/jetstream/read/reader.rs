@@ -1,0 +1,371 @@
+//! The state machine of a read.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use async_nats::Message;
+use naq_core::jetstream::{Delivery, StoredMessage, StreamInfo};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
+use tokio::time::Instant;
+
+use super::OPERATION;
+use super::consumer::{Ephemeral, Event};
+use super::plan::Plan;
+use super::progress::{Admission, Progress};
+use crate::jetstream::ack_subject::AckSubject;
+use crate::jetstream::pull::{Status, refused};
+use crate::jetstream::{NatsJetStream, headers};
+
+/// How long a read with an end waits for its server to come back, and any read
+/// for credentials to be accepted again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first wait after a failed try to go on; it doubles.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// How many messages are looked at before the stream's first sequence is asked
+/// for anew, where they leave holes.
+const LOOKAHEAD: usize = 512;
+
+/// A read under way.
+#[derive(Debug)]
+pub(super) struct Reader {
+    jetstream: NatsJetStream,
+    plan: Plan,
+    state: State,
+    /// Known from the first opening on.
+    progress: Option<Progress>,
+    created: Option<Timestamp>,
+    /// What is to be handed out.
+    ready: VecDeque<Delivery>,
+    /// What has come and isn't looked at yet.
+    arrived: VecDeque<Message>,
+    /// The stream's first sequence, asked for after the last of `arrived` came.
+    first: Option<u64>,
+    /// What was there at the last heartbeat, if nothing came since.
+    floor: Option<u64>,
+}
+
+/// Where a read stands, and what a failure there leads to.
+#[derive(Debug)]
+enum State {
+    /// The stream is looked at and a consumer made. Failures that pass are
+    /// tried again for a while; others end the read.
+    Opening(Why),
+    /// Messages are taken from the consumer. Whatever breaks leads back to
+    /// `Opening`; what the server refuses for good ends the read.
+    Reading(Box<Ephemeral>),
+    /// All has been said.
+    Ended,
+}
+
+/// Why a consumer is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// There was none.
+    First,
+    /// It, or the connection, broke: to be told.
+    Broken,
+    /// Another one is needed, and nothing broke.
+    Turn,
+}
+
+impl Reader {
+    pub(super) fn new(jetstream: NatsJetStream, plan: Plan) -> Self {
+        Self {
+            jetstream,
+            plan,
+            state: State::Opening(Why::First),
+            progress: None,
+            created: None,
+            ready: VecDeque::new(),
+            arrived: VecDeque::new(),
+            first: None,
+            floor: None,
+        }
+    }
+
+    /// The next delivery; an error is the last one.
+    pub(super) async fn next(&mut self) -> Option<Result<Delivery>> {
+        loop {
+            if let Some(delivery) = self.ready.pop_front() {
+                return Some(Ok(delivery));
+            }
+            let step = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return None,
+                State::Opening(why) => self.open(why).await,
+                State::Reading(consumer) => self.step(consumer).await,
+            };
+            match step {
+                Ok(state) => self.state = state,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Opens, or opens again, with the patience that the case deserves.
+    async fn open(&mut self, why: Why) -> Result<State> {
+        let began = Instant::now();
+        let mut wait = RETRY_MIN;
+        self.arrived.clear();
+        self.floor = None;
+        loop {
+            let error = match self.try_open(why).await {
+                Ok(state) => return Ok(state),
+                Err(error) => error,
+            };
+            let patience = match error.kind() {
+                ErrorKind::Unavailable | ErrorKind::Timeout => match why {
+                    Why::First => Some(self.jetstream.wire.limits.request_timeout),
+                    _ if self.plan.is_endless() => None,
+                    _ => Some(PATIENCE),
+                },
+                ErrorKind::AuthFailed | ErrorKind::LimitReached if why != Why::First => {
+                    Some(PATIENCE)
+                }
+                _ => return Err(error),
+            };
+            if patience.is_some_and(|patience| began.elapsed() + wait > patience) {
+                return Err(error);
+            }
+            tracing::debug!(stream = %self.plan.stream, %error, "a read waits to go on");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn try_open(&mut self, why: Why) -> Result<State> {
+        let info = self.jetstream.info(OPERATION, &self.plan.stream).await?;
+        self.check_identity(&info)?;
+        let told = why == Why::Broken && self.progress.is_some();
+        let mut progress = match &self.progress {
+            None => Progress::new(&self.plan, &info.state),
+            Some(progress) => {
+                let mut progress = progress.clone();
+                if !progress.resume(&info.state, told) {
+                    return Err(self.made_anew("its last sequence lies before what was read"));
+                }
+                progress
+            }
+        };
+        let position = progress.position();
+        let gap = progress.gap(info.state.first_sequence, None);
+        let caught_up = progress.catch_up(None);
+        let state = if progress.is_done() {
+            State::Ended
+        } else {
+            let start = progress.next_start();
+            let mut consumer = Ephemeral::create(&self.jetstream.wire, &self.plan, start).await?;
+            // Nothing is there to be taken first.
+            consumer.live = progress.is_caught_up();
+            State::Reading(Box::new(consumer))
+        };
+        // From here on nothing fails: it is told once.
+        if told {
+            tracing::info!(stream = %self.plan.stream, position, "a read resumed");
+            self.ready.push_back(Delivery::Resumed { sequence: position });
+        }
+        self.ready.extend(gap);
+        self.ready.extend(caught_up);
+        self.progress = Some(progress);
+        self.created = Some(info.created);
+        Ok(state)
+    }
+
+    fn check_identity(&self, info: &StreamInfo) -> Result<()> {
+        match self.created.or(self.plan.created) {
+            Some(created) if created != info.created => {
+                Err(self.made_anew("its creation time is another one")
+                    .with("expected", created.to_string())
+                    .with("created", info.created.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn made_anew(&self, how: &'static str) -> Error {
+        Error::new(ErrorKind::Conflict, OPERATION, "the stream was deleted and made anew")
+            .with("stream", &self.plan.stream)
+            .with("because", how)
+            .with_hint("positions of the old stream mean nothing in the new one: start over")
+    }
+
+    /// Asks for more where there is room, waits for something, and looks at one thing.
+    async fn step(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
+        if self.arrived.is_empty() {
+            if consumer.is_forgotten() {
+                // The reader took its time, and the server may have let it go.
+                return Ok(State::Opening(Why::Turn));
+            }
+            if consumer.wants_pull(self.plan.is_filtered()) {
+                if self.plan.is_filtered() && consumer.stood_still() {
+                    self.look_for_gap(None).await?;
+                }
+                let remaining = self.progress.as_ref().and_then(Progress::remaining);
+                let limit = remaining.filter(|_| !self.in_snapshot());
+                consumer.pull(limit).await?;
+                if !self.ready.is_empty() {
+                    return Ok(State::Reading(consumer));
+                }
+            }
+            match consumer.event().await {
+                Event::Message(message) => self.arrived.push_back(message),
+                Event::Denied(error) => return Err(error),
+                Event::Broken(why) => {
+                    if !consumer.live && consumer.is_at_work().await {
+                        return Ok(State::Reading(consumer));
+                    }
+                    return Ok(self.broken(why));
+                }
+            }
+            while self.arrived.len() < LOOKAHEAD
+                && let Some(message) = consumer.try_message()
+            {
+                self.arrived.push_back(message);
+            }
+            self.first = None;
+        }
+        let Some(message) = self.arrived.pop_front() else { return Ok(State::Reading(consumer)) };
+        match Status::read(&message) {
+            None => self.on_message(consumer, message).await,
+            Some(status) => self.on_status(consumer, status).await,
+        }
+    }
+
+    async fn on_message(&mut self, mut consumer: Box<Ephemeral>, message: Message) -> Result<State> {
+        let facts = message.reply.as_deref().and_then(AckSubject::parse);
+        // Somebody else's message in our inbox.
+        let Some(facts) = facts else { return Ok(State::Reading(consumer)) };
+        if !consumer.count(&facts) {
+            return Ok(self.broken("a delivery was lost on the way"));
+        }
+        self.floor = None;
+        let sequence = facts.stream_sequence;
+        let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
+        match progress.admit(sequence) {
+            Admission::Known => return Ok(State::Reading(consumer)),
+            Admission::BehindSnapshot => return Ok(self.leave_snapshot()),
+            Admission::BehindEnd => {
+                self.ready.extend(progress.catch_up(Some(sequence)));
+                return Ok(State::Ended);
+            }
+            Admission::Deliver => {}
+        }
+        if !self.plan.is_filtered() && progress.jumps(sequence) {
+            self.look_for_gap(Some(sequence)).await?;
+        }
+        let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
+        self.ready.extend(progress.catch_up(Some(sequence)));
+        progress.delivered(sequence);
+        self.ready.push_back(Delivery::Message(stored(message, &facts)));
+        self.ready.extend(progress.catch_up(None));
+        Ok(self.on(consumer))
+    }
+
+    async fn on_status(&mut self, mut consumer: Box<Ephemeral>, status: Status) -> Result<State> {
+        let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
+        match status {
+            Status::Empty if progress.in_snapshot() => return Ok(self.leave_snapshot()),
+            Status::Empty => {
+                consumer.emptied();
+                progress.emptied();
+                self.ready.extend(progress.catch_up(None));
+            }
+            Status::Heartbeat { consumer: delivered, stream } => {
+                if delivered.is_some_and(|delivered| delivered != consumer.delivered) {
+                    return Ok(self.broken("a delivery was lost on the way"));
+                }
+                if let Some(stream) = stream {
+                    progress.examined(stream);
+                }
+                self.refresh().await?;
+            }
+            Status::Ended { missing } => consumer.ended(missing),
+            Status::Gone(why) => {
+                tracing::debug!(stream = %self.plan.stream, %why, "a consumer is gone");
+                return Ok(State::Opening(Why::Broken));
+            }
+            Status::Refused(text) => return Err(refused(OPERATION, &text)),
+        }
+        Ok(self.on(consumer))
+    }
+
+    /// On with the consumer, unless the end is reached.
+    fn on(&self, consumer: Box<Ephemeral>) -> State {
+        if self.progress.as_ref().is_some_and(Progress::is_done) {
+            State::Ended
+        } else {
+            State::Reading(consumer)
+        }
+    }
+
+    fn broken(&self, why: &'static str) -> State {
+        tracing::debug!(stream = %self.plan.stream, why, "a read broke");
+        State::Opening(Why::Broken)
+    }
+
+    /// The last messages of all subjects are read; every message from there on is next.
+    fn leave_snapshot(&mut self) -> State {
+        if let Some(progress) = &mut self.progress {
+            progress.leave_snapshot();
+            self.ready.extend(progress.catch_up(None));
+            if progress.is_done() {
+                return State::Ended;
+            }
+        }
+        State::Opening(Why::Turn)
+    }
+
+    fn in_snapshot(&self) -> bool {
+        self.progress.as_ref().is_some_and(Progress::in_snapshot)
+    }
+
+    /// Tells a gap in front of `next` if the stream's first sequence shows one.
+    async fn look_for_gap(&mut self, next: Option<u64>) -> Result<()> {
+        let first = match self.first {
+            Some(first) => first,
+            None => match self.jetstream.info(OPERATION, &self.plan.stream).await {
+                Ok(info) => info.state.first_sequence,
+                // What broke shows itself to the consumer too, which goes the way of breaks.
+                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        self.first = Some(first);
+        if let Some(progress) = &mut self.progress {
+            self.ready.extend(progress.gap(first, next));
+        }
+        Ok(())
+    }
+
+    /// Moves the position of an idle read on over what doesn't match, or what
+    /// ages meanwhile would look like a gap after a break.
+    async fn refresh(&mut self) -> Result<()> {
+        if !self.plan.is_filtered() {
+            return Ok(());
+        }
+        // What was there one heartbeat ago, and hasn't come since, doesn't match.
+        if let (Some(floor), Some(progress)) = (self.floor, &mut self.progress) {
+            progress.examined(floor);
+        }
+        match self.jetstream.info(OPERATION, &self.plan.stream).await {
+            Ok(info) => self.floor = Some(info.state.last_sequence),
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                self.floor = None;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+fn stored(message: Message, facts: &AckSubject) -> StoredMessage {
+    StoredMessage {
+        subject: message.subject.into_string(),
+        sequence: facts.stream_sequence,
+        stored_at: facts.stored_at,
+        headers: message.headers.as_ref().map(headers::of_delivery).unwrap_or_default(),
+        payload: message.payload,
+    }
+}

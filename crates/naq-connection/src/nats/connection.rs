@@ -1,0 +1,112 @@
+//! The handle to one NATS connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use naq_core::connection::{Connection, ConnectionState};
+use naq_core::jetstream::JetStream;
+use naq_core::{BoxStream, Error, ErrorKind, Result};
+use tokio::time::Instant;
+use tokio_stream::wrappers::WatchStream;
+
+use super::wire::{Nature, Request, Wire};
+use crate::jetstream::NatsJetStream;
+
+/// How long closing waits for the client to say that it has closed, beyond its budget.
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
+
+/// One connection to a NATS server.
+#[derive(Debug)]
+pub(crate) struct NatsConnection {
+    wire: Arc<Wire>,
+    jetstream: Arc<dyn JetStream>,
+}
+
+impl NatsConnection {
+    pub(crate) fn new(wire: Wire) -> Self {
+        let wire = Arc::new(wire);
+        Self { jetstream: Arc::new(NatsJetStream::new(Arc::clone(&wire))), wire }
+    }
+}
+
+#[async_trait]
+impl Connection for NatsConnection {
+    fn url(&self) -> String {
+        self.wire.link.url().to_owned()
+    }
+
+    fn state(&self) -> ConnectionState {
+        self.wire.link.state()
+    }
+
+    fn state_changes(&self) -> BoxStream<'static, ConnectionState> {
+        let mut ended = false;
+        WatchStream::new(self.wire.link.states())
+            .take_while(move |state| {
+                let last = ended;
+                ended = *state == ConnectionState::Closed;
+                std::future::ready(!last)
+            })
+            .boxed()
+    }
+
+    fn jetstream(&self) -> Arc<dyn JetStream> {
+        Arc::clone(&self.jetstream)
+    }
+
+    async fn round_trip(&self, within: Duration) -> Result<Duration> {
+        let deadline = Instant::now() + within;
+        self.wire.link.connected("round_trip", deadline).await?;
+        let start = Instant::now();
+        // To a subject of our own that nobody listens to: the server says so at
+        // once (status 503), or refuses it, and either is an answer.
+        let request = Request {
+            subject: format!("{}.ping", self.wire.client.new_inbox()).into(),
+            headers: None,
+            payload: Bytes::new(),
+        };
+        match self.wire.ask("round_trip", request, Nature::Question, deadline).await {
+            Ok(_) => Ok(start.elapsed()),
+            Err(error) if error.is(ErrorKind::PermissionDenied) => Ok(start.elapsed()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn close(&self, within: Duration) -> Result<()> {
+        let Wire { client, link, work, .. } = &*self.wire;
+        if link.state() == ConnectionState::Closed {
+            return Ok(());
+        }
+        let deadline = Instant::now() + within;
+        let was_connected = link.state() == ConnectionState::Connected;
+        link.set(ConnectionState::Draining);
+        // The client's drain ends at its next turn, with what is still to be
+        // written thrown away: all that matters must be answered before.
+        let missing = work.idle(deadline).await;
+        let mut states = link.states();
+        if was_connected {
+            let drained = async {
+                // Neither failure keeps it from being closed.
+                let _ = client.flush().await;
+                let _ = client.drain().await;
+                let _ = states.wait_for(|state| *state == ConnectionState::Closed).await;
+            };
+            let _ = tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_GRACE), drained).await;
+        }
+        link.set(ConnectionState::Closed);
+        if missing == 0 {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::OutcomeUnknown,
+            "close_connection",
+            "acknowledgements were still missing at the deadline",
+        )
+        .with("missing", missing.to_string())
+        .with("url", link.url())
+        .with_hint("messages with an id can be published again without being stored twice"))
+    }
+}

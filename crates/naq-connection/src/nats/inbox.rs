@@ -1,0 +1,216 @@
+//! A reply inbox for requests that are answered by more than one message.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_nats::{Message, Subject, Subscriber};
+use bytes::{BufMut, BytesMut};
+use futures::StreamExt;
+use naq_core::connection::ConnectionState;
+use naq_core::{Error, ErrorKind, Result};
+use tokio::time::Instant;
+use tokio_stream::wrappers::BroadcastStream;
+
+use super::link::{Link, Notice};
+use super::violation::{Act, Violation};
+use super::wire::Wire;
+
+/// Reply subjects are written into chunks of this size, one allocation for many.
+const CHUNK: usize = 16 * 1024;
+
+/// What comes to an inbox, or to whoever waits at it.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A message, maybe a status.
+    Message(Message),
+    /// The connection broke or was closed: what was asked on it is lost.
+    Lost,
+    /// The server refused something of this connection, maybe not of this inbox's.
+    Denied(Arc<Violation>),
+}
+
+/// A subscription of its own, under which each reply subject has a number.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    link: Arc<Link>,
+    /// With its last dot.
+    prefix: String,
+    subscriber: Subscriber,
+    notices: BroadcastStream<Notice>,
+    chunk: BytesMut,
+    /// The connection that counts; another one means that this one was lost.
+    generation: u64,
+}
+
+impl Inbox {
+    /// Waits for a connection and subscribes.
+    ///
+    /// # Errors
+    /// `Unavailable`, `AuthFailed`, `Unsupported` (too old a server) and `Closed`.
+    pub(crate) async fn open(
+        wire: &Wire,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let generation = wire.connected(operation, deadline).await?;
+        let mut inbox = Self::subscribe(wire, operation, deadline).await?;
+        inbox.generation = generation;
+        Ok(inbox)
+    }
+
+    /// Subscribes, whether it is connected or not.
+    pub(crate) async fn subscribe(
+        wire: &Wire,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let link = Arc::clone(&wire.link);
+        let notices = BroadcastStream::new(link.notices());
+        let prefix = format!("{}.", wire.client.new_inbox());
+        let subscribing = wire.client.subscribe(format!("{prefix}*"));
+        let subscriber = match tokio::time::timeout_at(deadline, subscribing).await {
+            Ok(Ok(subscriber)) => subscriber,
+            Ok(Err(error)) => {
+                return Err(link.refusal(operation, ConnectionState::Closed).with_source(error));
+            }
+            Err(_) => return Err(link.unavailable(operation)),
+        };
+        let generation = link.generation();
+        Ok(Self { link, prefix, subscriber, notices, chunk: BytesMut::new(), generation })
+    }
+
+    /// The reply subject of a number.
+    pub(crate) fn reply(&mut self, number: u64) -> Subject {
+        let room = self.prefix.len() + 20;
+        if self.chunk.capacity() < room {
+            self.chunk.reserve(CHUNK.max(room));
+        }
+        self.chunk.put_slice(self.prefix.as_bytes());
+        put_decimal(&mut self.chunk, number);
+        Subject::from_utf8(self.chunk.split().freeze())
+            .expect("an inbox is text, and so are digits behind it")
+    }
+
+    /// The number of a reply subject of this inbox.
+    pub(crate) fn number(&self, subject: &str) -> Option<u64> {
+        subject.strip_prefix(&self.prefix)?.parse().ok()
+    }
+
+    /// Whether a refusal is of this inbox's own subscription.
+    pub(crate) fn is_denied_by(&self, violation: &Violation) -> bool {
+        violation.act == Act::Subscribe && violation.subject.starts_with(&self.prefix)
+    }
+
+    /// The next message that is here already; `None` when the client has ended.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.subscriber.poll_next_unpin(cx)
+    }
+
+    /// The next notice; one that says to look when some were missed.
+    pub(crate) fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        self.notices.poll_next_unpin(cx).map(|notice| match notice {
+            Some(Ok(notice)) => notice,
+            Some(Err(_)) | None => Notice::Changed,
+        })
+    }
+
+    /// Whether the connection that counts is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        let up = matches!(self.link.state(), ConnectionState::Connected | ConnectionState::Draining);
+        !up || self.link.generation() != self.generation
+    }
+
+    /// Waits for what comes next; messages before notices.
+    pub(crate) async fn arrival(&mut self) -> Arrival {
+        poll_fn(|cx| {
+            match self.poll_message(cx) {
+                Poll::Ready(Some(message)) => return Poll::Ready(Arrival::Message(message)),
+                Poll::Ready(None) => return Poll::Ready(Arrival::Lost),
+                Poll::Pending => {}
+            }
+            loop {
+                match self.poll_notice(cx) {
+                    Poll::Ready(Notice::Changed) if self.is_lost() => {
+                        return Poll::Ready(Arrival::Lost);
+                    }
+                    Poll::Ready(Notice::Changed) => {}
+                    Poll::Ready(Notice::Denied(violation)) => {
+                        return Poll::Ready(Arrival::Denied(violation));
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for the next message that answers a request on `subject`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the connection broke, `PermissionDenied` for a
+    /// refusal of the request or the inbox, `Timeout`.
+    pub(crate) async fn message(
+        &mut self,
+        operation: &'static str,
+        subject: &str,
+        deadline: Instant,
+    ) -> Result<Message> {
+        loop {
+            match tokio::time::timeout_at(deadline, self.arrival()).await {
+                Ok(Arrival::Message(message)) => return Ok(message),
+                Ok(Arrival::Denied(violation)) => {
+                    let ours = violation.act == Act::Publish && violation.subject == subject;
+                    if ours || self.is_denied_by(&violation) {
+                        return Err(super::wire::denied(operation, &violation));
+                    }
+                }
+                Ok(Arrival::Lost) => {
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        operation,
+                        "the connection broke before the answer",
+                    )
+                    .with("url", self.link.url()));
+                }
+                Err(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Timeout,
+                        operation,
+                        "no answer from the server in time",
+                    )
+                    .with("subject", subject));
+                }
+            }
+        }
+    }
+}
+
+fn put_decimal(into: &mut BytesMut, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        // A remainder of ten fits a digit.
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    into.put_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_as_they_are_read() {
+        for number in [0, 9, 10, 4_096, u64::MAX] {
+            let mut text = BytesMut::new();
+            put_decimal(&mut text, number);
+            assert_eq!(std::str::from_utf8(&text).unwrap(), number.to_string());
+        }
+    }
+}
