@@ -8,6 +8,8 @@
 //! - [`proxy`]: a TCP proxy that cuts, holds, slows and resets connections;
 //! - [`command`] and [`cli`]: running a program to its end, `naq` above all;
 //! - [`conformance`]: what every JetStream does, one behaviour a function;
+//! - [`kv_conformance`]: what every key-value store does, the same way;
+//! - [`driving`]: running the behaviours of a suite;
 //! - [`wait`]: polling a condition with a deadline;
 //! - [`names`]: stream names nobody else takes;
 //! - [`certs`] and [`accounts`]: what TLS and JWT servers want to see;
@@ -22,6 +24,8 @@ pub mod certs;
 pub mod cli;
 pub mod command;
 pub mod conformance;
+pub mod driving;
+pub mod kv_conformance;
 pub mod markdown;
 pub mod names;
 pub mod proxy;

@@ -1,21 +1,12 @@
 //! Driving behaviours: one by one, or all at once with a result by name.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::future::LocalBoxFuture;
 use naq_core::jetstream::JetStream;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, LocalSet, spawn_local};
 
-use crate::wait;
-
-/// What none of them needs.
-const DEADLINE: Duration = Duration::from_secs(90);
-/// How many run at once: most of them wait for answers, some measure time.
-const AT_ONCE: usize = 12;
+use crate::driving::{self, Driven};
 
 /// A behaviour and its name.
 #[derive(Clone, Copy)]
@@ -56,7 +47,7 @@ crate::for_each_behaviour!(list);
 pub async fn run_one(name: &str, js: Arc<dyn JetStream>) {
     let behaviour = all().into_iter().find(|behaviour| behaviour.name == name);
     let behaviour = behaviour.unwrap_or_else(|| panic!("there is no behaviour {name}"));
-    wait::within(name, DEADLINE, (behaviour.run)(js)).await;
+    driving::one(behaviour.on(&js)).await;
 }
 
 /// Drives all behaviours on one JetStream, several at the same time.
@@ -64,48 +55,12 @@ pub async fn run_one(name: &str, js: Arc<dyn JetStream>) {
 /// # Panics
 /// At the end, naming each that does not hold and how it failed.
 pub async fn run_all(js: Arc<dyn JetStream>) {
-    LocalSet::new().run_until(run_all_here(js)).await;
+    driving::all(all().iter().map(|behaviour| behaviour.on(&js)).collect()).await;
 }
 
-async fn run_all_here(js: Arc<dyn JetStream>) {
-    let start = Instant::now();
-    let behaviours = all();
-    let total = behaviours.len();
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    let mut running = JoinSet::new();
-    for behaviour in behaviours {
-        let (js, room) = (Arc::clone(&js), Arc::clone(&room));
-        running.spawn_local(async move {
-            let _place = room.acquire_owned().await.expect("nobody closes it");
-            // A task of its own, so that a panic comes back with the name.
-            let run = spawn_local(async move {
-                wait::within(behaviour.name, DEADLINE, (behaviour.run)(js)).await;
-            });
-            run.await.err().map(|error| {
-                let why = error.try_into_panic().map_or_else(|e| e.to_string(), |p| said(&*p));
-                format!("{behaviour:?}\n    {why}")
-            })
-        });
-    }
-    let mut failures: Vec<_> = running.join_all().await.into_iter().flatten().collect();
-    failures.sort_unstable();
-    assert!(
-        failures.is_empty(),
-        "{} of {total} behaviours do not hold ({:?}):\n{}",
-        failures.len(),
-        start.elapsed(),
-        failures.join("\n"),
-    );
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else {
-        "a panic without words".to_owned()
+impl Behaviour {
+    fn on(&self, js: &Arc<dyn JetStream>) -> Driven {
+        Driven { name: format!("{self:?}"), run: (self.run)(Arc::clone(js)) }
     }
 }
 

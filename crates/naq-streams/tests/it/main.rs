@@ -1,4 +1,5 @@
 //! The stream service on a mock, for the order of calls and for failure, and on naq-memory.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod mocked;
 mod on_memory;
