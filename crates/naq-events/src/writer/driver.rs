@@ -115,6 +115,8 @@ impl Driver {
             if !more {
                 break;
             }
+            // A JetStream that answers at once must not keep the thread to itself.
+            tokio::task::consume_budget().await;
         }
         // First, so that nobody who still holds the source can send from it.
         self.shared.end_session();
