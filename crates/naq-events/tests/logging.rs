@@ -23,6 +23,13 @@ fn service_on(jetstream: &MemoryJetStream, config: EventsConfig) -> Arc<EventSer
     Arc::new(EventService::new(connections, streams, clock, config).unwrap())
 }
 
+/// Tries that follow each other so fast that no test waits for them.
+fn quick() -> EventsConfig {
+    EventsConfig::default()
+        .with_retry_backoff_min(Duration::from_millis(5))
+        .with_retry_backoff_max(Duration::from_millis(20))
+}
+
 async fn started(config: EventsConfig) -> (Arc<EventService>, MemoryJetStream) {
     let jetstream = MemoryJetStream::new();
     let service = service_on(&jetstream, config);
@@ -92,7 +99,7 @@ async fn a_lost_ack_is_settled_by_the_message_id() {
 
 #[tokio::test]
 async fn an_outage_delays_events_and_neither_loses_repeats_nor_reorders_them() {
-    let (service, jetstream) = started(EventsConfig::default()).await;
+    let (service, jetstream) = started(quick()).await;
     for round in 0..3 {
         jetstream.faults().disconnect();
         for number in 0..40 {
@@ -121,7 +128,7 @@ async fn an_outage_delays_events_and_neither_loses_repeats_nor_reorders_them() {
 
 #[tokio::test]
 async fn a_full_stream_that_refuses_ends_typed_and_neighbours_flow_when_there_is_room() {
-    let config = EventsConfig::default().with_delivery_timeout(2 * SECOND);
+    let config = quick().with_delivery_timeout(Duration::from_millis(200));
     let (service, jetstream) = started(config).await;
     jetstream.faults().fail_publishes(1_000_000, ErrorKind::LimitReached);
     let error = service.log_event_acked("refused").await.unwrap_err();
@@ -133,7 +140,7 @@ async fn a_full_stream_that_refuses_ends_typed_and_neighbours_flow_when_there_is
 
 #[tokio::test]
 async fn a_stream_deleted_under_the_service_is_told_and_not_made_anew() {
-    let config = EventsConfig::default().with_delivery_timeout(SECOND);
+    let config = quick().with_delivery_timeout(Duration::from_millis(200));
     let (service, jetstream) = started(config).await;
     service.log_event_acked("before").await.unwrap();
     jetstream.delete_stream("events").await.unwrap();

@@ -92,8 +92,9 @@ impl Shared {
     pub(super) fn end_session(&self) {
         let now = self.now();
         let mut state = self.lock();
-        state.end_session(now, fastrand::f64());
+        let wake = state.end_session(now, fastrand::f64());
         self.session.store(state.session, Ordering::Relaxed);
+        self.carry_out(state, Effects { wake, ..Effects::default() });
     }
 
     /// Whether the session can't send any more and has got all its answers.

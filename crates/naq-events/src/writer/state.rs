@@ -245,7 +245,8 @@ impl State {
     }
 
     /// Ends the session: what is on its way is sent again by the next one.
-    pub(super) fn end_session(&mut self, now: Duration, jitter: f64) {
+    /// Hands out whom to wake, so that nobody goes on holding a source that is over.
+    pub(super) fn end_session(&mut self, now: Duration, jitter: f64) -> Option<Waker> {
         self.session += 1;
         let lost = self.schedule.under_way() > 0;
         self.schedule.recall_sent();
@@ -255,8 +256,8 @@ impl State {
             self.gate.blocked(verdict, now, jitter);
         }
         self.broken = true;
-        self.sender = None;
         self.flow = Flow::Asleep;
+        self.sender.take()
     }
 
     /// The server's answer about the first event on its way.
@@ -293,7 +294,10 @@ impl State {
             self.gate.passed();
         } else {
             self.gate.blocked(verdict, now, jitter);
-            self.broken |= verdict.breaks_the_session();
+            if verdict.breaks_the_session() {
+                self.broken = true;
+                effects.wake = self.sender.take();
+            }
             if !expired {
                 let answered = verdict == Verdict::NotNow;
                 let wait = self.limits.backoff.wait(tries, answered, jitter);
@@ -315,7 +319,7 @@ impl State {
     /// made ready, and give away the room that they made.
     pub(super) fn after_answers(&mut self, now: Duration, effects: &mut Effects) {
         if self.schedule.is_overdue() && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take();
+            effects.wake = self.sender.take().or(effects.wake.take());
         }
         self.grant_room();
     }
@@ -369,6 +373,7 @@ impl State {
     pub(super) fn give_up_all(&mut self, effects: &mut Effects) {
         self.session += 1;
         self.broken = true;
+        effects.wake = self.sender.take();
         while let Some(slot) = self.schedule.give_up() {
             self.give_up(slot, refusals::stopped, effects);
         }
