@@ -9,6 +9,7 @@ use naq_core::events::{
 };
 
 use crate::read::{Log, Scan};
+use crate::stats::in_range;
 
 const OPERATION: &str = "get_event_history";
 
@@ -71,7 +72,9 @@ impl<'a> HistoryFold<'a> {
         self.summary.total_events += 1;
         self.summary.first = Some(self.summary.first.map_or(at, |first| first.min(at)));
         self.summary.last = Some(self.summary.last.map_or(at, |last| last.max(at)));
-        if self.shown.len() < self.request.limit {
+        if !in_range(at, self.request.start, self.request.end) {
+            self.summary.truncated = true;
+        } else if self.shown.len() < self.request.limit {
             self.shown.push_back(recorded);
         } else {
             self.summary.truncated = true;

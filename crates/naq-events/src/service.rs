@@ -8,13 +8,14 @@ use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, NaqConfig, StreamMode};
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects};
+use naq_core::jetstream::StreamConfig;
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
-use crate::stream_setup::StreamSetup;
+use crate::stream_setup::{StreamSetup, stream_config};
 use crate::writer::{Standing, Writer};
 
 /// A buffer that is fuller than this is told as degraded health.
@@ -85,6 +86,16 @@ impl EventService {
             connections,
             streams,
         })
+    }
+
+    /// The stream as a configuration wants it: what `stream = "ensure"` makes
+    /// and `"verify"` checks for. Fields that are unset don't matter.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a `subject_root` that can't be one.
+    pub fn stream_config(config: &EventsConfig) -> Result<StreamConfig> {
+        let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
+        Ok(stream_config(config, &subjects))
     }
 
     /// Runs this hook on each event before it is buffered, behind the

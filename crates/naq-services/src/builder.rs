@@ -76,6 +76,15 @@ impl ServiceManagerBuilder {
         self
     }
 
+    /// The configuration as it was put together so far.
+    ///
+    /// For a program with options of its own: read it, change it, and hand it
+    /// to [`config`](ServiceManagerBuilder::config).
+    #[must_use]
+    pub fn current_config(&self) -> &NaqConfig {
+        &self.config
+    }
+
     /// How long the start may take in all; [`DEFAULT_START_TIMEOUT`] unless set.
     #[must_use]
     pub fn start_timeout(mut self, timeout: Duration) -> Self {

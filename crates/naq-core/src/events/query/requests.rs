@@ -51,6 +51,10 @@ pub struct HistoryRequest {
     pub limit: usize,
     /// Whether the newest are shown where there are more; else the oldest.
     pub from_end: bool,
+    /// Only events from this time on are shown, by the events' own timestamps.
+    pub start: Option<Timestamp>,
+    /// Only events up to this time, included, are shown.
+    pub end: Option<Timestamp>,
     /// How much it may read.
     pub scan: ScanLimits,
 }
@@ -59,7 +63,15 @@ impl HistoryRequest {
     /// The history of one entity, its first 100 events.
     #[must_use]
     pub fn new(entity: EntityKind, id: impl Into<String>) -> Self {
-        Self { entity, id: id.into(), limit: 100, from_end: false, scan: ScanLimits::default() }
+        Self {
+            entity,
+            id: id.into(),
+            limit: 100,
+            from_end: false,
+            start: None,
+            end: None,
+            scan: ScanLimits::default(),
+        }
     }
 
     /// The history of a job, its first 100 events.
@@ -82,6 +94,15 @@ impl HistoryRequest {
         self
     }
 
+    /// Sets of which time events are shown; an open end is the log's. The
+    /// summary is of all events in any case.
+    #[must_use]
+    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
+        self.start = start;
+        self.end = end;
+        self
+    }
+
     /// Sets how much it may read.
     #[must_use]
     pub fn with_scan(mut self, scan: ScanLimits) -> Self {
@@ -89,7 +110,7 @@ impl HistoryRequest {
         self
     }
 
-    /// Checks id and limits.
+    /// Checks id, range and limits.
     ///
     /// # Errors
     /// `InvalidArgument` that names the field and the rule.
@@ -100,6 +121,7 @@ impl HistoryRequest {
         if self.limit == 0 {
             return Err(Error::invalid(HISTORY, "limit", "must be at least 1"));
         }
+        check_range(HISTORY, self.start, self.end)?;
         self.scan.validate(HISTORY)
     }
 }
