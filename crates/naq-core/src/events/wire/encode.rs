@@ -36,6 +36,22 @@ pub struct EncodedEvent {
 }
 
 impl EncodedEvent {
+    /// The same encoded event again, from what its methods told of it before.
+    ///
+    /// For what keeps encoded events outside this process. Nothing is checked:
+    /// parts that an [`EventEncoder`] didn't make give an event that it
+    /// wouldn't make.
+    #[must_use]
+    pub fn restore(
+        id: EventId,
+        event_type: EventType,
+        subject: &str,
+        entity: Option<&str>,
+        payload: Bytes,
+    ) -> Self {
+        Self { id, event_type, address: Address::restore(subject, entity), payload }
+    }
+
     /// Its identity, to be sent as the message id.
     #[must_use]
     pub fn id(&self) -> &EventId {
@@ -218,6 +234,28 @@ mod tests {
         assert_eq!(encoded.entity(), Some("w=2E1"));
         let encoded = encoder.encode(&Event::log("x"), now()).unwrap();
         assert_eq!((encoded.subject(), encoded.entity()), ("prod.events.log", None));
+    }
+
+    #[test]
+    fn an_encoded_event_is_restored_from_what_it_tells() {
+        for layout in [SubjectLayout::Entity, SubjectLayout::Type] {
+            let encoder = EventEncoder::new(EventSubjects::new("events", layout).unwrap());
+            for event in [
+                Event::job_paused("a.b"),
+                Event::job_paused("job_paused"),
+                Event::log("x").with_id("mine"),
+            ] {
+                let told = encoder.encode(&event, now()).unwrap();
+                let again = EncodedEvent::restore(
+                    told.id().clone(),
+                    told.event_type().clone(),
+                    told.subject(),
+                    told.entity(),
+                    told.payload().clone(),
+                );
+                assert_eq!(again, told);
+            }
+        }
     }
 
     #[test]

@@ -32,14 +32,36 @@ pub struct ParsedSubject {
 
 /// A subject, and the entity's token: its end, or what follows it where the
 /// layout leaves it out. One allocation for both.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Address {
     text: String,
     subject_end: usize,
     entity_start: Option<usize>,
 }
 
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.subject() == other.subject() && self.entity() == other.entity()
+    }
+}
+
 impl Address {
+    /// From its two halves, as [`subject`](Self::subject) and [`entity`](Self::entity) gave them.
+    pub(crate) fn restore(subject: &str, entity: Option<&str>) -> Self {
+        let entity = entity.unwrap_or_default();
+        let shared = subject.strip_suffix(entity).is_some_and(|front| front.ends_with('.'));
+        let mut text = String::with_capacity(subject.len() + entity.len());
+        text.push_str(subject);
+        if entity.is_empty() {
+            return Self { text, subject_end: subject.len(), entity_start: None };
+        }
+        if !shared {
+            text.push_str(entity);
+        }
+        let entity_start = Some(text.len() - entity.len());
+        Self { text, subject_end: subject.len(), entity_start }
+    }
+
     pub(crate) fn subject(&self) -> &str {
         &self.text[..self.subject_end]
     }
