@@ -36,7 +36,7 @@ pub struct Faults {
 /// The faults that are in force.
 #[derive(Debug, Default)]
 pub(crate) struct FaultState {
-    connection: Link,
+    down: bool,
     blocked: bool,
     /// How many times the connection came back.
     reconnects: u64,
@@ -45,18 +45,11 @@ pub(crate) struct FaultState {
     losing: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Link {
-    #[default]
-    Up,
-    Down,
-}
-
 /// Whether operations get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gate {
-    Open,
-    Disconnected,
+pub(crate) enum Link {
+    Up,
+    Down,
     Blocked,
 }
 
@@ -71,11 +64,13 @@ pub(crate) enum PublishFault {
 }
 
 impl FaultState {
-    pub(crate) fn gate(&self) -> Gate {
-        match self.connection {
-            Link::Down => Gate::Disconnected,
-            Link::Up if self.blocked => Gate::Blocked,
-            Link::Up => Gate::Open,
+    pub(crate) fn link(&self) -> Link {
+        if self.down {
+            Link::Down
+        } else if self.blocked {
+            Link::Blocked
+        } else {
+            Link::Up
         }
     }
 
@@ -113,7 +108,7 @@ impl Faults {
         let mut guard = self.shared.state();
         let state: &mut State = &mut guard;
         change(&mut state.faults);
-        self.shared.tell_faults(state);
+        self.shared.tell_gates(state);
     }
 
     /// Refuses the next `count` publishes with an error of this kind; nothing of them is stored.
@@ -138,7 +133,7 @@ impl Faults {
 
     /// Breaks the connection: operations are `Unavailable`, reads stand still.
     pub fn disconnect(&self) {
-        self.change(|faults| faults.connection = Link::Down);
+        self.change(|faults| faults.down = true);
     }
 
     /// Makes the connection anew: reads go on behind a `Resumed`.
@@ -147,7 +142,7 @@ impl Faults {
     /// that broke and came back unseen.
     pub fn reconnect(&self) {
         self.change(|faults| {
-            faults.connection = Link::Up;
+            faults.down = false;
             faults.reconnects += 1;
         });
     }

@@ -5,12 +5,12 @@ use naq_core::jetstream::{AckToken, Acknowledge, ConsumerMessage, FetchOptions, 
 use naq_core::{ErrorKind, Result};
 
 use crate::model::Refusal;
-use crate::shared::{Effect, Shared};
+use crate::session::{Effect, Session};
 
 const OPERATION: &str = "fetch";
 
 pub(crate) async fn fetch(
-    shared: &Shared,
+    session: &Session,
     stream: &str,
     consumer: &str,
     options: FetchOptions,
@@ -20,30 +20,30 @@ pub(crate) async fn fetch(
     if options.max_messages == 0 {
         return Err(Refusal::invalid("max_messages", "must be at least 1").error(OPERATION));
     }
-    let deadline = shared.clock.deadline(options.wait);
+    let deadline = session.clock().deadline(options.wait);
     loop {
-        let (fetched, changed) = shared
+        let (fetched, changed) = session
             .run(OPERATION, Effect::None, |state, now| {
                 let fetched = state.model.fetch(stream, consumer, &options, now)?;
                 Ok((fetched, state.changed(stream)))
             })
             .await?;
-        if !fetched.messages.is_empty() || shared.clock.remaining_until(deadline).is_zero() {
+        if !fetched.messages.is_empty() || session.clock().remaining_until(deadline).is_zero() {
             return Ok(fetched.messages);
         }
         let until = fetched.due.map_or(deadline, |due| due.min(deadline));
-        shared.wait(changed, Some(until)).await;
+        session.wait(changed, Some(until)).await;
     }
 }
 
 /// Answers a delivery. Only one who waits for the confirmation is told that
 /// the consumer has gone: any other answer is sent and not looked after.
 pub(crate) async fn acknowledge(
-    shared: &Shared,
+    session: &Session,
     token: &AckToken,
     answer: &Acknowledge,
 ) -> Result<()> {
-    let taken = shared
+    let taken = session
         .run("acknowledge", Effect::Change, |state, now| {
             let stream = state.model.acknowledge(token, answer, now)?;
             state.tell(&stream);

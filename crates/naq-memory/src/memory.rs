@@ -9,6 +9,7 @@ use naq_core::jetstream::{Capabilities, ServerInfo, ServerVersion};
 use crate::MemoryLimits;
 use crate::faults::Faults;
 use crate::model::Model;
+use crate::session::Session;
 use crate::shared::Shared;
 
 /// The version that a JetStream in memory pretends unless told otherwise.
@@ -19,7 +20,7 @@ pub const VERSION: ServerVersion = ServerVersion::new(2, 15, 1);
 /// What it holds lives as long as a handle, a connection or a read of it.
 #[derive(Debug, Clone)]
 pub struct MemoryJetStream {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: Arc<Session>,
     pub(crate) info: Arc<ServerInfo>,
 }
 
@@ -39,7 +40,13 @@ impl MemoryJetStream {
     /// Injects faults.
     #[must_use]
     pub fn faults(&self) -> Faults {
-        Faults::new(Arc::clone(&self.shared))
+        Faults::new(Arc::clone(self.session.shared()))
+    }
+
+    /// The same JetStream through a connection of its own.
+    pub(crate) fn new_session(&self) -> Self {
+        let session = Session::new(Arc::clone(self.session.shared()));
+        Self { session: Arc::new(session), info: Arc::clone(&self.info) }
     }
 
     /// What the pretended version can do, except for fast ingest, which is a
@@ -126,9 +133,7 @@ impl MemoryJetStreamBuilder {
         let mut info = ServerInfo::new(self.name, "memory", self.version);
         info.max_payload = self.limits.max_payload;
         let model = Model::new(self.version, self.limits);
-        MemoryJetStream {
-            shared: Arc::new(Shared::new(model, clock, self.deadline)),
-            info: Arc::new(info),
-        }
+        let shared = Arc::new(Shared::new(model, clock, self.deadline));
+        MemoryJetStream { session: Arc::new(Session::new(shared)), info: Arc::new(info) }
     }
 }

@@ -12,7 +12,7 @@ use naq_core::jetstream::{
 use naq_core::{BoxStream, Error, Result};
 
 use crate::memory::MemoryJetStream;
-use crate::shared::{Effect, about};
+use crate::session::{Effect, about};
 use crate::{fetching, getting, publishing, reading};
 
 #[async_trait]
@@ -26,23 +26,23 @@ impl JetStream for MemoryJetStream {
     }
 
     async fn publish(&self, message: PublishMessage) -> Result<PublishAck> {
-        publishing::one(&self.shared, message).await
+        publishing::one(&self.session, message).await
     }
 
     fn publish_many(
         &self,
         messages: BoxStream<'static, PublishMessage>,
     ) -> BoxStream<'static, Result<PublishAck>> {
-        publishing::many(Arc::clone(&self.shared), messages)
+        publishing::many(Arc::clone(&self.session), messages)
     }
 
     async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {
-        publishing::batch(&self.shared, messages).await
+        publishing::batch(&self.session, messages).await
     }
 
     async fn create_stream(&self, config: StreamConfig) -> Result<StreamInfo> {
         check_name("create_stream", "stream", &config.name)?;
-        self.shared
+        self.session
             .run("create_stream", Effect::Change, |state, now| {
                 state.model.create_stream(&config, now)
             })
@@ -51,7 +51,7 @@ impl JetStream for MemoryJetStream {
 
     async fn update_stream(&self, config: StreamConfig) -> Result<StreamInfo> {
         check_name("update_stream", "stream", &config.name)?;
-        self.shared
+        self.session
             .run("update_stream", Effect::Change, |state, now| {
                 let info = state.model.update_stream(&config, now)?;
                 state.tell(&config.name);
@@ -62,14 +62,14 @@ impl JetStream for MemoryJetStream {
 
     async fn stream_info(&self, stream: &str) -> Result<StreamInfo> {
         check_name("stream_info", "stream", stream)?;
-        self.shared
+        self.session
             .run("stream_info", Effect::None, |state, now| state.model.stream_info(stream, now))
             .await
     }
 
     async fn delete_stream(&self, stream: &str) -> Result<()> {
         check_name("delete_stream", "stream", stream)?;
-        self.shared
+        self.session
             .run("delete_stream", Effect::Change, |state, _| {
                 state.model.delete_stream(stream)?;
                 state.tell(stream);
@@ -79,13 +79,13 @@ impl JetStream for MemoryJetStream {
     }
 
     fn list_streams(&self, options: ListStreams) -> BoxStream<'static, Result<StreamInfo>> {
-        let shared = Arc::clone(&self.shared);
+        let session = Arc::clone(&self.session);
         getting::listed(async move {
             let subject = options.subject.as_deref();
             if let Some(subject) = subject {
                 check_filter("list_streams", subject)?;
             }
-            shared
+            session
                 .run("list_streams", Effect::None, |state, now| {
                     Ok(state.model.list_streams(subject, now))
                 })
@@ -98,7 +98,7 @@ impl JetStream for MemoryJetStream {
         if let Some(subject) = &options.subject {
             check_filter("purge_stream", subject)?;
         }
-        self.shared
+        self.session
             .run("purge_stream", Effect::Change, |state, now| {
                 let purged = state.model.purge(stream, &options, now)?;
                 state.tell(stream);
@@ -115,7 +115,7 @@ impl JetStream for MemoryJetStream {
     ) -> Result<SubjectCounts> {
         check_name("subject_counts", "stream", stream)?;
         check_filter("subject_counts", filter)?;
-        self.shared
+        self.session
             .run("subject_counts", Effect::None, |state, now| {
                 state.model.subject_counts(stream, filter, offset, now)
             })
@@ -133,12 +133,12 @@ impl JetStream for MemoryJetStream {
                 check_filter("get_message", subject)?;
             }
         }
-        self.shared
+        self.session
             .run("get_message", Effect::None, |state, now| {
                 state.model.get(stream, &request.which, now)
             })
             .await
-            .map_err(|error| about(error, "stream", stream))
+            .map_err(|error| getting::about_which(about(error, "stream", stream), &request.which))
     }
 
     fn get_messages(
@@ -146,12 +146,12 @@ impl JetStream for MemoryJetStream {
         stream: &str,
         request: GetMessages,
     ) -> BoxStream<'static, Result<StoredMessage>> {
-        getting::many(Arc::clone(&self.shared), stream.to_owned(), request.which)
+        getting::many(Arc::clone(&self.session), stream.to_owned(), request.which)
     }
 
     async fn delete_message(&self, stream: &str, sequence: u64) -> Result<()> {
         check_name("delete_message", "stream", stream)?;
-        self.shared
+        self.session
             .run("delete_message", Effect::Change, |state, now| {
                 state.model.delete_message(stream, sequence, now)?;
                 state.tell(stream);
@@ -162,12 +162,12 @@ impl JetStream for MemoryJetStream {
     }
 
     fn read(&self, stream: &str, options: ReadOptions) -> BoxStream<'static, Result<Delivery>> {
-        reading::read(Arc::clone(&self.shared), stream.to_owned(), options)
+        reading::read(Arc::clone(&self.session), stream.to_owned(), options)
     }
 
     async fn create_consumer(&self, stream: &str, config: ConsumerConfig) -> Result<ConsumerInfo> {
         check_name("create_consumer", "stream", stream)?;
-        self.shared
+        self.session
             .run("create_consumer", Effect::Change, |state, now| {
                 state.model.create_consumer(stream, config, now)
             })
@@ -178,7 +178,7 @@ impl JetStream for MemoryJetStream {
     async fn consumer_info(&self, stream: &str, consumer: &str) -> Result<ConsumerInfo> {
         check_name("consumer_info", "stream", stream)?;
         check_name("consumer_info", "consumer", consumer)?;
-        self.shared
+        self.session
             .run("consumer_info", Effect::None, |state, now| {
                 state.model.consumer_info(stream, consumer, now)
             })
@@ -186,10 +186,10 @@ impl JetStream for MemoryJetStream {
     }
 
     fn list_consumers(&self, stream: &str) -> BoxStream<'static, Result<ConsumerInfo>> {
-        let (shared, stream) = (Arc::clone(&self.shared), stream.to_owned());
+        let (session, stream) = (Arc::clone(&self.session), stream.to_owned());
         getting::listed(async move {
             check_name("list_consumers", "stream", &stream)?;
-            shared
+            session
                 .run("list_consumers", Effect::None, |state, now| {
                     state.model.list_consumers(&stream, now)
                 })
@@ -200,7 +200,7 @@ impl JetStream for MemoryJetStream {
     async fn delete_consumer(&self, stream: &str, consumer: &str) -> Result<()> {
         check_name("delete_consumer", "stream", stream)?;
         check_name("delete_consumer", "consumer", consumer)?;
-        self.shared
+        self.session
             .run("delete_consumer", Effect::Change, |state, now| {
                 state.model.delete_consumer(stream, consumer, now)?;
                 state.tell(stream);
@@ -215,10 +215,10 @@ impl JetStream for MemoryJetStream {
         consumer: &str,
         options: FetchOptions,
     ) -> Result<Vec<ConsumerMessage>> {
-        fetching::fetch(&self.shared, stream, consumer, options).await
+        fetching::fetch(&self.session, stream, consumer, options).await
     }
 
     async fn acknowledge(&self, token: &AckToken, answer: Acknowledge) -> Result<()> {
-        fetching::acknowledge(&self.shared, token, &answer).await
+        fetching::acknowledge(&self.session, token, &answer).await
     }
 }

@@ -8,39 +8,40 @@ use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::faults::{PublishFault, injected};
 use crate::model::Moment;
-use crate::shared::{Effect, Shared, State, about};
+use crate::session::{Effect, Session, about};
+use crate::shared::State;
 
 /// How many messages are stored under one lock.
 const CHUNK: usize = 256;
 
-pub(crate) async fn one(shared: &Shared, message: PublishMessage) -> Result<PublishAck> {
+pub(crate) async fn one(session: &Session, message: PublishMessage) -> Result<PublishAck> {
     check_subject("publish", &message.subject)?;
-    shared.pass("publish", Effect::Change).await?;
-    let now = shared.moment();
-    store(&mut shared.state(), message, now)
+    session.pass("publish", Effect::Change).await?;
+    let now = session.moment();
+    store(&mut session.state(), message, now)
 }
 
 /// One result a message, in order; messages that are ready together are stored together.
 pub(crate) fn many(
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     messages: BoxStream<'static, PublishMessage>,
 ) -> BoxStream<'static, Result<PublishAck>> {
     messages
         .ready_chunks(CHUNK)
         .then(move |messages| {
-            let shared = Arc::clone(&shared);
-            async move { stream::iter(chunk(&shared, messages).await) }
+            let session = Arc::clone(&session);
+            async move { stream::iter(chunk(&session, messages).await) }
         })
         .flatten()
         .boxed()
 }
 
-async fn chunk(shared: &Shared, messages: Vec<PublishMessage>) -> Vec<Result<PublishAck>> {
-    if let Err(error) = shared.pass("publish", Effect::Change).await {
+async fn chunk(session: &Session, messages: Vec<PublishMessage>) -> Vec<Result<PublishAck>> {
+    if let Err(error) = session.pass("publish", Effect::Change).await {
         return messages.iter().map(|_| Err(error.clone())).collect();
     }
-    let now = shared.moment();
-    let mut state = shared.state();
+    let now = session.moment();
+    let mut state = session.state();
     messages
         .into_iter()
         .map(|message| {
@@ -51,14 +52,14 @@ async fn chunk(shared: &Shared, messages: Vec<PublishMessage>) -> Vec<Result<Pub
 }
 
 /// Stores all messages or none.
-pub(crate) async fn batch(shared: &Shared, messages: Vec<PublishMessage>) -> Result<BatchAck> {
+pub(crate) async fn batch(session: &Session, messages: Vec<PublishMessage>) -> Result<BatchAck> {
     const OPERATION: &str = "publish_atomic";
     for message in &messages {
         check_subject(OPERATION, &message.subject)?;
     }
-    shared.pass(OPERATION, Effect::Change).await?;
-    let now = shared.moment();
-    let mut state = shared.state();
+    session.pass(OPERATION, Effect::Change).await?;
+    let now = session.moment();
+    let mut state = session.state();
     let fault = state.faults.next_publish();
     if let PublishFault::Fail(kind) = fault {
         return Err(injected(OPERATION, kind));

@@ -9,18 +9,17 @@ use naq_core::jetstream::{Delivery, ReadOptions, check_filter, check_name, filte
 use naq_core::{BoxStream, Error, Result};
 use tokio::sync::futures::OwnedNotified;
 
-use crate::faults::Gate;
 use crate::model::{Cursor, Next, Refusal};
-use crate::shared::{Effect, Shared};
+use crate::session::{Effect, Session, closed};
 
 /// Reads a stream; it is opened when the answer is first polled.
 pub(crate) fn read(
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     stream: String,
     options: ReadOptions,
 ) -> BoxStream<'static, Result<Delivery>> {
     let reading = Reading {
-        shared,
+        session,
         stream,
         options,
         cursor: None,
@@ -36,7 +35,7 @@ pub(crate) fn read(
 }
 
 struct Reading {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     stream: String,
     options: ReadOptions,
     cursor: Option<Cursor>,
@@ -61,7 +60,7 @@ impl Reading {
             };
             match advanced {
                 Ok(None) => {}
-                Ok(Some((changed, until))) => self.shared.wait(changed, until).await,
+                Ok(Some((changed, until))) => self.session.wait(changed, until).await,
                 Err(error) => {
                     self.over = true;
                     return Some(Err(error));
@@ -74,7 +73,7 @@ impl Reading {
         check(&self.stream, &self.options)?;
         let (stream, options) = (&self.stream, &self.options);
         let (cursor, reconnects) = self
-            .shared
+            .session
             .run("read", Effect::None, |state, now| {
                 Ok((state.model.open(stream, options, now)?, state.faults.reconnects()))
             })
@@ -88,10 +87,13 @@ impl Reading {
     #[expect(clippy::type_complexity, reason = "a wait and its deadline, used once")]
     fn advance(&mut self) -> Result<Option<(OwnedNotified, Option<std::time::Duration>)>> {
         let Some(cursor) = &mut self.cursor else { return Ok(None) };
-        let now = self.shared.moment();
-        let mut guard = self.shared.state();
+        let now = self.session.moment();
+        let mut guard = self.session.state();
         let state = &mut *guard;
-        if state.faults.gate() != Gate::Open {
+        if self.session.is_closed() {
+            return Err(closed("read"));
+        }
+        if !self.session.is_open(state) {
             return Ok(Some((state.changed(&self.stream), None)));
         }
         let reconnects = state.faults.reconnects();
@@ -117,7 +119,7 @@ impl Reading {
                 let until = state
                     .model
                     .next_marker(&self.stream)
-                    .map(|at| self.shared.clock.deadline(at.since(now.wall)));
+                    .map(|at| self.session.clock().deadline(at.since(now.wall)));
                 Ok(Some((state.changed(&self.stream), until)))
             }
         }

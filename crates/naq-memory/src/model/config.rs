@@ -184,7 +184,8 @@ impl Config {
         (self.description.len() + subjects + metadata) as u64
     }
 
-    /// Takes over what is set, and refuses what the version doesn't know.
+    /// Takes over what is set, and refuses what the version doesn't know, or
+    /// what only a server can do.
     fn with(mut self, asked: &StreamConfig, version: ServerVersion) -> Result<Self, Refusal> {
         let needs = |option, needs, is: bool| {
             if is {
@@ -202,7 +203,7 @@ impl Config {
             needs("an atomic batch", "2.12", version.at_least(2, 12))?;
         }
         if asked.allow_batched_publish == Some(true) {
-            needs("fast ingest", "2.14", version.at_least(2, 14))?;
+            return Err(Refusal::NoFastIngest);
         }
         macro_rules! take {
             ($($field:ident),* $(,)?) => {$(
@@ -308,7 +309,7 @@ impl Config {
     fn check_subjects(&self) -> Result<(), Refusal> {
         for (at, subject) in self.subjects.iter().enumerate() {
             check_filter("", subject)
-                .map_err(|error| Refusal::stream("subjects", error.message().to_owned()))?;
+                .map_err(|error| Refusal::stream("subject", error.message().to_owned()))?;
             if subject == ">" {
                 return Err(Refusal::stream("subjects", "can not take all subjects"));
             }

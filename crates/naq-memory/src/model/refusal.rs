@@ -82,6 +82,8 @@ pub(crate) enum Refusal {
         needs: &'static str,
         version: String,
     },
+    /// Fast ingest is a protocol of the wire, and there is no wire.
+    NoFastIngest,
     /// The stream read, or meant by its creation time, was made anew.
     MadeAnew(String),
 }
@@ -292,6 +294,11 @@ impl Refusal {
                     .with("since", needs)
                     .with("server", version)
                     .hint("use a newer server, or do without")
+            }
+            Self::NoFastIngest => {
+                Told::new(Kind::Unsupported, "a JetStream in memory has no fast ingest")
+                    .with("needs", "allow_batched_publish")
+                    .hint("leave it out: publish_many is as fast here")
             }
             Self::MadeAnew(stream) => {
                 Told::new(Kind::Conflict, "the stream was deleted and made anew")
