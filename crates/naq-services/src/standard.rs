@@ -32,14 +32,15 @@ mod with {
     use naq_core::connection::Connector;
     use naq_core::service::{Instances, Origin};
     use naq_kv::KvStoreService;
-    use naq_memory::MemoryConnector;
+    use naq_memory::{MemoryConnector, MemoryJetStream};
     use naq_streams::StreamService;
 
     use crate::recipe::Recipe;
 
     /// Puts the in-process connector beside those that the user handed in.
     pub(crate) fn insert_built_in(instances: &mut Instances, clock: &Arc<dyn Clock>) {
-        let connector = MemoryConnector::new().with_clock(Arc::clone(clock));
+        let jetstream = MemoryJetStream::builder().clock(Arc::clone(clock));
+        let connector = MemoryConnector::of(jetstream);
         instances.insert::<dyn Connector>(Arc::new(connector), Origin::BuiltIn);
     }
 
