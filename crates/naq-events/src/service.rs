@@ -15,7 +15,7 @@ use naq_core::{ErrorKind, Result};
 
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
-use crate::stream_setup::{StreamSetup, stream_config};
+use crate::stream_setup::{StreamSetup, stream_config, tell_risks};
 use crate::writer::{Standing, Writer};
 
 /// A buffer that is fuller than this is told as degraded health.
@@ -146,6 +146,7 @@ impl Service for EventService {
     /// On a lazy connection that isn't there yet it accepts at once, and the
     /// stream is seen to before the first event is sent.
     async fn start(&self) -> Result<()> {
+        tell_risks(&self.config);
         let mut setup =
             StreamSetup::new(&self.config, self.log.subjects(), Arc::clone(&self.streams));
         if !self.is_lazy().await {

@@ -31,7 +31,7 @@ impl EventService {
 impl EventSink for EventService {
     async fn log(&self, event: EventInput) -> Result<()> {
         let event = self.encode(event)?;
-        self.writer.submit(event, None).await
+        self.writer.submit(event, None, self.writer.room_deadline()).await
     }
 
     fn try_log(&self, event: EventInput) -> Result<()> {
@@ -45,9 +45,14 @@ impl EventSink for EventService {
     }
 
     async fn log_batch(&self, events: Vec<EventInput>) -> Vec<Result<()>> {
+        // One deadline for all: a batch waits for room no longer than a single event.
+        let deadline = self.writer.room_deadline();
         let mut results = Vec::with_capacity(events.len());
         for event in events {
-            results.push(self.log(event).await);
+            results.push(match self.encode(event) {
+                Ok(event) => self.writer.submit(event, None, deadline).await,
+                Err(error) => Err(error),
+            });
         }
         results
     }

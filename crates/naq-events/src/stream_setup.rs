@@ -84,6 +84,18 @@ pub(crate) fn stream_config(config: &EventsConfig, subjects: &EventSubjects) -> 
     }
 }
 
+/// Says so where the configuration lets a late retry be stored twice.
+pub(crate) fn tell_risks(config: &EventsConfig) {
+    if config.delivery_timeout > config.duplicate_window {
+        tracing::warn!(
+            stream = %config.stream_name,
+            delivery_timeout = %format_duration(config.delivery_timeout),
+            duplicate_window = %format_duration(config.duplicate_window),
+            "an event may be stored twice: it is retried longer than the server recognises it",
+        );
+    }
+}
+
 fn tell_room(info: &StreamInfo) {
     let stream = info.config.name.as_str();
     let messages = info.state.messages;

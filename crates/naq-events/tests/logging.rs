@@ -53,10 +53,9 @@ async fn what_a_program_logged_it_finds_at_once() {
 
 #[tokio::test]
 async fn an_event_is_stored_with_its_id_its_stamps_and_under_its_subject() {
-    let (service, jetstream) = started(
-        EventsConfig::default().with_service_name("billing").with_service_version("7.1"),
-    )
-    .await;
+    let (service, jetstream) =
+        started(EventsConfig::default().with_service_name("billing").with_service_version("7.1"))
+            .await;
     let receipt = service.log_event_acked(Event::job_started("j.1", "w", "q")).await.unwrap();
     let messages = stored(&jetstream).await;
     assert_eq!((receipt.sequence, receipt.duplicate), (1, false));

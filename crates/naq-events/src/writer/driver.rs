@@ -49,6 +49,10 @@ struct End(Arc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let stream = self.0.stream.as_str();
+            tracing::error!(stream, "the event writer panicked: no more events are accepted");
+        }
         self.0.end();
     }
 }

@@ -160,15 +160,26 @@ impl Writer {
         }
     }
 
-    /// Accepts an event, waiting for room where the policy says so.
+    /// Until when a call that begins now may wait for room.
+    pub(crate) fn room_deadline(&self) -> Duration {
+        self.shared.clock.deadline(self.overflow_wait)
+    }
+
+    /// Accepts an event, waiting for room where the policy says so, at most
+    /// until [`room_deadline`](Self::room_deadline) of when the call began.
     ///
     /// # Errors
     /// As [`try_submit`](Self::try_submit).
-    pub(crate) async fn submit(&self, event: EncodedEvent, receipt: Option<Receipt>) -> Result<()> {
+    pub(crate) async fn submit(
+        &self,
+        event: EncodedEvent,
+        receipt: Option<Receipt>,
+        deadline: Duration,
+    ) -> Result<()> {
         match self.offer(self.item(event, receipt), false)? {
             Offer::Accepted => Ok(()),
             // Boxed, so that the common case doesn't carry the room for it.
-            Offer::Full(item) => Box::pin(self.wait_for_room(item)).await,
+            Offer::Full(item) => Box::pin(self.wait_for_room(item, deadline)).await,
         }
     }
 
@@ -178,7 +189,7 @@ impl Writer {
     /// As [`try_submit`](Self::try_submit), and those of the outcome.
     pub(crate) async fn submit_acked(&self, event: EncodedEvent) -> Result<EventReceipt> {
         let (receipt, outcome) = oneshot::channel();
-        self.submit(event, Some(receipt)).await?;
+        self.submit(event, Some(receipt), self.room_deadline()).await?;
         let clock = &self.shared.clock;
         let deadline = clock.deadline(self.delivery_timeout.saturating_add(GRACE));
         match clock.until(deadline, outcome).await {

@@ -1,6 +1,7 @@
 //! Whether an event is accepted: room, and the policy where there is none.
 
 use std::hash::BuildHasher;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use naq_core::clock::ClockExt;
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::shared::Shared;
 use super::slot::Item;
-use super::state::{Effects, Intake};
+use super::state::{Effects, Intake, State};
 use super::{Receipt, Writer, refusals};
 
 /// The length of a UUID as text.
@@ -82,20 +83,13 @@ impl Writer {
                 };
             }
         }
-        let wake = state.accept(item, charge, now);
-        effects.wake = effects.wake.or(wake);
-        let nudge = std::mem::take(&mut state.driver_sleeps);
-        self.shared.carry_out(state, effects);
-        if nudge {
-            self.shared.nudge.notify_one();
-        }
+        self.shared.admit(state, effects, item, charge, now);
         Ok(Offer::Accepted)
     }
 
-    /// Waits until there is room for the event, at most as long as the policy says.
-    pub(super) async fn wait_for_room(&self, item: Item) -> Result<()> {
+    /// Waits until there is room for the event, at most until the deadline.
+    pub(super) async fn wait_for_room(&self, item: Item, deadline: Duration) -> Result<()> {
         let charge = item.charge();
-        let deadline = self.shared.clock.deadline(self.overflow_wait);
         let (turn, granted) = Turn::wait_for(&self.shared, charge);
         match self.shared.clock.until(deadline, granted).await {
             Some(Ok(())) => turn.claim(item),
@@ -115,6 +109,26 @@ impl Writer {
         let mut state = self.shared.lock();
         state.ledger.reject();
         refusals::full(waited, state.trouble.as_ref())
+    }
+}
+
+impl Shared {
+    /// Takes the event in, for which there is room, and wakes whom it takes to send it.
+    fn admit(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        mut effects: Effects,
+        item: Item,
+        charge: u64,
+        now: Duration,
+    ) {
+        let wake = state.accept(item, charge, now);
+        effects.wake = effects.wake.or(wake);
+        let nudge = std::mem::take(&mut state.driver_sleeps);
+        self.carry_out(state, effects);
+        if nudge {
+            self.nudge.notify_one();
+        }
     }
 }
 
@@ -154,9 +168,7 @@ impl<'a> Turn<'a> {
         }
         // The buffer is full: nothing that it could be gathered with will come before it.
         state.hurry = true;
-        let wake = state.accept(item, self.charge, now);
-        let effects = Effects { wake, ..Effects::default() };
-        self.shared.carry_out(state, effects);
+        self.shared.admit(state, Effects::default(), item, self.charge, now);
         Ok(())
     }
 }

@@ -30,9 +30,9 @@ pub(super) fn stopped(slot: &Slot, trouble: Option<&Error>) -> Error {
         .with_hint("flush before the stop, or give the stop more time")
 }
 
-/// Given up by the policy `drop_oldest`.
+/// Given up by a policy that drops.
 pub(super) fn dropped() -> Error {
-    Error::new(ErrorKind::LimitReached, LOG, "the event was dropped for a newer one")
+    Error::new(ErrorKind::LimitReached, LOG, "the buffer was full, and the event was dropped")
         .with_hint("raise `buffer_max_events` or `buffer_max_bytes`, or choose another `overflow`")
 }
 

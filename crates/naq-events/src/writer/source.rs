@@ -40,6 +40,8 @@ impl Stream for Source {
                 return Poll::Ready(None);
             }
             if let Some(Outgoing { id, subject, payload }) = this.batch.pop() {
+                // Nothing is expected of the stream: the header would cost each
+                // message, to guard against a stream that can't share the subject.
                 let message = PublishMessage::new(subject, payload);
                 return Poll::Ready(Some(message.with_message_id(id.to_string())));
             }

@@ -394,7 +394,8 @@ impl State {
             Outcome::Unknown => notice.unknown += 1,
             _ => notice.failed += 1,
         }
-        notice.cause = Some(error.clone());
+        // The server's own words rather than those that sum them up.
+        notice.cause = slot.trouble.clone().or_else(|| self.trouble.clone());
         self.settle(slot, outcome, Some(Err(error)), effects);
     }
 

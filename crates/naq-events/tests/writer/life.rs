@@ -276,3 +276,76 @@ async fn health_tells_that_nothing_is_stored_at_the_moment_and_why() {
     assert_eq!(health.state, HealthState::Degraded);
     assert!(health.detail.contains("as the test wants it"), "{}", health.detail);
 }
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_no_event_without_an_outcome() {
+    let mut jetstream = naq_core::jetstream::MockJetStream::new();
+    jetstream.expect_server_info().returning(|| {
+        naq_core::jetstream::ServerInfo::new(
+            "test",
+            "id",
+            naq_core::jetstream::ServerVersion::new(2, 15, 1),
+        )
+    });
+    jetstream.expect_publish_many().returning(|_| panic!("a JetStream of somebody's own"));
+    let service = service(jetstream, &ManualClock::new(), assume());
+    service.start().await.unwrap();
+    let error = within(service.log_event_acked("x")).await.unwrap_err();
+    assert_ne!(error.kind(), ErrorKind::LimitReached, "{error:?}");
+    assert_eq!(service.log_event("y").await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(service.health().await.state, HealthState::Unhealthy);
+    assert!(service.counters().is_balanced());
+    assert!(service.stop(SECOND).await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn who_waited_for_room_is_served_when_the_writer_had_gone_to_sleep() {
+    let (service, mut server, clock) = started(assume().with_buffer_max_events(1_usize)).await;
+    service.log_job_paused("a").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(1).await;
+    let mut waiting = Box::pin(service.log_job_paused("b"));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    drop(session);
+    advance(&clock, 60 * SECOND).await;
+    eventually("the first one is given up", || service.counters().unknown == 1).await;
+    within(waiting).await.unwrap();
+    advance(&clock, 5 * SECOND).await;
+    assert_eq!(server.session().await.jobs(1).await, ["b"]);
+}
+
+#[tokio::test]
+async fn the_recipe_builds_the_service_and_offers_it_as_sink_query_and_log() {
+    use naq_core::service::Provide as _;
+
+    let offered: Vec<_> =
+        EventService::interfaces().list().iter().map(ToString::to_string).collect();
+    assert_eq!(offered, ["EventService", "dyn EventLog", "dyn EventSink", "dyn EventQuery"]);
+    let (mut server, jetstream) = Server::new();
+    let deps = (
+        SingleJetStream::provider(Arc::new(jetstream)),
+        Arc::new(MockStreamManager::new()) as _,
+        Arc::new(ManualClock::new()) as _,
+        Some(Arc::new(RedactFn::new(|event: &mut Event| event.message = None)) as _),
+    );
+    let service = EventService::build(deps, assume()).unwrap();
+    service.start().await.unwrap();
+    service.log_event("secret").await.unwrap();
+    let message = server.session().await.message().await;
+    assert!(!String::from_utf8_lossy(&message.payload).contains("secret"));
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused() {
+    let (_server, jetstream) = Server::new();
+    let connections = SingleJetStream::provider(Arc::new(jetstream));
+    let new = |config| {
+        let streams = Arc::new(MockStreamManager::new());
+        EventService::new(Arc::clone(&connections), streams, Arc::new(ManualClock::new()), config)
+            .unwrap_err()
+    };
+    assert_eq!(new(assume().with_stream_name("a.b")).kind(), ErrorKind::Config);
+    assert_eq!(new(assume().with_buffer_size(0_usize)).kind(), ErrorKind::Config);
+    let error = new(assume().with_redact_drop(vec!["job_id".to_owned()]));
+    assert_eq!(error.get("field"), Some("redact_drop"));
+}

@@ -10,3 +10,4 @@ mod order;
 mod outcomes;
 mod overflow;
 mod support;
+mod telling;

@@ -22,9 +22,10 @@ pub struct EventCounters {
     pub failed: u64,
     /// Sent, and not confirmed within the delivery timeout: stored or not.
     pub unknown: u64,
-    /// Accepted and given up, or refused for want of room, by the overflow policy.
+    /// Given up for want of room by an overflow policy that drops.
     pub dropped: u64,
-    /// Refused before acceptance: malformed, too large, or the sink was closed.
+    /// Refused before acceptance, which the caller was told: malformed, too
+    /// large, no room, or the sink was closed.
     pub rejected: u64,
     /// Accepted and not settled yet.
     pub pending: u64,
