@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
 use naq_core::jetstream::{JetStream, PublishAck};
-use naq_core::{BoxStream, Result};
+use naq_core::{BoxStream, Error, ErrorKind, Result};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::alarm::Alarm;
@@ -30,17 +31,24 @@ impl Drop for DriverGuard {
     }
 }
 
-/// Runs the writer until the guard is dropped. Needs a tokio runtime.
+/// Runs the writer until the guard is dropped.
+///
+/// # Errors
+/// `Unsupported` outside a tokio runtime.
 pub(super) fn spawn(
     shared: Arc<Shared>,
     connections: Arc<dyn ConnectionProvider>,
     setup: Option<StreamSetup>,
-) -> DriverGuard {
-    DriverGuard(tokio::spawn(async move {
+) -> Result<DriverGuard> {
+    let runtime = Handle::try_current().map_err(|error| {
+        Error::new(ErrorKind::Unsupported, "start", "the event writer needs a tokio runtime")
+            .with_source(error)
+    })?;
+    Ok(DriverGuard(runtime.spawn(async move {
         let _end = End(Arc::clone(&shared));
         let alarm = Alarm::new(Arc::clone(&shared.clock));
         Driver { shared, connections, setup, alarm }.run().await;
-    }))
+    })))
 }
 
 /// However the task ends, be it by a panic in a JetStream of others: no event

@@ -5,7 +5,7 @@
 //! | `schedule.rs` | which event is sent next, and what waits for what |
 //! | `ledger.rs` | the account of every event, and the room left |
 //! | `gate.rs`, `backoff.rs`, `verdict.rs` | what a failure means, and when to try again |
-//! | `state.rs` | these together: each step under the lock |
+//! | `state.rs`, `sending.rs`, `answering.rs` | these together: each step under the lock |
 //! | `shared.rs` | the lock, and what is done after it is released |
 //! | `source.rs`, `driver.rs` | messages out, answers in: the publish session |
 //! | `offer.rs`, `waiting.rs` | whether an event is accepted, and who waits for room |
@@ -13,6 +13,7 @@
 //! | `notices.rs`, `refusals.rs` | what is told of failures: to the log, to the caller |
 
 mod alarm;
+mod answering;
 mod backoff;
 mod chain;
 mod driver;
@@ -23,6 +24,7 @@ mod notices;
 mod offer;
 mod refusals;
 mod schedule;
+mod sending;
 mod shared;
 mod slot;
 mod source;
@@ -108,7 +110,7 @@ impl Writer {
     /// Begins to accept and to write, `setup` first. Does nothing where that has begun already.
     ///
     /// # Errors
-    /// `Closed` after the end.
+    /// `Closed` after the end; `Unsupported` outside a tokio runtime.
     pub(crate) fn start(
         &self,
         connections: Arc<dyn ConnectionProvider>,
@@ -122,7 +124,7 @@ impl Writer {
             Intake::Open => return Ok(()),
             Intake::NotStarted => {}
         }
-        *driver = Some(driver::spawn(Arc::clone(&self.shared), connections, setup));
+        *driver = Some(driver::spawn(Arc::clone(&self.shared), connections, setup)?);
         self.shared.lock().intake = Intake::Open;
         Ok(())
     }

@@ -95,14 +95,20 @@ fn given_up(slot: &Slot, trouble: Option<&Error>, otherwise: &'static str) -> Er
         match &slot.trouble {
             Some(own) => Error::new(own.kind(), LOG, "the event was not stored"),
             None => {
-                let kind = trouble.map_or(ErrorKind::Timeout, Error::kind);
+                // Another event's doubt is none about this one, which was never sent.
+                let kind = trouble
+                    .map(Error::kind)
+                    .filter(|kind| *kind != ErrorKind::OutcomeUnknown)
+                    .unwrap_or(ErrorKind::Timeout);
                 Error::new(kind, LOG, format!("the event {otherwise}"))
             }
         }
     };
     let error = error.with("tries", slot.tries.to_string());
-    match slot.trouble.as_ref().or(trouble) {
-        Some(cause) => error.with_source(cause.clone()),
+    let Some(cause) = slot.trouble.as_ref().or(trouble) else { return error };
+    let error = match cause.hint() {
+        Some(hint) => error.with_hint(hint.to_owned()),
         None => error,
-    }
+    };
+    error.with_source(cause.clone())
 }

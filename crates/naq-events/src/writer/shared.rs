@@ -10,7 +10,8 @@ use naq_core::jetstream::PublishAck;
 use naq_core::{Error, Result};
 use tokio::sync::Notify;
 
-use super::state::{Effects, Intake, Limits, Outgoing, State, Taken};
+use super::sending::{Outgoing, Taken};
+use super::state::{Effects, Intake, Limits, State};
 use super::verdict::Verdict;
 
 /// The writer's state behind its lock, and who is to be told of changes.
@@ -111,7 +112,8 @@ impl Shared {
     /// The server's answers, in the order of the messages.
     pub(super) fn answer(&self, session: u64, answers: &mut Vec<Result<PublishAck>>) {
         let now = self.now();
-        let mut effects = Effects::default();
+        let settled = Vec::with_capacity(answers.len());
+        let mut effects = Effects { settled, ..Effects::default() };
         let mut state = self.lock();
         if state.session != session {
             answers.clear();

@@ -8,8 +8,8 @@ use futures::Stream;
 use naq_core::jetstream::PublishMessage;
 
 use super::alarm::Alarm;
+use super::sending::{Outgoing, Taken};
 use super::shared::Shared;
-use super::state::{Outgoing, Taken};
 
 /// The messages of one session, taken from the schedule as the session asks for them.
 ///

@@ -7,20 +7,17 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
-use naq_core::events::{EventId, EventReceipt};
-use naq_core::jetstream::PublishAck;
-use naq_core::{Error, ErrorKind, Result};
+use naq_core::events::EventReceipt;
+use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::gate::{Gate, Permit};
+use super::gate::Gate;
 use super::ledger::{Ledger, Outcome};
 use super::notices::Notices;
 use super::refusals;
 use super::schedule::Schedule;
 use super::slot::{Item, Slot};
-use super::verdict::Verdict;
 use super::waiting::WaitingRoom;
 
 /// Whether the sender has to be woken for a new event.
@@ -35,27 +32,6 @@ pub(super) enum Flow {
     },
     /// It comes back for more by itself.
     Flowing,
-}
-
-/// An event as the sender takes it along.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) id: EventId,
-    pub(super) subject: String,
-    pub(super) payload: Bytes,
-}
-
-/// What the sender gets when it asks for more.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// Something to send.
-    Batch,
-    /// Nothing until it is woken.
-    Nothing,
-    /// Nothing until it is woken, or until then.
-    NothingUntil(Duration),
-    /// Nothing any more: the session is over.
-    Over,
 }
 
 /// What is to be done when the lock is released.
@@ -115,8 +91,10 @@ pub(super) struct State {
     pub(super) watchers: usize,
     /// The latest reason why something was not stored.
     pub(super) trouble: Option<Error>,
-    flow: Flow,
-    sender: Option<Waker>,
+    /// Whether the sender comes back by itself.
+    pub(super) flow: Flow,
+    /// The sender, where it waits.
+    pub(super) sender: Option<Waker>,
 }
 
 impl State {
@@ -160,195 +138,6 @@ impl State {
         if wanted && self.gate.is_open() { self.sender.take() } else { None }
     }
 
-    /// Hurries the sender on: somebody waits for what it would gather.
-    pub(super) fn hurry(&mut self) -> Option<Waker> {
-        self.hurry = true;
-        if self.schedule.ready() > 0 { self.sender.take() } else { None }
-    }
-
-    /// Moves up to a batch into `batch`, for the session of this number.
-    pub(super) fn take(
-        &mut self,
-        session: u64,
-        now: Duration,
-        sender: &Waker,
-        batch: &mut Vec<Outgoing>,
-    ) -> Taken {
-        if session != self.session || self.broken {
-            return Taken::Over;
-        }
-        let most = match self.gate.permit(now) {
-            Permit::All => self.limits.batch,
-            Permit::One => 1,
-            Permit::None => 0,
-        };
-        if most == 0 || self.schedule.ready() == 0 {
-            return self.nothing_to_take(now, sender);
-        }
-        if let Flow::Gathering { until } = self.flow
-            && now < until
-            && !self.hurry
-            && !self.schedule.is_overdue()
-            && self.schedule.ready() < self.limits.batch
-        {
-            self.sender = Some(sender.clone());
-            return Taken::NothingUntil(until);
-        }
-        let mut retried = 0;
-        while batch.len() < most {
-            let Some(slot) = self.schedule.send_next() else { break };
-            retried += u64::from(slot.tries > 1);
-            let event = &slot.item.event;
-            batch.push(Outgoing {
-                id: event.id().clone(),
-                subject: event.subject().to_owned(),
-                payload: event.payload().clone(),
-            });
-        }
-        self.gate.sent();
-        self.ledger.sent_batch(retried);
-        self.flow = Flow::Flowing;
-        Taken::Batch
-    }
-
-    fn nothing_to_take(&mut self, now: Duration, sender: &Waker) -> Taken {
-        self.sender = Some(sender.clone());
-        if self.schedule.ready() == 0 {
-            self.hurry = false;
-        }
-        match self.flow {
-            Flow::Flowing if !self.limits.gather.is_zero() => {
-                let until = now.saturating_add(self.limits.gather);
-                self.flow = Flow::Gathering { until };
-                Taken::NothingUntil(until)
-            }
-            Flow::Gathering { until } if now < until => Taken::NothingUntil(until),
-            _ => {
-                self.flow = Flow::Asleep;
-                Taken::Nothing
-            }
-        }
-    }
-
-    /// Whether a session makes sense now: there is something to send, and no
-    /// reason to wait with it.
-    pub(super) fn wants_a_session(&self, now: Duration) -> bool {
-        !self.schedule.is_empty() && self.gate.permit(now) != Permit::None
-    }
-
-    /// Begins a session and says its number.
-    pub(super) fn begin_session(&mut self) -> u64 {
-        self.session += 1;
-        self.broken = false;
-        self.flow = Flow::Flowing;
-        self.session
-    }
-
-    /// Ends the session: what is on its way is sent again by the next one.
-    /// Hands out whom to wake, so that nobody goes on holding a source that is over.
-    pub(super) fn end_session(&mut self, now: Duration, jitter: f64) -> Option<Waker> {
-        self.session += 1;
-        let lost = self.schedule.under_way() > 0;
-        self.schedule.recall_sent();
-        if lost || !self.broken {
-            // It ended by itself: not the moment to begin the next one in a tight loop.
-            let verdict = if lost { Verdict::InDoubt } else { Verdict::Unsent };
-            self.gate.blocked(verdict, now, jitter);
-        }
-        self.broken = true;
-        self.flow = Flow::Asleep;
-        self.sender.take()
-    }
-
-    /// The server's answer about the first event on its way.
-    pub(super) fn answer(
-        &mut self,
-        answer: Result<PublishAck>,
-        now: Duration,
-        jitter: f64,
-        effects: &mut Effects,
-    ) {
-        match answer {
-            Ok(ack) => {
-                let Some(slot) = self.schedule.settle_first() else { return };
-                effects.recovered |= self.gate.passed();
-                let outcome = Outcome::Acked { duplicate: ack.duplicate };
-                let id = slot.item.event.id();
-                let receipt = slot
-                    .item
-                    .receipt
-                    .is_some()
-                    .then(|| Ok(EventReceipt::new(id.clone(), ack.sequence, ack.duplicate)));
-                self.settle(slot, outcome, receipt, effects);
-            }
-            Err(error) => self.refuse(error, now, jitter, effects),
-        }
-    }
-
-    fn refuse(&mut self, error: Error, now: Duration, jitter: f64, effects: &mut Effects) {
-        let verdict = Verdict::of(&error);
-        let Some(slot) = self.schedule.first_sent() else { return };
-        let (tries, expired) = (slot.tries, slot.deadline <= now);
-        self.trouble = Some(error.clone());
-        if verdict == Verdict::Refused {
-            self.gate.passed();
-        } else {
-            self.gate.blocked(verdict, now, jitter);
-            if verdict.breaks_the_session() {
-                self.broken = true;
-                effects.wake = self.sender.take();
-            }
-            if !expired {
-                let answered = verdict == Verdict::NotNow;
-                let wait = self.limits.backoff.wait(tries, answered, jitter);
-                let notice = self.notices.gather();
-                notice.retrying += 1;
-                notice.cause = Some(error.clone());
-                let in_doubt = verdict == Verdict::InDoubt;
-                self.schedule.rest_first(now.saturating_add(wait), in_doubt, error);
-                return;
-            }
-        }
-        let Some(mut slot) = self.schedule.settle_first() else { return };
-        slot.in_doubt |= verdict == Verdict::InDoubt;
-        slot.trouble = Some(error);
-        self.give_up(slot, refusals::refused, effects);
-    }
-
-    /// What to do after the server's answers: wake the sender for what they
-    /// made ready, and give away the room that they made.
-    pub(super) fn after_answers(&mut self, now: Duration, effects: &mut Effects) {
-        if self.schedule.is_overdue() && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take().or(effects.wake.take());
-        }
-        self.grant_room();
-    }
-
-    /// Does what is due at this time. Says whether the session is stuck: an
-    /// event on its way has not been answered until the end of its time.
-    pub(super) fn tick(&mut self, now: Duration, effects: &mut Effects) -> bool {
-        self.schedule.wake(now);
-        while let Some(slot) = self.schedule.expire(now) {
-            self.give_up(slot, refusals::expired, effects);
-        }
-        if self.schedule.ready() > 0 && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take();
-        }
-        if !effects.settled.is_empty() {
-            self.grant_room();
-        }
-        self.schedule.is_stuck(now)
-    }
-
-    /// When something is due next.
-    pub(super) fn next_tick(&self, now: Duration) -> Option<Duration> {
-        let shut_until = self.gate.opens_at().filter(|&at| at > now && !self.schedule.is_empty());
-        [self.schedule.oldest_deadline(), self.schedule.next_wake(), shut_until, self.notices.due()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
     /// Ends the wait of those who wait for room, as far as there is some.
     pub(super) fn grant_room(&mut self) {
         if self.intake == Intake::Open && !self.waiting.is_empty() {
@@ -367,50 +156,5 @@ impl State {
             self.settle(slot, Outcome::Dropped, receipt, effects);
         }
         true
-    }
-
-    /// Gives up everything that is left, when nobody will send it any more.
-    pub(super) fn give_up_all(&mut self, effects: &mut Effects) {
-        self.session += 1;
-        self.broken = true;
-        effects.wake = self.sender.take();
-        while let Some(slot) = self.schedule.give_up() {
-            self.give_up(slot, refusals::stopped, effects);
-        }
-    }
-
-    /// Ends an event without its having been stored for certain.
-    fn give_up(
-        &mut self,
-        slot: Slot,
-        reason: fn(&Slot, Option<&Error>) -> Error,
-        effects: &mut Effects,
-    ) {
-        let error = reason(&slot, self.trouble.as_ref());
-        let outcome =
-            if error.is(ErrorKind::OutcomeUnknown) { Outcome::Unknown } else { Outcome::Failed };
-        let notice = self.notices.gather();
-        match outcome {
-            Outcome::Unknown => notice.unknown += 1,
-            _ => notice.failed += 1,
-        }
-        // The server's own words rather than those that sum them up.
-        notice.cause = slot.trouble.clone().or_else(|| self.trouble.clone());
-        self.settle(slot, outcome, Some(Err(error)), effects);
-    }
-
-    fn settle(
-        &mut self,
-        mut slot: Slot,
-        outcome: Outcome,
-        receipt: Option<Result<EventReceipt>>,
-        effects: &mut Effects,
-    ) {
-        let item = &mut slot.item;
-        self.ledger.settle(slot.number, outcome, item.charge(), item.event.size() as u64);
-        if let (Some(sender), Some(receipt)) = (item.receipt.take(), receipt) {
-            effects.receipts.push((sender, receipt));
-        }
-        effects.settled.push(slot);
     }
 }

@@ -35,7 +35,7 @@ pub struct EventCounters {
     pub duplicates: u64,
     /// Batches that were sent.
     pub batches: u64,
-    /// Bytes of the events that are pending.
+    /// What the pending events take of the buffer, in bytes, bookkeeping included.
     pub pending_bytes: u64,
     /// Bytes of the events that were stored.
     pub acked_bytes: u64,
