@@ -5,7 +5,7 @@ use naq_core::jetstream::{AckToken, Acknowledge, ConsumerMessage, FetchOptions, 
 use naq_core::{ErrorKind, Result};
 
 use crate::model::Refusal;
-use crate::session::{Effect, Session};
+use crate::session::{Effect, Session, Waiting};
 
 const OPERATION: &str = "fetch";
 
@@ -31,8 +31,8 @@ pub(crate) async fn fetch(
         if !fetched.messages.is_empty() || session.clock().remaining_until(deadline).is_zero() {
             return Ok(fetched.messages);
         }
-        let until = fetched.due.map_or(deadline, |due| due.min(deadline));
-        session.wait(changed, Some(until)).await;
+        let until = Some(fetched.due.map_or(deadline, |due| due.min(deadline)));
+        session.wait(Waiting { changed, until }).await;
     }
 }
 

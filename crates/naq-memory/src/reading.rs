@@ -7,10 +7,9 @@ use futures::StreamExt;
 use naq_core::clock::ClockExt;
 use naq_core::jetstream::{Delivery, ReadOptions, check_filter, check_name, filters_overlap};
 use naq_core::{BoxStream, Error, Result};
-use tokio::sync::futures::OwnedNotified;
 
 use crate::model::{Cursor, Next, Refusal};
-use crate::session::{Effect, Session, closed};
+use crate::session::{Effect, Session, Waiting, closed};
 
 /// Reads a stream; it is opened when the answer is first polled.
 pub(crate) fn read(
@@ -60,7 +59,7 @@ impl Reading {
             };
             match advanced {
                 Ok(None) => {}
-                Ok(Some((changed, until))) => self.session.wait(changed, until).await,
+                Ok(Some(waiting)) => self.session.wait(waiting).await,
                 Err(error) => {
                     self.over = true;
                     return Some(Err(error));
@@ -84,8 +83,7 @@ impl Reading {
     }
 
     /// Takes the next batch; answers what to wait for where there is none.
-    #[expect(clippy::type_complexity, reason = "a wait and its deadline, used once")]
-    fn advance(&mut self) -> Result<Option<(OwnedNotified, Option<std::time::Duration>)>> {
+    fn advance(&mut self) -> Result<Option<Waiting>> {
         let Some(cursor) = &mut self.cursor else { return Ok(None) };
         let now = self.session.moment();
         let mut guard = self.session.state();
@@ -94,7 +92,7 @@ impl Reading {
             return Err(closed("read"));
         }
         if !self.session.is_open(state) {
-            return Ok(Some((state.changed(&self.stream), None)));
+            return Ok(Some(Waiting { changed: state.changed(&self.stream), until: None }));
         }
         let reconnects = state.faults.reconnects();
         let resumed = std::mem::replace(&mut self.reconnects, reconnects) != reconnects;
@@ -120,7 +118,7 @@ impl Reading {
                     .model
                     .next_marker(&self.stream)
                     .map(|at| self.session.clock().deadline(at.since(now.wall)));
-                Ok(Some((state.changed(&self.stream), until)))
+                Ok(Some(Waiting { changed: state.changed(&self.stream), until }))
             }
         }
     }

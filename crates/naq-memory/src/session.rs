@@ -22,6 +22,13 @@ pub(crate) enum Effect {
     Change,
 }
 
+/// What to wait for: a change, or a monotonic instant if there is one.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) changed: OwnedNotified,
+    pub(crate) until: Option<Duration>,
+}
+
 /// One connection, or the handle that a [`MemoryJetStream`](crate::MemoryJetStream) is.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -130,8 +137,7 @@ impl Session {
         self.life().phase == Phase::Closed
     }
 
-    /// Waits for a change, or until a monotonic instant if there is one.
-    pub(crate) async fn wait(&self, changed: OwnedNotified, until: Option<Duration>) {
+    pub(crate) async fn wait(&self, Waiting { changed, until }: Waiting) {
         match until {
             Some(until) => {
                 self.clock().until(until, changed).await;

@@ -20,7 +20,7 @@ pub(crate) fn settle(
 ) -> Result<ConsumerConfig, Refusal> {
     let refused = |field, rule: &'static str| Err(Refusal::invalid(field, rule));
     check_name("", "name", &config.name)
-        .map_err(|error| Refusal::invalid("name", error.message().to_owned()))?;
+        .map_err(|error| Refusal::invalid("consumer", error.message().to_owned()))?;
     for (at, filter) in config.subjects.iter().enumerate() {
         check_filter("", filter)
             .map_err(|error| Refusal::invalid("subject", error.message().to_owned()))?;

@@ -108,8 +108,8 @@ impl Told {
         self
     }
 
-    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.context.push((key, value.to_string()));
+    fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.context.push((key, value.into()));
         self
     }
 
@@ -199,7 +199,7 @@ impl Refusal {
             Self::WrongLastSequence { actual } => {
                 Told::new(Kind::Conflict, format!("wrong last sequence: {actual}"))
                     .code(10_071)
-                    .with("actual", actual)
+                    .with("actual", actual.to_string())
                     .hint("somebody wrote in between: read the newest state and decide anew")
             }
             Self::WrongLastMessageId { actual } => {
@@ -210,8 +210,8 @@ impl Refusal {
             }
             Self::TooLarge { what, bytes, limit } => {
                 let told = Told::new(Kind::TooLarge, format!("over the limit of {what}"))
-                    .with("bytes", bytes)
-                    .with("limit", limit)
+                    .with("bytes", bytes.to_string())
+                    .with("limit", limit.to_string())
                     .hint("send less, or raise the limit");
                 match what {
                     "max_message_size" => told.code(10_054),
@@ -223,7 +223,7 @@ impl Refusal {
                 format!("maximum {limit} exceeded"),
             )
             .code(10_077)
-            .with("limit", limit)
+            .with("limit", limit.to_string())
             .hint("the stream is full: raise its limits, purge it, or let it discard old messages"),
             Self::MemoryFull => {
                 Told::new(Kind::LimitReached, "the memory that this JetStream may take is used up")
@@ -233,13 +233,13 @@ impl Refusal {
             Self::TooManyStreams { limit } => {
                 Told::new(Kind::LimitReached, "maximum number of streams reached")
                     .code(10_027)
-                    .with("limit", limit)
+                    .with("limit", limit.to_string())
                     .hint("delete streams, or raise max_streams of MemoryLimits")
             }
             Self::TooManyConsumers { limit } => {
                 Told::new(Kind::LimitReached, "maximum consumers limit reached")
                     .code(10_026)
-                    .with("limit", limit)
+                    .with("limit", limit.to_string())
                     .hint("raise the stream's max_consumers, or delete unused ones")
             }
             Self::Sealed(stream) => Told::new(Kind::PermissionDenied, "the stream is sealed")
@@ -284,9 +284,8 @@ impl Refusal {
                     .code(10_111)
                     .with("field", "messages")
             }
-            Self::WorkQueue { code, rule } => Told::new(Kind::InvalidArgument, rule)
+            Self::WorkQueue { code, rule } => Told::new(Kind::Unsupported, rule)
                 .code(code)
-                .with("field", "subjects")
                 .hint("give each consumer of a work queue subjects of its own"),
             Self::Version { option, needs, version } => {
                 Told::new(Kind::Unsupported, "the server is too old for it")
