@@ -183,6 +183,19 @@ async fn a_stop_that_runs_out_of_time_accounts_for_every_event() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_never_sent_does_not_inherit_another_s_doubt() {
+    let (service, mut server, _clock) = started(assume()).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("a").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(1).await;
+    session.refuse(ErrorKind::OutcomeUnknown);
+    session.ended().await;
+    service.stop(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!((service.counters().unknown, service.counters().failed), (1, 1));
+}
+
+#[tokio::test]
 async fn a_dropped_stop_is_finished_by_the_next_one() {
     let (service, mut server, _clock) = started(assume()).await;
     service.log_job_paused("a").await.unwrap();
