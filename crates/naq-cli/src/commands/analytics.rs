@@ -1,0 +1,129 @@
+//! `naq analytics TYPE`: how runs go.
+
+use std::collections::BTreeMap;
+
+use naq_core::events::{AnalyticsRequest, EventAnalytics, EventMeasures, EventQuery};
+
+use super::bars::bar;
+use super::range::{Range, Scan, in_words};
+use super::{Context, Outcome};
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{Grid, View, human, sanitize};
+
+/// Options of `naq analytics`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq analytics job_completed               success rate and durations
+  naq analytics job_completed --since 24h
+  naq analytics job_failed --since 1h --output json | jq .by_job_name
+
+A figure is over the events that have the field, and `-` (in JSON null) where
+none has. Percentiles are within 1 % of a true value.")]
+pub(crate) struct Args {
+    /// The type of event, such as job_completed
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    scan: Scan,
+}
+
+/// Answers with the figures.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let (start, end) = args.range.resolve(&context.output.view().zone)?;
+    let request =
+        AnalyticsRequest::new(args.event_type).with_range(start, end).with_scan(args.scan.limits());
+    Session::with(&context.globals, async |session| {
+        let figures = session.reading(async |events| Ok(events.analytics(request).await?)).await?;
+        context.output.answer(&figures, table)?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+fn table(figures: &EventAnalytics, view: &View) -> String {
+    let measures = &figures.measures;
+    let range = in_words(view, figures.time_range.start, figures.time_range.end);
+    let name = sanitize(figures.event_type.as_str());
+    let mut facts = Grid::new(view, &[]);
+    facts.row([&*name, &format!("{} in {range}", human::counted(measures.total_count, "event"))]);
+    facts.row(["Success", &measures.success_rate.map_or_else(none, human::percent)]);
+    if figures.malformed > 0 {
+        facts.row([
+            "Malformed",
+            &format!("{}, in no figure", human::counted(figures.malformed, "message")),
+        ]);
+    }
+    if figures.gone > 0 {
+        let gone = human::counted(figures.gone, "message");
+        facts.row(["Gone", &format!("{gone} left the log while it was read")]);
+    }
+    if figures.unlisted > 0 {
+        let most = human::count(EventAnalytics::MAX_GROUPS as u64);
+        facts.row([
+            "Not listed",
+            &format!("{}, of more than {most} names", human::count(figures.unlisted)),
+        ]);
+    }
+    let mut text = facts.text();
+    let durations = durations(view, measures);
+    if !durations.is_empty() {
+        text.push('\n');
+        text.push_str(&durations);
+    }
+    for (heading, groups) in [("Queue", &figures.by_queue), ("Name", &figures.by_job_name)] {
+        if !groups.is_empty() {
+            text.push('\n');
+            text.push_str(&by(view, heading, groups));
+        }
+    }
+    text
+}
+
+/// The durations with a bar each; empty where no event has one.
+pub(crate) fn durations(view: &View, measures: &EventMeasures) -> String {
+    let Some(most) = measures.max_duration else { return String::new() };
+    let mut grid = Grid::new(view, &["Duration", "", ""]).right(&[1]);
+    let percentiles = &measures.percentiles;
+    for (name, value) in [
+        ("min", measures.min_duration),
+        ("mean", measures.average_duration),
+        ("p50", percentiles.p50),
+        ("p95", percentiles.p95),
+        ("p99", percentiles.p99),
+        ("max", measures.max_duration),
+    ] {
+        if let Some(value) = value {
+            grid.row([name, &human::seconds(value), &bar(value, most, 32)]);
+        }
+    }
+    grid.text()
+}
+
+fn by(view: &View, heading: &str, groups: &BTreeMap<String, EventMeasures>) -> String {
+    let mut sorted: Vec<_> = groups.iter().collect();
+    sorted.sort_by(|(a, x), (b, y)| y.total_count.cmp(&x.total_count).then(a.cmp(b)));
+    let headings = [heading, "Events", "Success", "p50", "p95", "p99", "Max"];
+    let mut grid = Grid::new(view, &headings).right(&[1, 2, 3, 4, 5, 6]);
+    for (name, measures) in sorted {
+        let seconds = |value: Option<f64>| value.map_or_else(none, human::seconds);
+        let percentiles = &measures.percentiles;
+        grid.row([
+            name.as_str(),
+            &human::count(measures.total_count),
+            &measures.success_rate.map_or_else(none, human::percent),
+            &seconds(percentiles.p50),
+            &seconds(percentiles.p95),
+            &seconds(percentiles.p99),
+            &seconds(measures.max_duration),
+        ]);
+    }
+    grid.text()
+}
+
+fn none() -> String {
+    "-".to_owned()
+}

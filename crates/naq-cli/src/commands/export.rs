@@ -1,0 +1,130 @@
+//! `naq export`: events as NDJSON, as they are stored.
+
+use std::pin::pin;
+
+use futures::StreamExt;
+use naq_core::clock::{Clock, SystemClock};
+use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
+
+use super::{Context, Outcome, tail};
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{Zone, human, json};
+use crate::selection::Selection;
+use crate::when::When;
+
+/// Options of `naq export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq export > events.ndjson                the whole log
+  naq export --since 1d --type job_failed | jq -r .error | sort | uniq -c
+  naq export | naq --server nats://other:4222 log -
+
+Each line is an event as it is stored, byte for byte; `naq log` takes it back.
+It ends at the log's end as it stood at the start. What is no event is left out
+and counted on standard error.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Begin so long ago (`1h`), at a time, or at `seq:N`; by the time of storing
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+    /// End at a time, or behind `seq:N`
+    #[arg(long, value_name = "WHEN")]
+    until: Option<When>,
+}
+
+impl Args {
+    fn options(&self, zone: &Zone) -> naq_core::Result<ReadEvents> {
+        let now = SystemClock::new().now();
+        let start = match &self.since {
+            Some(when) => tail::start(when.resolve(now, zone.zone())?),
+            None => ReadStart::Beginning,
+        };
+        let until = match &self.until {
+            Some(when) => tail::until(when.resolve(now, zone.zone())?)?,
+            None => ReadUntil::Head,
+        };
+        Ok(ReadEvents::default()
+            .with_start(start)
+            .with_until(until)
+            .with_filter(self.selection.to_filter()?))
+    }
+}
+
+/// Writes the events.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let options = args.options(&context.output.view().zone)?;
+    let (output, notes) = (&mut context.output, context.notes);
+    Session::with(&context.globals, async |session| {
+        session
+            .reading(async |events| {
+                let mut items = pin!(events.read_events(options));
+                let (mut exported, mut malformed) = (0, 0);
+                while let Some(item) = items.next().await {
+                    match item? {
+                        EventItem::Event(recorded) => {
+                            exported += 1;
+                            output.bytes(&as_a_line(&recorded.payload, output.is_terminal()))?;
+                        }
+                        EventItem::Malformed(_) => malformed += 1,
+                        other => {
+                            if let Some(note) = tail::note(&other) {
+                                notes.line(&notes.paint().warn(note));
+                            }
+                        }
+                    }
+                }
+                output.flush()?;
+                let left_out = match malformed {
+                    0 => String::new(),
+                    some => format!("; left out {}: no events", human::counted(some, "message")),
+                };
+                notes.line(&format!("exported {}{left_out}", human::counted(exported, "event")));
+                Ok(Exit::Done)
+            })
+            .await
+    })
+    .await
+}
+
+/// The stored bytes with a line break behind them and none in them.
+fn as_a_line(payload: &[u8], for_a_terminal: bool) -> Vec<u8> {
+    let mut line = match std::str::from_utf8(payload) {
+        Ok(text) if for_a_terminal => json::escaped(text.trim()).into_bytes(),
+        _ => payload.to_vec(),
+    };
+    for byte in &mut line {
+        // In JSON a raw line break stands between tokens, where a space is the same.
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_event_is_written_as_it_is() {
+        let payload = br#"{"type":"log","message":"\u001b[31m\n ","duration":1.0}"#;
+        let mut line = payload.to_vec();
+        line.push(b'\n');
+        assert_eq!(as_a_line(payload, false), line);
+    }
+
+    #[test]
+    fn what_others_wrote_over_several_lines_becomes_one() {
+        assert_eq!(as_a_line(b"{\n\"type\": \"x\"\r\n}", false), b"{ \"type\": \"x\"  }\n");
+    }
+
+    #[test]
+    fn a_terminal_gets_nothing_to_obey() {
+        let line = as_a_line("{\"type\":\"\u{9b}31m\"}".as_bytes(), true);
+        assert_eq!(line, b"{\"type\":\"\\u009b31m\"}\n");
+    }
+}

@@ -1,0 +1,175 @@
+//! `naq history ID`: what happened to one job, worker or schedule.
+
+use clap::ValueEnum;
+use naq_core::events::{
+    EntityKind, EventHistory, EventQuery, HistoryRequest, HistorySummary, JobState,
+};
+
+use super::range::{Range, Scan};
+use super::{Context, Outcome};
+use crate::complain::Failure;
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{EventLines, Paint, View, human, sanitize};
+
+/// Options of `naq history`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq history job-7                         its first 100 events, and where it stands
+  naq history job-7 --newest --limit 20     its last 20
+  naq history worker-3 --kind worker --since 1h
+  naq history job-7 --output json | jq .summary.state
+
+The summary is of all its events; --since, --until and --limit choose which are
+shown. Exit code 3 where it has none.")]
+pub(crate) struct Args {
+    /// The id
+    id: String,
+    /// What it is the id of
+    #[arg(long, value_enum, default_value_t = Kind::Job)]
+    kind: Kind,
+    /// How many events are shown
+    #[arg(long, value_name = "EVENTS", default_value_t = 100, value_parser = at_least_one)]
+    limit: usize,
+    /// Show the newest, where there are more than the limit
+    #[arg(long)]
+    newest: bool,
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    scan: Scan,
+}
+
+/// What an id is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A job.
+    Job,
+    /// A worker.
+    Worker,
+    /// A schedule.
+    Schedule,
+}
+
+impl From<Kind> for EntityKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Job => Self::Job,
+            Kind::Worker => Self::Worker,
+            Kind::Schedule => Self::Schedule,
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number from 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// Answers with the history.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let (start, end) = args.range.resolve(&context.output.view().zone)?;
+    let kind = EntityKind::from(args.kind);
+    let request = HistoryRequest::new(kind, args.id.as_str())
+        .with_limit(args.limit)
+        .with_from_end(args.newest)
+        .with_range(start, end)
+        .with_scan(args.scan.limits());
+    Session::with(&context.globals, async |session| {
+        let history = session.reading(async |events| Ok(events.history(request).await?)).await?;
+        if history.summary.total_events > 0 || !context.output.is_table() {
+            context.output.answer(&history, timeline)?;
+        }
+        if history.summary.total_events == 0 {
+            return Err(Failure::complaint(
+                Exit::NotFound,
+                format!("the log on {} has no event of the {kind} {:?}", session.url(), args.id),
+                "check the id and the server; `naq tail --until-now` shows what there is",
+            ));
+        }
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// The summary, and below it a line for each event.
+pub(crate) fn timeline(history: &EventHistory, view: &View) -> String {
+    let summary = &history.summary;
+    let mut text = header(summary, view.paint);
+    let mut lines = EventLines::about(view, summary.entity);
+    for recorded in &history.events {
+        text.push_str(&lines.line(recorded));
+    }
+    let shown = history.events.len() as u64;
+    let mut notes = Vec::new();
+    if summary.truncated {
+        let all = human::counted(summary.total_events, "event");
+        notes.push(format!("{} of {all} shown", human::count(shown)));
+    }
+    if summary.duplicates > 0 {
+        let times = human::counted(summary.duplicates, "event");
+        notes.push(format!("{times} stored more than once, shown once"));
+    }
+    if summary.malformed > 0 {
+        notes.push(format!(
+            "{} passed over: no events",
+            human::counted(summary.malformed, "message")
+        ));
+    }
+    if !summary.includes_mentions {
+        let kind = summary.entity;
+        notes.push(format!("without the events of jobs that name the {kind}: naq tail --{kind}"));
+    }
+    for note in notes {
+        text.push_str(&format!("{}\n", view.paint.dim(format!("({note})"))));
+    }
+    text
+}
+
+/// Where it stands, in one line and as many facts as there are.
+fn header(summary: &HistorySummary, paint: Paint) -> String {
+    let mut line = format!("{} {}", summary.entity, paint.strong(sanitize(&summary.id)));
+    let job = &summary.job;
+    if let Some(state) = job.state {
+        line.push_str(&format!("  {}", painted(state, paint)));
+    }
+    let mut facts = Vec::new();
+    let mut fact = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            facts.push(format!("{} {}", paint.dim(name), sanitize(&value)));
+        }
+    };
+    fact("name", job.job_name.clone());
+    fact("queue", job.queue.clone());
+    fact("worker", job.worker.clone());
+    fact("attempts", job.attempts.map(|count| count.to_string()));
+    fact("waited", job.queue_wait.map(human::seconds));
+    fact("ran", job.run_time.map(human::seconds));
+    fact("because", job.reason.clone());
+    let mut text = format!("{line}\n");
+    if !facts.is_empty() {
+        text.push_str(&format!("{}\n", facts.join("  ")));
+    }
+    let error = match (&job.last_error_type, &job.last_error) {
+        (Some(class), Some(error)) => Some(format!("{class}: {error}")),
+        (class, error) => class.clone().or_else(|| error.clone()),
+    };
+    if let Some(error) = error {
+        text.push_str(&format!("{} {}\n", paint.dim("last error"), paint.bad(sanitize(&error))));
+    }
+    text
+}
+
+fn painted(state: JobState, paint: Paint) -> String {
+    match state {
+        JobState::Completed => paint.good(state),
+        JobState::Failed => paint.bad(state),
+        JobState::Retrying | JobState::Waiting | JobState::Paused | JobState::Cancelled => {
+            paint.warn(state)
+        }
+        _ => paint.name(state),
+    }
+}

@@ -1,0 +1,125 @@
+//! Lines on their way into the log, and what became of each.
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use indicatif::ProgressBar;
+use naq_core::events::{EventInput, EventReceipt, EventSink};
+use naq_core::{Error, ErrorKind};
+use tokio::time::Instant;
+
+use super::lines::{Batch, Batches, Line};
+use super::tally::{End, Tally};
+use crate::complain::reason;
+use crate::output::{Notes, human, sanitize};
+
+/// So many lines, or so many bytes, are on their way at a time: enough for the
+/// server's full speed, and a bound on memory.
+const MOST_LINES: usize = 8_192;
+const MOST_BYTES: usize = 32 << 20;
+
+/// Stores line after line, in order, and tells each that is rejected.
+///
+/// Ends at the end of the lines, at Ctrl-C, or where going on makes no sense:
+/// a server that is away, a right that is missing. What was on its way then is
+/// waited for.
+pub(crate) async fn run(
+    events: &dyn EventSink,
+    mut lines: Batches,
+    bar: &ProgressBar,
+    notes: Notes,
+) -> Tally {
+    let mut ingest = Ingest { tally: Tally::default(), bar, notes, begun: Instant::now() };
+    let mut under_way = FuturesOrdered::new();
+    let mut bytes_under_way = 0;
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut end = None;
+    loop {
+        let room = under_way.len() < MOST_LINES && bytes_under_way < MOST_BYTES;
+        tokio::select! {
+            biased;
+            Some((line, result)) = under_way.next(), if !under_way.is_empty() => {
+                let (number, size): (u64, usize) = line;
+                bytes_under_way -= size;
+                if let Some(stop) = ingest.settle(number, result)
+                    && end.is_none()
+                {
+                    end = Some(stop);
+                }
+            }
+            // Once is enough: at the second the shell's own way ends the program.
+            _ = &mut interrupt, if end.is_none() => end = Some(End::Interrupted),
+            batch = lines.recv(), if end.is_none() && room => match batch {
+                Some(Ok(Batch { lines, position })) => {
+                    bar.set_position(position);
+                    for Line { number, text } in lines {
+                        let Some(text) = text else {
+                            ingest.reject(number, "longer than any event may be");
+                            continue;
+                        };
+                        bytes_under_way += text.len();
+                        ingest.tally.lines += 1;
+                        let input = EventInput::from_json(&text);
+                        let line = (number, text.len());
+                        under_way.push_back(async move { (line, events.log_acked(input).await) });
+                    }
+                }
+                Some(Err(error)) => end = Some(End::Unreadable(error)),
+                None => end = Some(End::Whole),
+            },
+            else => break,
+        }
+        if under_way.is_empty() && end.is_some() {
+            break;
+        }
+    }
+    ingest.tally.end = end.unwrap_or(End::Whole);
+    ingest.tally.took = ingest.begun.elapsed();
+    ingest.tally
+}
+
+struct Ingest<'a> {
+    tally: Tally,
+    bar: &'a ProgressBar,
+    notes: Notes,
+    begun: Instant,
+}
+
+impl Ingest<'_> {
+    /// Counts what became of a line; says whether there is no sense in going on.
+    fn settle(&mut self, number: u64, result: Result<EventReceipt, Error>) -> Option<End> {
+        match result {
+            Ok(receipt) => {
+                self.tally.stored += 1;
+                self.tally.duplicates += u64::from(receipt.duplicate);
+                if self.tally.stored.is_multiple_of(1_000) {
+                    self.bar.set_message(human::counted(self.tally.stored, "event"));
+                }
+                None
+            }
+            Err(error) if is_about_the_line(error.kind()) => {
+                self.tally.lines -= 1;
+                self.reject(number, &reason(&error));
+                None
+            }
+            Err(error) => {
+                self.tally.not_stored += 1;
+                let first = self.tally.first_not_stored.get_or_insert(number);
+                // The others fail for the same reason, and would bury it.
+                (*first == number).then_some(End::Stopped(error))
+            }
+        }
+    }
+
+    fn reject(&mut self, number: u64, reason: &str) {
+        self.tally.lines += 1;
+        self.tally.rejected += 1;
+        let what = self.notes.paint().bad("rejected:");
+        let line = format!("line {number}: {what} {}", sanitize(reason));
+        self.bar.suspend(|| self.notes.line(&line));
+    }
+}
+
+/// Whether another line may fare better.
+fn is_about_the_line(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::InvalidArgument | ErrorKind::TooLarge | ErrorKind::Conflict)
+}

@@ -1,0 +1,116 @@
+//! `naq log`: writes events to the log, one from options or many from NDJSON.
+//!
+//! - `single`: the event that options make
+//! - `lines`: numbered lines of a file or standard input, in bounded memory
+//! - `ingest`: lines on their way into the log, and what became of each
+//! - `tally`: the account at the end
+
+mod ingest;
+mod lines;
+mod single;
+mod tally;
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+
+use naq_core::events::EventSink;
+
+use super::{Context, Outcome, progress};
+use crate::complain::Failure;
+use crate::connect::Session;
+use crate::exit::Exit;
+
+/// The bar of a file whose size is known.
+pub(crate) const FILE_TEMPLATE: &str =
+    "{bar:30.cyan/dim} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left";
+/// The bar of what has no end that is known.
+pub(crate) const STREAM_TEMPLATE: &str = "{spinner} {bytes}  {msg}  {elapsed}";
+
+/// Options of `naq log`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "\
+Examples:
+  naq log --type job_failed --job job-7 --queue emails --error \"connection reset\" --duration 1.5
+  naq log --type deploy --field version=1.4.2 --field canary=true
+  naq log events.ndjson
+  my-program | naq log -
+  naq export --since 1d | naq --server nats://other:4222 log -
+
+With a FILE each line is a JSON object with a `type`. A line that is rejected is
+named on standard error with its number and the reason, and the rest is stored;
+the exit code is then 5. A full buffer is waited for, a server that is away is
+waited for as long as `delivery_timeout` has it.",
+    group = clap::ArgGroup::new("what").required(true).args(["file", "event_type"])
+)]
+pub(crate) struct Args {
+    /// NDJSON, an event a line; `-` is standard input
+    #[arg(value_name = "FILE", conflicts_with = "single")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    event: single::EventArgs,
+}
+
+/// Stores the events and tells what became of them.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    match args.file {
+        Some(path) => many(context, path).await,
+        None => one(context, &args.event).await,
+    }
+}
+
+async fn one(context: &mut Context, args: &single::EventArgs) -> Outcome {
+    let event = args.to_event();
+    Session::with(&context.globals, async |session| {
+        let receipt =
+            session.writing(async |events| Ok(events.log_acked(event.into()).await?)).await?;
+        context.output.answer(&receipt, |receipt, view| {
+            let known = if receipt.duplicate { ", which the log had already" } else { "" };
+            format!(
+                "stored {} at sequence {}{known}\n",
+                view.paint.name(&receipt.id),
+                receipt.sequence
+            )
+        })?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+async fn many(context: &mut Context, path: PathBuf) -> Outcome {
+    let (source, size) = open(&path)?;
+    let template = if size.is_some() { FILE_TEMPLATE } else { STREAM_TEMPLATE };
+    let bar = progress::bar(context.notes, size, template);
+    let tally = Session::with(&context.globals, async |session| {
+        let lines = lines::read(source)?;
+        session
+            .writing(async |events| Ok(ingest::run(events, lines, &bar, context.notes).await))
+            .await
+    })
+    .await;
+    bar.finish_and_clear();
+    let tally = tally?;
+    tally.tell(context)
+}
+
+/// The lines' source, and its size where that is known.
+fn open(path: &PathBuf) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
+    if path.as_os_str() == "-" {
+        if io::stdin().is_terminal() {
+            return Err(Failure::usage(
+                "standard input is the terminal, and nobody types NDJSON",
+                "name a file, or pipe a program's output into `naq log -`",
+            ));
+        }
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let told = |error: &io::Error| Failure::file("read", path.display(), error);
+    let file = File::open(path).map_err(|error| told(&error))?;
+    let metadata = file.metadata().map_err(|error| told(&error))?;
+    if metadata.is_dir() {
+        return Err(told(&io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    let size = metadata.is_file().then_some(metadata.len());
+    Ok((Box::new(file), size))
+}

@@ -1,0 +1,129 @@
+//! One event from options.
+
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use naq_core::events::Event;
+use serde_json::Value;
+
+/// What an event says, as options.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "One event")]
+#[group(id = "single", multiple = true)]
+pub(crate) struct EventArgs {
+    /// What happened: job_started, job_failed, log, or a type of your own
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// The job
+    #[arg(long, value_name = "ID")]
+    job: Option<String>,
+    /// The kind of job, such as send_invoice
+    #[arg(long)]
+    name: Option<String>,
+    /// The worker
+    #[arg(long, value_name = "ID")]
+    worker: Option<String>,
+    /// The schedule
+    #[arg(long, value_name = "ID")]
+    schedule: Option<String>,
+    /// The queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// Which try of the job this is, from 1
+    #[arg(long, value_name = "NUMBER")]
+    attempt: Option<u32>,
+    /// How long the run took, in seconds or as `1m 30s`
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    duration: Option<Duration>,
+    /// Whether the run came to a good end; alone it means yes
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    success: Option<bool>,
+    /// What went wrong, in words
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// What went wrong, as a class
+    #[arg(long, value_name = "CLASS")]
+    error_type: Option<String>,
+    /// Why: of waiting, cancelling, pausing
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// A message for people
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+    /// When it happened (RFC 3339); now, if not said
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    timestamp: Option<Timestamp>,
+    /// A field of one's own; a value that is JSON is taken as JSON, any other as text
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = field)]
+    fields: Vec<(String, Value)>,
+}
+
+impl EventArgs {
+    /// The event.
+    pub(crate) fn to_event(&self) -> Event {
+        let args = self.clone();
+        let text = |value: Option<String>| value.map(Into::into);
+        let mut event = Event::new(args.event_type.unwrap_or_default());
+        event.job_id = text(args.job);
+        event.job_name = text(args.name);
+        event.worker_id = text(args.worker);
+        event.schedule_id = text(args.schedule);
+        event.queue = text(args.queue);
+        event.attempt = args.attempt;
+        event.duration = args.duration.map(|duration| duration.as_secs_f64());
+        event.success = args.success;
+        event.error = text(args.error);
+        event.error_type = text(args.error_type);
+        event.reason = text(args.reason);
+        event.message = text(args.message);
+        event.timestamp = args.timestamp;
+        event.custom.extend(args.fields);
+        event
+    }
+}
+
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error: naq_core::Error| error.message().to_owned())
+}
+
+/// `name=value`.
+fn field(text: &str) -> Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            Ok((name.to_owned(), value))
+        }
+        _ => Err("must be NAME=VALUE, such as version=1.4.2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_is_json_where_it_can_be_and_text_otherwise() {
+        for (text, value) in [
+            ("a=1", json!(1)),
+            ("a=true", json!(true)),
+            ("a=1.4.2", json!("1.4.2")),
+            ("a=\"1\"", json!("1")),
+            ("a={\"b\":[1]}", json!({"b": [1]})),
+            ("a=", json!("")),
+            ("a=b=c", json!("b=c")),
+            ("a=null", json!(null)),
+        ] {
+            assert_eq!(field(text), Ok(("a".to_owned(), value)), "{text}");
+        }
+        assert!(field("a").is_err());
+        assert!(field("=1").is_err());
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339() {
+        assert!(timestamp("2026-11-24T12:00:00+01:00").is_ok());
+        assert!(timestamp("noon").unwrap_err().contains("RFC 3339"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The account of `naq log FILE`.
+
+use std::io;
+use std::time::Duration;
+
+use naq_core::Error;
+use serde::Serialize;
+
+use crate::commands::{Context, Outcome};
+use crate::complain::Failure;
+use crate::exit::Exit;
+use crate::output::human;
+
+/// How the reading of lines ended.
+#[derive(Debug, Default)]
+pub(crate) enum End {
+    /// At the end of the lines.
+    #[default]
+    Whole,
+    /// By Ctrl-C.
+    Interrupted,
+    /// The lines can't be read any further.
+    Unreadable(io::Error),
+    /// There was no sense in going on.
+    Stopped(Error),
+}
+
+/// What became of the lines.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Lines that are not blank.
+    pub(crate) lines: u64,
+    /// Stored, those that the log had already included.
+    pub(crate) stored: u64,
+    /// Those that the log had already.
+    pub(crate) duplicates: u64,
+    /// Rejected, each told by its number.
+    pub(crate) rejected: u64,
+    /// Not stored, or not known to be, because the log could not be written to.
+    pub(crate) not_stored: u64,
+    /// The first of them.
+    pub(crate) first_not_stored: Option<u64>,
+    /// How it ended.
+    pub(crate) end: End,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+/// The account as JSON.
+#[derive(Debug, Serialize)]
+struct Account {
+    lines: u64,
+    stored: u64,
+    duplicates: u64,
+    rejected: u64,
+    not_stored: u64,
+    whole: bool,
+}
+
+impl Tally {
+    /// Tells the counts, and says how to end.
+    ///
+    /// # Errors
+    /// Why it did not come to the end of the lines.
+    pub(crate) fn tell(self, context: &mut Context) -> Outcome {
+        if !context.output.is_table() {
+            context.output.json_line(&Account {
+                lines: self.lines,
+                stored: self.stored,
+                duplicates: self.duplicates,
+                rejected: self.rejected,
+                not_stored: self.not_stored,
+                whole: matches!(self.end, End::Whole),
+            })?;
+        }
+        context.notes.line(&self.in_words());
+        let exit = self.exit();
+        let from = self.first_not_stored.map_or_else(String::new, |line| {
+            format!("; from line {line} on: `tail -n +{line} FILE | naq log -`")
+        });
+        match self.end {
+            End::Whole => Ok(exit),
+            End::Interrupted => {
+                context.notes.line("interrupted: what follows was not read");
+                Ok(if exit == Exit::Done { Exit::Partly } else { exit })
+            }
+            End::Unreadable(error) => Err(Failure::complaint(
+                if self.stored > 0 { Exit::Partly } else { Exit::Failed },
+                format!("can't read on: {error}"),
+                "look at the file, or at the program that writes into the pipe",
+            )),
+            End::Stopped(error) => {
+                let stored = self.stored > 0;
+                let failure = Failure::from(error).with_more_to_try(&from);
+                Err(if stored { failure.with_exit(Exit::Partly) } else { failure })
+            }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.stored, self.rejected + self.not_stored) {
+            (_, 0) => Exit::Done,
+            (0, _) => Exit::Failed,
+            _ => Exit::Partly,
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let mut text = format!(
+            "stored {} of {} in {}",
+            human::count(self.stored),
+            human::counted(self.lines, "event"),
+            human::duration(self.took)
+        );
+        if self.stored > 1
+            && let Some(rate) = human::rate(self.stored, self.took, "event")
+        {
+            text.push_str(&format!(", {rate}"));
+        }
+        for (count, what) in [
+            (self.duplicates, "were in the log already"),
+            (self.rejected, "rejected"),
+            (self.not_stored, "not stored, or not known to be"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!("; {} {what}", human::count(count)));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_whether_all_some_or_none_was_stored() {
+        let tally = |stored, rejected| Tally { stored, rejected, ..Tally::default() }.exit();
+        assert_eq!(tally(2, 0), Exit::Done);
+        assert_eq!(tally(2, 1), Exit::Partly);
+        assert_eq!(tally(0, 1), Exit::Failed);
+        assert_eq!(tally(0, 0), Exit::Done);
+    }
+
+    #[test]
+    fn the_account_names_only_what_there_is() {
+        let tally = Tally { lines: 3, stored: 2, rejected: 1, ..Tally::default() };
+        assert_eq!(tally.in_words(), "stored 2 of 3 events in 0 s; 1 rejected");
+    }
+}

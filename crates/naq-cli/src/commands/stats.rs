@@ -1,0 +1,108 @@
+//! `naq stats`: counts over a range of time.
+
+use std::collections::BTreeMap;
+
+use naq_core::events::{EventQuery, EventStats, StatsRequest};
+
+use super::bars::bar;
+use super::range::{Range, Scan, in_words};
+use super::{Context, Outcome};
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{Grid, View, human};
+
+/// Options of `naq stats`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq stats                                 the whole log
+  naq stats --since 24h
+  naq stats --since 2026-11-24T08:00:00Z --until 2026-11-24T09:00:00Z
+  naq stats --output json | jq .event_types")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    scan: Scan,
+}
+
+/// Answers with the counts.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let (start, end) = args.range.resolve(&context.output.view().zone)?;
+    let request = StatsRequest::default().with_range(start, end).with_scan(args.scan.limits());
+    Session::with(&context.globals, async |session| {
+        let stats = session.reading(async |events| Ok(events.stats(request).await?)).await?;
+        context.output.answer(&stats, table)?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+fn table(stats: &EventStats, view: &View) -> String {
+    let mut facts = Grid::new(view, &[]);
+    let range = in_words(view, stats.start_time, stats.end_time);
+    facts.row(["Events", &format!("{} in {range}", human::count(stats.total_events))]);
+    if let (Some(first), Some(last)) = (stats.first_event, stats.last_event) {
+        let span = human::duration(last.since(first));
+        facts.row(["First", &view.zone.full(first)]);
+        facts.row(["Last", &format!("{} ({span} later)", view.zone.full(last))]);
+    }
+    facts.row(["Stream", &stream(stats)]);
+    if stats.malformed > 0 {
+        facts.row([
+            "Malformed",
+            &format!("{}, in no count", human::counted(stats.malformed, "message")),
+        ]);
+    }
+    if stats.gone > 0 {
+        let gone = human::counted(stats.gone, "message");
+        facts.row(["Gone", &format!("{gone} left the log while it was read")]);
+    }
+    if stats.unlisted > 0 {
+        let most = human::count(EventStats::MAX_GROUPS as u64);
+        facts.row([
+            "Not listed",
+            &format!("{}, of more than {most} names", human::count(stats.unlisted)),
+        ]);
+    }
+    let mut text = facts.text();
+    for (heading, counts) in
+        [("Type", &stats.event_types), ("Queue", &stats.queues), ("Name", &stats.job_names)]
+    {
+        if !counts.is_empty() {
+            text.push('\n');
+            text.push_str(&groups(view, heading, counts, stats.total_events));
+        }
+    }
+    text
+}
+
+fn stream(stats: &EventStats) -> String {
+    format!(
+        "{} in {} on {} ({})",
+        human::size(stats.stream_size),
+        human::counted(stats.stream_messages, "message"),
+        human::counted(stats.num_subjects, "subject"),
+        stats.subjects.join(", "),
+    )
+}
+
+/// The counts of one kind of group, the greatest first.
+pub(crate) fn groups(
+    view: &View,
+    heading: &str,
+    counts: &BTreeMap<String, u64>,
+    total: u64,
+) -> String {
+    let mut sorted: Vec<(&str, u64)> =
+        counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    sorted.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
+    let most = sorted.first().map_or(0, |(_, count)| *count);
+    let mut grid = Grid::new(view, &[heading, "Events", "Share", ""]).right(&[1, 2]);
+    for (name, count) in sorted {
+        let share = human::percent(count as f64 / total.max(1) as f64);
+        let bar = bar(count as f64, most as f64, 20);
+        grid.row([name, &human::count(count), &share, &bar]);
+    }
+    grid.text()
+}

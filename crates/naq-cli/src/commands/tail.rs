@@ -1,0 +1,239 @@
+//! `naq tail`: watches events as they come.
+
+use std::pin::pin;
+
+use futures::StreamExt;
+use naq_core::clock::{Clock, SystemClock};
+use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
+
+use super::{Context, Outcome};
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{EventLines, Notes, Output, Zone, human, sanitize};
+use crate::selection::Selection;
+use crate::when::{Resolved, When};
+
+/// So many events that are there already are written at once.
+const BATCH: usize = 1_024;
+
+/// Options of `naq tail`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq tail                                  what happens from now on
+  naq tail --type job_failed --queue emails
+  naq tail --since 1h                       the last hour, and what follows
+  naq tail --since seq:4200 --until-now     a part of the log, and then the end
+  naq tail --filter '{\"duration\": {\"min\": 2.5}}' --output jsonl | jq .job_id
+
+Ends with Ctrl-C. It survives a server that goes away, and says on standard
+error when it goes on, and what is missing if anything is.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Begin so long ago (`1h`), at a time, at `seq:N`, or at the `beginning`
+    ///
+    /// By the time of storing. Without it, begin now; with --until-now or
+    /// --until, at the beginning.
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+    /// End at a time, behind `seq:N`, or `now`
+    #[arg(long, value_name = "WHEN", conflicts_with = "until_now")]
+    until: Option<When>,
+    /// End at the log's end as it stands now
+    #[arg(long)]
+    until_now: bool,
+    /// End after so many events
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+}
+
+/// Writes events until the end, if there is one.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let options = args.options(&context.output.view().zone)?;
+    let notes = context.notes;
+    let waits = matches!(options.until, ReadUntil::Never);
+    Session::with(&context.globals, async |session| {
+        if waits && notes.is_terminal() {
+            let url = session.url();
+            notes.line(&notes.paint().dim(format!("watching {url}; Ctrl-C ends")));
+        }
+        session
+            .reading(async |events| {
+                let mut batches = pin!(events.read_events(options).ready_chunks(BATCH));
+                let mut interrupt = pin!(tokio::signal::ctrl_c());
+                let mut tail = Tail::new(&mut context.output, notes);
+                loop {
+                    tokio::select! {
+                        biased;
+                        _ = &mut interrupt => break,
+                        batch = batches.next() => {
+                            let Some(batch) = batch else { break };
+                            for item in batch {
+                                match item {
+                                    Ok(item) => tail.show(item)?,
+                                    Err(error) => {
+                                        tail.output.flush()?;
+                                        return Err(error.into());
+                                    }
+                                }
+                            }
+                            tail.output.flush()?;
+                        }
+                    }
+                }
+                tail.sum_up();
+                Ok(Exit::Done)
+            })
+            .await
+    })
+    .await
+}
+
+impl Args {
+    fn options(&self, zone: &Zone) -> naq_core::Result<ReadEvents> {
+        let now = SystemClock::new().now();
+        let until = match &self.until {
+            _ if self.until_now => ReadUntil::Head,
+            None => ReadUntil::Never,
+            Some(when) => until(when.resolve(now, zone.zone())?)?,
+        };
+        let start = match &self.since {
+            Some(when) => start(when.resolve(now, zone.zone())?),
+            None if until == ReadUntil::Never => ReadStart::New,
+            None => ReadStart::Beginning,
+        };
+        let options = ReadEvents::default()
+            .with_start(start)
+            .with_until(until)
+            .with_filter(self.selection.to_filter()?);
+        let options = match self.limit {
+            Some(limit) => options.with_limit(limit),
+            None => options,
+        };
+        options.validate()?;
+        Ok(options)
+    }
+}
+
+/// Where a reading begins.
+pub(crate) fn start(when: Resolved) -> ReadStart {
+    match when {
+        Resolved::Beginning => ReadStart::Beginning,
+        Resolved::Now => ReadStart::New,
+        Resolved::Sequence(sequence) => ReadStart::Sequence(sequence),
+        Resolved::At(time) => ReadStart::Time(time),
+    }
+}
+
+/// Where a reading ends.
+pub(crate) fn until(when: Resolved) -> naq_core::Result<ReadUntil> {
+    Ok(match when {
+        Resolved::Now => ReadUntil::Head,
+        Resolved::Sequence(sequence) => ReadUntil::Sequence(sequence),
+        Resolved::At(time) => ReadUntil::Time(time),
+        Resolved::Beginning => {
+            return Err(naq_core::Error::invalid("tail", "until", "must not be the beginning")
+                .with_hint("say --until-now, a time, or seq:N"));
+        }
+    })
+}
+
+/// Shows what a reading brings: events on standard output, what happened to
+/// the reading on standard error.
+pub(crate) struct Tail<'a> {
+    pub(crate) output: &'a mut Output,
+    notes: Notes,
+    lines: EventLines,
+    malformed: u64,
+}
+
+impl<'a> Tail<'a> {
+    fn new(output: &'a mut Output, notes: Notes) -> Self {
+        let lines = EventLines::new(output.view());
+        Self { output, notes, lines, malformed: 0 }
+    }
+
+    fn show(&mut self, item: EventItem) -> std::io::Result<()> {
+        match item {
+            EventItem::Event(recorded) if self.output.is_table() => {
+                let line = self.lines.line(&recorded);
+                self.output.text(&line)?;
+            }
+            EventItem::Event(recorded) => self.output.json_line(&*recorded)?,
+            other => {
+                self.malformed += u64::from(matches!(other, EventItem::Malformed(_)));
+                if let Some(note) = note(&other) {
+                    // Behind what came before it.
+                    self.output.flush()?;
+                    self.notes.line(&self.notes.paint().warn(note));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sum_up(&self) {
+        if self.malformed > 0 {
+            let messages = human::counted(self.malformed, "message");
+            self.notes.line(&format!("{messages} on the way: no events"));
+        }
+    }
+}
+
+/// What happened to a reading, in words.
+pub(crate) fn note(item: &EventItem) -> Option<String> {
+    Some(match item {
+        EventItem::Malformed(message) => format!(
+            "-- sequence {} is no event: {} (subject {})",
+            message.sequence(),
+            sanitize(&message.reason.to_string()),
+            sanitize(&message.subject)
+        ),
+        EventItem::Gap { from, to } => {
+            format!("-- gap: the sequences {from} to {to} left the log before they could be read")
+        }
+        EventItem::Resumed { position } => format!(
+            "-- reconnected; reading goes on behind sequence {}, nothing is missing",
+            position.sequence
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(since: Option<&str>, until: Option<&str>, until_now: bool) -> Args {
+        let parse = |text: &str| text.parse().unwrap();
+        Args {
+            selection: Selection::default(),
+            since: since.map(parse),
+            until: until.map(parse),
+            until_now,
+            limit: None,
+        }
+    }
+
+    fn ends(args: &Args) -> (ReadStart, ReadUntil) {
+        let options = args.options(&Zone::new(true)).unwrap();
+        (options.start, options.until)
+    }
+
+    #[test]
+    fn it_begins_now_and_with_an_end_at_the_beginning() {
+        assert_eq!(ends(&args(None, None, false)), (ReadStart::New, ReadUntil::Never));
+        assert_eq!(ends(&args(None, None, true)), (ReadStart::Beginning, ReadUntil::Head));
+        assert_eq!(
+            ends(&args(Some("seq:3"), Some("seq:9"), false)),
+            (ReadStart::Sequence(3), ReadUntil::Sequence(9))
+        );
+    }
+
+    #[test]
+    fn an_end_before_the_beginning_is_refused() {
+        assert!(args(Some("seq:9"), Some("seq:3"), false).options(&Zone::new(true)).is_err());
+        assert!(args(None, Some("beginning"), false).options(&Zone::new(true)).is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! What is written, and how: tables for people, JSON for programs.
+//!
+//! - `sanitize`: text of others on its way to a terminal
+//! - `paint`: colour
+//! - `zone`: times
+//! - `human`: numbers
+//! - `table`, `json`: the two forms of an answer
+//! - `event`: one event in one line
+
+mod event;
+pub(crate) mod human;
+pub(crate) mod json;
+mod paint;
+mod sanitize;
+mod table;
+mod zone;
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use clap::{ColorChoice, ValueEnum};
+use serde::Serialize;
+
+pub(crate) use event::{EventLines, describe};
+pub(crate) use paint::Paint;
+pub(crate) use sanitize::sanitize;
+pub(crate) use table::{Grid, Tone};
+pub(crate) use zone::Zone;
+
+/// The form of what goes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON value over several lines; what never ends is a value a line.
+    Json,
+    /// One JSON value a line.
+    Jsonl,
+}
+
+/// How things look where they go.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    /// How wide a line may be, where that is known.
+    pub(crate) width: Option<u16>,
+    /// Colour.
+    pub(crate) paint: Paint,
+    /// The zone of times.
+    pub(crate) zone: Zone,
+}
+
+/// Standard output, in the wanted form.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+    is_terminal: bool,
+    view: View,
+    writer: BufWriter<Stdout>,
+}
+
+impl Output {
+    /// In the wanted form, or a table where a terminal looks and JSON lines elsewhere.
+    pub(crate) fn new(format: Option<Format>, color: ColorChoice, zone: Zone) -> Self {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let usual = if is_terminal { Format::Table } else { Format::Jsonl };
+        let paint = Paint::new(paints(color, &stdout));
+        let view = View { width: table::terminal_width(), paint, zone };
+        let format = format.unwrap_or(usual);
+        Self { format, is_terminal, view, writer: BufWriter::new(stdout) }
+    }
+
+    /// The form.
+    pub(crate) const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether people look.
+    pub(crate) const fn is_table(&self) -> bool {
+        matches!(self.format, Format::Table)
+    }
+
+    /// Whether a terminal looks.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// How things look.
+    pub(crate) const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Writes one answer: as JSON, or as `table` makes it.
+    pub(crate) fn answer<T: Serialize + ?Sized>(
+        &mut self,
+        answer: &T,
+        table: impl FnOnce(&T, &View) -> String,
+    ) -> io::Result<()> {
+        let text = match self.format {
+            Format::Table => table(answer, &self.view),
+            Format::Json => json::pretty(&answer)? + "\n",
+            Format::Jsonl => json::line(&answer)? + "\n",
+        };
+        self.text(&text)
+    }
+
+    /// Writes a list: one JSON array, a JSON value a line, or as `table` makes it.
+    pub(crate) fn list<T: Serialize>(
+        &mut self,
+        items: &[T],
+        table: impl FnOnce(&[T], &View) -> String,
+    ) -> io::Result<()> {
+        if self.format == Format::Jsonl {
+            return items.iter().try_for_each(|item| self.json_line(item));
+        }
+        self.answer(items, table)
+    }
+
+    /// Writes a JSON value on a line of its own.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = json::line(value)?;
+        writeln!(self.writer, "{text}")
+    }
+
+    /// Writes text as it is.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_all(text.as_bytes())
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)
+    }
+
+    /// Hands on what was written so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Standard error: notes to people beside the data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notes {
+    is_terminal: bool,
+    paint: Paint,
+}
+
+impl Notes {
+    /// Notes in colour where that is wanted.
+    pub(crate) fn new(color: ColorChoice) -> Self {
+        let stderr = io::stderr();
+        Self { is_terminal: stderr.is_terminal(), paint: Paint::new(paints(color, &stderr)) }
+    }
+
+    /// Whether a terminal looks.
+    pub(crate) const fn is_terminal(self) -> bool {
+        self.is_terminal
+    }
+
+    /// Colour.
+    pub(crate) const fn paint(self) -> Paint {
+        self.paint
+    }
+
+    /// Tells one line.
+    pub(crate) fn line(self, text: &str) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// Whether to paint what goes to a stream: as asked, else as `NO_COLOR`,
+/// `CLICOLOR_FORCE`, `TERM` and the kind of stream have it.
+fn paints(color: ColorChoice, stream: &impl anstream::stream::RawStream) -> bool {
+    match color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+    }
+}
