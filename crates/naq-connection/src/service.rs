@@ -76,13 +76,17 @@ impl ConnectionService {
 
     fn unknown_name(&self, name: &str) -> Error {
         let known: Vec<&str> = self.config.servers.keys().map(String::as_str).collect();
-        Error::invalid("get_connection", "server", "must be a server of the configuration, or a URL")
-            .with("server", name)
-            .with_hint(if known.is_empty() {
-                "the configuration names no servers: add [connection.servers.NAME]".to_owned()
-            } else {
-                format!("the configuration names: {}", known.join(", "))
-            })
+        Error::invalid(
+            "get_connection",
+            "server",
+            "must be a server of the configuration, or a URL",
+        )
+        .with("server", name)
+        .with_hint(if known.is_empty() {
+            "the configuration names no servers: add [connection.servers.NAME]".to_owned()
+        } else {
+            format!("the configuration names: {}", known.join(", "))
+        })
     }
 
     /// The connector of a URL's scheme; `None` for our own.
@@ -217,7 +221,8 @@ impl Provide for ConnectionService {
     fn build((connectors,): Self::Deps, config: ConnectionConfig) -> Result<Self> {
         let service = Self::new(connectors, config);
         // A scheme that nobody connects is a mistake of the configuration, known before the start.
-        let servers = std::iter::once(&service.config.server).chain(service.config.servers.values());
+        let servers =
+            std::iter::once(&service.config.server).chain(service.config.servers.values());
         for server in servers {
             service.connector(server.url.expose())?;
         }

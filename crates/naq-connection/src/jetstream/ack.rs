@@ -62,7 +62,12 @@ pub(super) fn body(message: &Message) -> Result<AckBody<'_>, Refusal> {
 
 impl Refusal {
     /// The error that a caller sees; `jetstream` is whether the server has it at all.
-    pub(super) fn into_error(self, operation: &'static str, subject: &str, jetstream: bool) -> Error {
+    pub(super) fn into_error(
+        self,
+        operation: &'static str,
+        subject: &str,
+        jetstream: bool,
+    ) -> Error {
         match self {
             Self::Api(error) => error.into_error(operation).with("subject", subject),
             Self::NoResponders if !jetstream => no_jetstream(operation),
@@ -71,13 +76,11 @@ impl Refusal {
                     .with("subject", subject)
                     .with_hint("create a stream with this subject, or check how it is spelt")
             }
-            Self::Foreign => Error::new(
-                ErrorKind::Unexpected,
-                operation,
-                "somebody who is no stream answered",
-            )
-            .with("subject", subject)
-            .with_hint("no service may answer requests on a stream's subjects"),
+            Self::Foreign => {
+                Error::new(ErrorKind::Unexpected, operation, "somebody who is no stream answered")
+                    .with("subject", subject)
+                    .with_hint("no service may answer requests on a stream's subjects")
+            }
         }
     }
 }
@@ -108,7 +111,8 @@ pub(super) mod tests {
 
     #[test]
     fn an_ack_tells_stream_sequence_and_duplicate() {
-        let ack = read(&reply(r#"{"stream":"S","domain":"hub","seq":7,"duplicate":true}"#)).unwrap();
+        let ack =
+            read(&reply(r#"{"stream":"S","domain":"hub","seq":7,"duplicate":true}"#)).unwrap();
         assert_eq!(ack, PublishAck { stream: "S".into(), sequence: 7, duplicate: true });
         let ack = read(&reply(r#"{"stream":"a\"b","seq":7}"#)).unwrap();
         assert_eq!((ack.stream.as_str(), ack.duplicate), ("a\"b", false));

@@ -55,7 +55,8 @@ struct RawConfig {
 impl RawConsumer {
     pub(super) fn into_info(self, operation: &'static str) -> Result<ConsumerInfo> {
         let created = required(operation, &self.created)?;
-        let mut info = ConsumerInfo::new(self.stream_name, self.config.into_config(self.name), created);
+        let mut info =
+            ConsumerInfo::new(self.stream_name, self.config.into_config(self.name), created);
         info.delivered = self.delivered.stream_seq;
         info.ack_floor = self.ack_floor.stream_seq;
         info.ack_pending = self.num_ack_pending;
@@ -85,6 +86,9 @@ impl RawConfig {
             .filter(|subjects| !subjects.is_empty())
             .or_else(|| self.filter_subject.filter(|s| !s.is_empty()).map(|s| vec![s]))
             .unwrap_or_default();
+        if config.start == ReadStart::LastPerSubject && config.subjects == [">"] {
+            config.subjects.clear();
+        }
         config.ack_wait = duration(self.ack_wait);
         config.max_deliver = u64::try_from(self.max_deliver).unwrap_or(0);
         config.max_ack_pending = u64::try_from(self.max_ack_pending).unwrap_or(0);
@@ -120,6 +124,8 @@ pub(super) fn create_body(stream: &str, config: &ConsumerConfig) -> Value {
         put("backoff", config.backoff.iter().copied().map(nanos).collect());
     }
     match &config.subjects[..] {
+        // The server wants a filter for it, be it one of everything.
+        [] if config.start == ReadStart::LastPerSubject => put("filter_subject", ">".into()),
         [] => {}
         [subject] => put("filter_subject", subject.clone().into()),
         several => put("filter_subjects", several.into()),

@@ -1,13 +1,7 @@
-//! Durable consumers: create, tell, list, delete, fetch, answer.
+//! Durable consumers: create, tell, list, delete, and answer what they delivered.
 
-use std::time::Duration;
-
-use async_nats::Message;
 use bytes::Bytes;
-use naq_core::jetstream::{
-    AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
-    StoredMessage, check_filter, check_name,
-};
+use naq_core::jetstream::{AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, check_name};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,14 +9,11 @@ use tokio::time::Instant;
 
 use super::ack_subject::AckSubject;
 use super::consumer_config::{RawConsumer, create_body};
+use super::filters::check_filters;
 use super::pages::{self, Page};
-use super::pull::{Pull, Status, Wait, refused};
 use super::streams::Success;
-use super::{NatsJetStream, api, headers};
-use crate::nats::{Inbox, Nature, Request};
-
-/// How long the server's answer may take beyond a fetch's own wait.
-const GRACE: Duration = Duration::from_secs(2);
+use super::{NatsJetStream, api};
+use crate::nats::{Nature, Request};
 
 impl NatsJetStream {
     pub(super) async fn create_durable(
@@ -32,9 +23,7 @@ impl NatsJetStream {
     ) -> Result<ConsumerInfo> {
         const OPERATION: &str = "create_consumer";
         check_names(OPERATION, stream, &config.name)?;
-        for subject in &config.subjects {
-            check_filter(OPERATION, subject)?;
-        }
+        check_filters(OPERATION, &config.subjects)?;
         let name = &config.name;
         let subject = match &config.subjects[..] {
             [filter] => format!("CONSUMER.CREATE.{stream}.{name}.{filter}"),
@@ -103,63 +92,6 @@ impl NatsJetStream {
         answer.check(OPERATION)
     }
 
-    pub(super) async fn fetch_batch(
-        &self,
-        stream: &str,
-        consumer: &str,
-        options: FetchOptions,
-    ) -> Result<Vec<ConsumerMessage>> {
-        const OPERATION: &str = "fetch";
-        check_names(OPERATION, stream, consumer)?;
-        if options.max_messages == 0 {
-            return Err(Error::invalid(OPERATION, "max_messages", "must be at least 1"));
-        }
-        let wire = &*self.wire;
-        let mut inbox = Inbox::open(wire, OPERATION, wire.request_deadline()).await?;
-        let subject = format!("{}.CONSUMER.MSG.NEXT.{stream}.{consumer}", api::PREFIX);
-        let pull = Pull {
-            batch: options.max_messages as u64,
-            max_bytes: options.max_bytes,
-            wait: (!options.wait.is_zero())
-                .then_some(Wait { expires: options.wait, heartbeat: None }),
-        };
-        let reply = inbox.reply(0);
-        let request = Request { subject: subject.clone().into(), headers: None, payload: pull.body() };
-        wire.publish(OPERATION, request, Some(reply)).await?;
-        let deadline = Instant::now() + options.wait + wire.limits.request_timeout.max(GRACE);
-        let mut messages = Vec::new();
-        while messages.len() < options.max_messages {
-            let message = match inbox.message(OPERATION, &subject, deadline).await {
-                Ok(message) => message,
-                // What was delivered is handed out; the next call tells what is wrong.
-                Err(_) if !messages.is_empty() => break,
-                Err(error) => return Err(about(error, stream, consumer)),
-            };
-            match Status::read(&message) {
-                None => messages.extend(delivery(message)),
-                Some(Status::Heartbeat { .. }) => {}
-                Some(Status::Empty | Status::Ended { .. }) => break,
-                Some(_) if !messages.is_empty() => break,
-                Some(Status::Gone(why)) => return Err(self.gone(stream, consumer, why).await),
-                Some(Status::Refused(text)) => {
-                    return Err(about(refused(OPERATION, &text), stream, consumer));
-                }
-            }
-        }
-        Ok(messages)
-    }
-
-    /// Why a consumer doesn't answer: it, or its stream, isn't there, or nobody leads it.
-    async fn gone(&self, stream: &str, consumer: &str, why: String) -> Error {
-        match self.info_of_consumer(stream, consumer).await {
-            Err(error) => error.in_operation("fetch"),
-            Ok(_) => Error::new(ErrorKind::Unavailable, "fetch", "the consumer was interrupted")
-                .with("stream", stream)
-                .with("consumer", consumer)
-                .with("status", why),
-        }
-    }
-
     pub(super) async fn answer_delivery(
         &self,
         token: &AckToken,
@@ -193,31 +125,13 @@ impl NatsJetStream {
     }
 }
 
-fn check_names(operation: &'static str, stream: &str, consumer: &str) -> Result<()> {
+pub(super) fn check_names(operation: &'static str, stream: &str, consumer: &str) -> Result<()> {
     check_name(operation, "stream", stream)?;
     check_name(operation, "consumer", consumer)
 }
 
-fn about(error: Error, stream: &str, consumer: &str) -> Error {
+pub(super) fn about(error: Error, stream: &str, consumer: &str) -> Error {
     error.with("stream", stream).with("consumer", consumer)
-}
-
-/// A delivery out of a message; `None` for what is none.
-fn delivery(message: Message) -> Option<ConsumerMessage> {
-    let reply = message.reply?;
-    let facts = AckSubject::parse(&reply)?;
-    Some(ConsumerMessage {
-        message: StoredMessage {
-            subject: message.subject.into_string(),
-            sequence: facts.stream_sequence,
-            stored_at: facts.stored_at,
-            headers: message.headers.as_ref().map(headers::of_delivery).unwrap_or_default(),
-            payload: message.payload,
-        },
-        deliveries: facts.deliveries,
-        pending: facts.pending,
-        token: AckToken::new(reply.as_str()),
-    })
 }
 
 fn payload(answer: Acknowledge) -> Bytes {
@@ -238,6 +152,8 @@ fn payload(answer: Acknowledge) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -251,17 +167,5 @@ mod tests {
         ] {
             assert_eq!(&payload(answer)[..], want.as_bytes());
         }
-    }
-
-    #[test]
-    fn a_delivery_tells_what_its_reply_subject_holds() {
-        let message = Message {
-            subject: "a.b".into(),
-            reply: Some("$JS.ACK.S.c.2.9.7.1700000000000000000.3".into()),
-            ..crate::jetstream::ack::tests::reply("x")
-        };
-        let delivery = delivery(message).unwrap();
-        assert_eq!((delivery.deliveries, delivery.pending), (2, 3));
-        assert_eq!(delivery.message.sequence, 9);
     }
 }

@@ -39,7 +39,9 @@ impl ApiError {
             10_014 | 10_037 | 10_059 | 10_149 => ErrorKind::NotFound,
             10_043 => ErrorKind::NotFound,
             // A message to delete: the text alone says why not.
-            10_057 if self.says("not found") || self.says("no message") => ErrorKind::NotFound,
+            10_057 if ["not found", "no message", "eof"].iter().any(|w| self.says(w)) => {
+                ErrorKind::NotFound
+            }
             10_057 if self.says("not permitted") => ErrorKind::PermissionDenied,
             // A consumer's or a stream's name in use; a consumer that is there and differs.
             10_013 | 10_058 | 10_105 | 10_148 => ErrorKind::AlreadyExists,
@@ -61,7 +63,9 @@ impl ApiError {
             10_098..=10_101 => ErrorKind::Unsupported,
             // Sealed; a purge or a delete that the stream denies.
             10_109 => ErrorKind::PermissionDenied,
-            10_110 | 10_111 if self.says("not permitted") => ErrorKind::PermissionDenied,
+            10_110 if self.says("not permitted") => ErrorKind::PermissionDenied,
+            // A rollup that the stream doesn't allow.
+            10_111 if self.says("not permitted") => ErrorKind::Unsupported,
             // The cluster has no leader at the moment, or the stream is offline.
             10_004..=10_009 | 10_041 | 10_118 | 10_119 | 10_194 | 10_195 => ErrorKind::Unavailable,
             10_084 | 10_085 => ErrorKind::InvalidArgument,
@@ -109,10 +113,18 @@ impl ApiError {
             10_059 => "create the stream first, or check its name",
             10_076 => "start nats-server with -js, or set jetstream in its configuration",
             10_039 => "enable JetStream for the account on the server",
-            10_023 | 10_028 | 10_047 => "the account's or server's storage is used up: raise its limits, or remove messages",
-            10_026 => "the stream takes no more consumers: raise max_consumers, or delete unused ones",
+            10_023 | 10_028 | 10_047 => {
+                "the account's or server's storage is used up: raise its limits, or remove messages"
+            }
+            10_026 => {
+                "the stream takes no more consumers: raise max_consumers, or delete unused ones"
+            }
             10_065 => "another stream takes such subjects: choose others, or delete that stream",
-            10_077 => "the stream is full: raise its limits, purge it, or let it discard old messages",
+            10_071 | 10_164 => "somebody wrote in between: read the newest state and decide anew",
+            10_111 => "set allow_rollup on the stream, and don't set deny_purge",
+            10_077 => {
+                "the stream is full: raise its limits, purge it, or let it discard old messages"
+            }
             10_054 => "send less, or raise the stream's max_message_size",
             10_109 => "the stream is sealed for good",
             10_166 => "set allow_message_ttl on the stream",
@@ -137,6 +149,8 @@ mod tests {
             (404, 10_014, "consumer not found", ErrorKind::NotFound),
             (404, 10_037, "no message found", ErrorKind::NotFound),
             (500, 10_057, "stream sequence not found", ErrorKind::NotFound),
+            (500, 10_057, "stream store EOF", ErrorKind::NotFound),
+            (500, 10_111, "rollup not permitted", ErrorKind::Unsupported),
             (400, 10_058, "stream name already in use", ErrorKind::AlreadyExists),
             (400, 10_071, "wrong last sequence: 5", ErrorKind::Conflict),
             (400, 10_164, "wrong last sequence", ErrorKind::Conflict),

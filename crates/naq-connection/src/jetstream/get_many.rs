@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use naq_core::jetstream::{
-    Consistency, GetMessage, GetMessages, StoredMessage, Which, WhichMany, check_filter, check_name,
+    Consistency, GetMessage, GetMessages, StoredMessage, Which, WhichMany, check_filter,
+    check_name, check_subject,
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use serde_json::{Map, Value};
@@ -30,6 +31,9 @@ impl NatsJetStream {
         request: GetMessages,
     ) -> BoxStream<'static, Result<StoredMessage>> {
         let GetMessages { which, consistency, .. } = request;
+        if let Err(error) = check(stream, &which) {
+            return stream::iter([Err(error)]).boxed();
+        }
         match which {
             WhichMany::Sequences(sequences) => {
                 self.each(stream, sequences.into_iter().map(Which::Sequence), consistency)
@@ -68,6 +72,22 @@ impl NatsJetStream {
             async move { jetstream.get_one(&name, request).await }
         });
         until_fatal(gets.buffered(PIPELINED).boxed())
+    }
+}
+
+fn check(stream: &str, which: &WhichMany) -> Result<()> {
+    check_name(OPERATION, "stream", stream)?;
+    match which {
+        WhichMany::Sequences(_) => Ok(()),
+        WhichMany::LastBySubjects(subjects) => {
+            subjects.iter().try_for_each(|subject| check_subject(OPERATION, subject))
+        }
+        WhichMany::From { limit: 0, .. } => {
+            Err(Error::invalid(OPERATION, "limit", "must be at least 1"))
+        }
+        WhichMany::From { subject, .. } => {
+            subject.iter().try_for_each(|subject| check_filter(OPERATION, subject))
+        }
     }
 }
 
@@ -144,10 +164,6 @@ impl From {
 
     /// Batches where the server has them and the answer is the leader's word, or needn't be.
     async fn choose(&mut self) -> Result<Way> {
-        check_name(OPERATION, "stream", &self.stream)?;
-        if let Some(subject) = &self.subject {
-            check_filter(OPERATION, subject)?;
-        }
         let info = self.jetstream.info(OPERATION, &self.stream).await?;
         let alone = info.config.replicas == Some(1);
         let direct = info.config.allow_direct == Some(true)

@@ -11,6 +11,8 @@ mod atomic;
 mod consumer_config;
 mod consumers;
 mod errors;
+mod fetch;
+mod filters;
 mod get;
 mod get_many;
 mod headers;

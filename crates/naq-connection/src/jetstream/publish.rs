@@ -34,7 +34,11 @@ pub(super) struct Recheck {
 
 impl Outbound {
     /// Checks a message and makes it ready to be sent.
-    pub(super) fn prepare(wire: &Wire, operation: &'static str, message: PublishMessage) -> Result<Self> {
+    pub(super) fn prepare(
+        wire: &Wire,
+        operation: &'static str,
+        message: PublishMessage,
+    ) -> Result<Self> {
         check_subject(operation, &message.subject)?;
         if message.ttl.is_some() && !super::capabilities(wire).message_ttl {
             return Err(super::too_old(wire, operation, "a TTL of one message", "2.11"));
@@ -141,7 +145,9 @@ impl NatsJetStream {
                     "too many messages wait for their acknowledgement",
                 )
                 .with("max_in_flight", wire.limits.max_in_flight.to_string())
-                .with_hint("the server is slower than what is published: wait, or raise max_in_flight"));
+                .with_hint(
+                    "the server is slower than what is published: wait, or raise max_in_flight",
+                ));
             }
         };
         let subject = outbound.request.subject.clone();
@@ -173,7 +179,8 @@ impl NatsJetStream {
         }
         let body = serde_json::json!({ "subject": subject });
         let names: Names =
-            super::api::call(&self.wire, operation, "STREAM.NAMES", &body, Nature::Question).await?;
+            super::api::call(&self.wire, operation, "STREAM.NAMES", &body, Nature::Question)
+                .await?;
         Ok(names.streams.unwrap_or_default().into_iter().next())
     }
 }

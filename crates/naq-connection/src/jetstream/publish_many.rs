@@ -27,10 +27,10 @@ use async_nats::{Client, Message, Subject};
 use futures::future::BoxFuture;
 use futures::stream::{self, Fuse, StreamExt};
 use futures::{FutureExt, SinkExt, Stream};
-use std::future::Future as _;
 use naq_core::connection::ConnectionState;
 use naq_core::jetstream::{PublishAck, PublishMessage};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
+use std::future::Future as _;
 use tokio::time::{Instant, Sleep};
 
 use super::NatsJetStream;
@@ -341,7 +341,8 @@ impl Pipeline {
                 }
                 Poll::Pending => break,
             }
-            let Slot::Unsent { outbound, .. } = std::mem::replace(slot, Slot::Done(Err(unforeseen())))
+            let Slot::Unsent { outbound, .. } =
+                std::mem::replace(slot, Slot::Done(Err(unforeseen())))
             else {
                 break;
             };

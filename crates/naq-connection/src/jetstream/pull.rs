@@ -16,6 +16,9 @@ pub(super) struct Pull {
     pub(super) batch: u64,
     /// How many bytes at most; 0 is without limit.
     pub(super) max_bytes: u64,
+    /// Whether it ends when all that is there has been delivered; with a wait,
+    /// when something has been.
+    pub(super) no_wait: bool,
     /// How long the request stands, and how often the server shows that it does.
     pub(super) wait: Option<Wait>,
 }
@@ -34,15 +37,13 @@ impl Pull {
         if self.max_bytes > 0 {
             body.insert("max_bytes".into(), self.max_bytes.into());
         }
-        match self.wait {
-            None => {
-                body.insert("no_wait".into(), true.into());
-            }
-            Some(wait) => {
-                body.insert("expires".into(), nanos(wait.expires).into());
-                if let Some(heartbeat) = wait.heartbeat {
-                    body.insert("idle_heartbeat".into(), nanos(heartbeat).into());
-                }
+        if self.no_wait {
+            body.insert("no_wait".into(), true.into());
+        }
+        if let Some(wait) = self.wait {
+            body.insert("expires".into(), nanos(wait.expires).into());
+            if let Some(heartbeat) = wait.heartbeat {
+                body.insert("idle_heartbeat".into(), nanos(heartbeat).into());
             }
         }
         Value::Object(body).to_string().into()
@@ -82,7 +83,9 @@ impl Status {
             },
             404 => Self::Empty,
             408 => Self::Ended { missing: number("Nats-Pending-Messages") },
-            409 if text.contains("Completed") || text.contains("MaxBytes") && !text.contains("MaxRequest") => {
+            409 if text.contains("Completed")
+                || text.contains("MaxBytes") && !text.contains("MaxRequest") =>
+            {
                 Self::Ended { missing: number("Nats-Pending-Messages") }
             }
             409 if text.contains("Exceeded") || text.contains("push based") => Self::Refused(text),
@@ -129,7 +132,11 @@ mod tests {
     fn statuses_are_told_apart() {
         let pending = [("Nats-Pending-Messages", "17")];
         assert_eq!(
-            status(100, "Idle Heartbeat", &[("Nats-Last-Consumer", "3"), ("Nats-Last-Stream", "9")]),
+            status(
+                100,
+                "Idle Heartbeat",
+                &[("Nats-Last-Consumer", "3"), ("Nats-Last-Stream", "9")]
+            ),
             Status::Heartbeat { consumer: Some(3), stream: Some(9) }
         );
         assert_eq!(status(404, "No Messages", &[]), Status::Empty);
@@ -149,10 +156,10 @@ mod tests {
 
     #[test]
     fn a_pull_waits_or_says_that_it_does_not() {
-        let pull = Pull { batch: 5, max_bytes: 0, wait: None };
+        let pull = Pull { batch: 5, max_bytes: 0, no_wait: true, wait: None };
         assert_eq!(&pull.body()[..], br#"{"batch":5,"no_wait":true}"#);
         let wait = Wait { expires: Duration::from_secs(1), heartbeat: None };
-        let pull = Pull { batch: 5, max_bytes: 9, wait: Some(wait) };
+        let pull = Pull { batch: 5, max_bytes: 9, no_wait: false, wait: Some(wait) };
         assert_eq!(&pull.body()[..], br#"{"batch":5,"max_bytes":9,"expires":1000000000}"#);
     }
 }

@@ -59,7 +59,11 @@ struct RawPeer {
 }
 
 impl RawInfo {
-    pub(super) fn into_info(self, operation: &'static str, can: Capabilities) -> Result<StreamInfo> {
+    pub(super) fn into_info(
+        self,
+        operation: &'static str,
+        can: Capabilities,
+    ) -> Result<StreamInfo> {
         let created = required(operation, &self.created)?;
         let mut info = StreamInfo::new(read(&self.config, can), self.state.into_state(), created);
         // A lone server tells itself as the leader of a cluster without a name.
@@ -128,8 +132,7 @@ pub(super) fn write(config: &StreamConfig, can: Capabilities) -> Map<String, Val
             put(key, unlimited_or(limit).into());
         }
     }
-    let durations =
-        [("max_age", config.max_age), ("duplicate_window", config.duplicate_window)];
+    let durations = [("max_age", config.max_age), ("duplicate_window", config.duplicate_window)];
     for (key, span) in durations {
         if let Some(span) = span {
             put(key, nanos(span).into());
@@ -169,14 +172,23 @@ pub(super) fn write(config: &StreamConfig, can: Capabilities) -> Map<String, Val
 }
 
 /// What a configuration wants and these capabilities lack: the field, and the version that has it.
-pub(super) fn missing(config: &StreamConfig, can: Capabilities) -> Option<(&'static str, &'static str)> {
+pub(super) fn missing(
+    config: &StreamConfig,
+    can: Capabilities,
+) -> Option<(&'static str, &'static str)> {
     let wants = |flag: Option<bool>| flag == Some(true);
     let marker = config.subject_delete_marker_ttl.is_some_and(|ttl| ttl > Duration::ZERO);
     [
         (wants(config.allow_message_ttl) && !can.message_ttl, ("allow_message_ttl", "2.11")),
         (marker && !can.message_ttl, ("subject_delete_marker_ttl", "2.11")),
-        (wants(config.allow_atomic_publish) && !can.atomic_publish, ("allow_atomic_publish", "2.12")),
-        (wants(config.allow_batched_publish) && !can.fast_ingest, ("allow_batched_publish", "2.14")),
+        (
+            wants(config.allow_atomic_publish) && !can.atomic_publish,
+            ("allow_atomic_publish", "2.12"),
+        ),
+        (
+            wants(config.allow_batched_publish) && !can.fast_ingest,
+            ("allow_batched_publish", "2.14"),
+        ),
     ]
     .into_iter()
     .find_map(|(lacks, what)| lacks.then_some(what))

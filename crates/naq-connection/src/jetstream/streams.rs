@@ -41,7 +41,8 @@ impl NatsJetStream {
         match missing(config, self.can()) {
             None => Ok(()),
             Some((field, since)) => {
-                Err(super::too_old(&self.wire, operation, field, since).with("stream", &config.name))
+                Err(super::too_old(&self.wire, operation, field, since)
+                    .with("stream", &config.name))
             }
         }
     }
@@ -208,6 +209,10 @@ impl Success {
         if self.success {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Unexpected, operation, "the server neither did it nor said why not"))
+        Err(Error::new(
+            ErrorKind::Unexpected,
+            operation,
+            "the server neither did it nor said why not",
+        ))
     }
 }

@@ -14,8 +14,12 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 /// A time that must be there.
 pub(super) fn required(operation: &'static str, text: &str) -> Result<Timestamp> {
     time(text).ok_or_else(|| {
-        Error::new(naq_core::ErrorKind::Unexpected, operation, "the server told a time that is none")
-            .with("value", text)
+        Error::new(
+            naq_core::ErrorKind::Unexpected,
+            operation,
+            "the server told a time that is none",
+        )
+        .with("value", text)
     })
 }
 
@@ -38,7 +42,10 @@ pub(super) fn nanos_text(time: Timestamp) -> String {
 }
 
 /// Where a consumer begins, as the server's `deliver_policy` with its companions.
-pub(super) fn deliver_policy(start: ReadStart, into: &mut serde_json::Map<String, serde_json::Value>) {
+pub(super) fn deliver_policy(
+    start: ReadStart,
+    into: &mut serde_json::Map<String, serde_json::Value>,
+) {
     let policy = match start {
         ReadStart::Beginning | ReadStart::Sequence(0 | 1) => "all",
         ReadStart::Sequence(sequence) => {

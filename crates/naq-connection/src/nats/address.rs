@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn credentials_are_taken_out_of_the_urls() {
-        let addresses = Addresses::parse("nats://ann:p%40ss@h1, tls://ann:p%40ss@[::1]:4333").unwrap();
+        let addresses =
+            Addresses::parse("nats://ann:p%40ss@h1, tls://ann:p%40ss@[::1]:4333").unwrap();
         assert_eq!(addresses.shown, "nats://h1:4222,tls://[::1]:4333");
         assert!(addresses.tls());
         match addresses.credentials {
@@ -155,15 +156,22 @@ mod tests {
     #[test]
     fn a_lone_user_is_a_token() {
         let addresses = Addresses::parse("s3cret@host").unwrap();
-        assert!(matches!(addresses.credentials, Some(UrlCredentials::Token(t)) if t.expose() == "s3cret"));
+        assert!(
+            matches!(addresses.credentials, Some(UrlCredentials::Token(t)) if t.expose() == "s3cret")
+        );
         assert_eq!(addresses.shown, "nats://host:4222");
     }
 
     #[test]
     fn what_is_no_server_is_refused_without_showing_a_password() {
-        for url in
-            ["", "http://u:hunter2@h", "nats://u:hunter2@", "ws://h", "nats://u:hunter2@h,nats://h2:x", "nats://u:%zzhunter2@h"]
-        {
+        for url in [
+            "",
+            "http://u:hunter2@h",
+            "nats://u:hunter2@",
+            "ws://h",
+            "nats://u:hunter2@h,nats://h2:x",
+            "nats://u:%zzhunter2@h",
+        ] {
             let error = Addresses::parse(url).unwrap_err();
             assert!(error.is(ErrorKind::InvalidArgument), "{url}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -176,6 +184,9 @@ mod tests {
         let remote = |urls| Addresses::parse(urls).unwrap().remote().map(|s| s.host().to_owned());
         assert_eq!(remote("nats://localhost,nats://127.0.0.9,nats://[::1]"), None);
         assert_eq!(remote("nats://localhost,nats://10.0.0.1").as_deref(), Some("10.0.0.1"));
-        assert_eq!(remote("nats://localhost.evil.example").as_deref(), Some("localhost.evil.example"));
+        assert_eq!(
+            remote("nats://localhost.evil.example").as_deref(),
+            Some("localhost.evil.example")
+        );
     }
 }

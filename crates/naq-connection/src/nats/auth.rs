@@ -152,7 +152,8 @@ mod tests {
         let pair = KeyPair::new_user();
         let seed = Secret::from(pair.seed().unwrap());
         let config = ServerConfig::default().with_nkey_seed(seed);
-        let auth = Credentials::choose(&config, None).unwrap().prove(b"nonce".into()).await.unwrap();
+        let auth =
+            Credentials::choose(&config, None).unwrap().prove(b"nonce".into()).await.unwrap();
         assert_eq!(auth.nkey, Some(pair.public_key()));
         pair.verify(b"nonce", &auth.signature.unwrap()).unwrap();
     }

@@ -55,9 +55,9 @@ pub(crate) fn check_version(
             .with("version", version)
             .with_hint(format!("naq needs nats-server {} or later", ServerVersion::OLDEST))
     };
-    let parsed: ServerVersion = version
-        .parse()
-        .map_err(|error| unsupported("the server's version can't be read".into()).with_source(error))?;
+    let parsed: ServerVersion = version.parse().map_err(|error| {
+        unsupported("the server's version can't be read".into()).with_source(error)
+    })?;
     if parsed < ServerVersion::OLDEST {
         return Err(unsupported(format!("nats-server {parsed} is too old")));
     }
@@ -88,19 +88,19 @@ fn refused(url: &str, error: ConnectError) -> Error {
             "the cause says why: they may have expired",
         ),
         ConnectErrorKind::TimedOut => return too_late(url).with_source(error),
-        ConnectErrorKind::Dns => (
-            ErrorKind::Unavailable,
-            "the host's name has no address",
-            "check the host's name",
-        ),
+        ConnectErrorKind::Dns => {
+            (ErrorKind::Unavailable, "the host's name has no address", "check the host's name")
+        }
         ConnectErrorKind::Tls => (
             ErrorKind::Unavailable,
             "TLS can't be set up",
             "check tls_ca_file, tls_cert_file and tls_key_file",
         ),
-        ConnectErrorKind::ServerParse => {
-            (ErrorKind::InvalidArgument, "the server told an address that is none", "check connect_urls on the server")
-        }
+        ConnectErrorKind::ServerParse => (
+            ErrorKind::InvalidArgument,
+            "the server told an address that is none",
+            "check connect_urls on the server",
+        ),
         ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects => (
             ErrorKind::Unavailable,
             "no server can be reached",
@@ -146,7 +146,10 @@ mod tests {
             kind(ConnectError::with_source(ConnectErrorKind::Io, expired)),
             ErrorKind::AuthFailed
         );
-        assert_eq!(kind(ConnectError::new(ConnectErrorKind::Authentication)), ErrorKind::AuthFailed);
+        assert_eq!(
+            kind(ConnectError::new(ConnectErrorKind::Authentication)),
+            ErrorKind::AuthFailed
+        );
         assert_eq!(kind(ConnectError::new(ConnectErrorKind::TimedOut)), ErrorKind::Timeout);
         assert_eq!(
             kind(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into()),

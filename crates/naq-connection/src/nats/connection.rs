@@ -94,7 +94,8 @@ impl Connection for NatsConnection {
                 let _ = client.drain().await;
                 let _ = states.wait_for(|state| *state == ConnectionState::Closed).await;
             };
-            let _ = tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_GRACE), drained).await;
+            let _ =
+                tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_GRACE), drained).await;
         }
         link.set(ConnectionState::Closed);
         if missing == 0 {

@@ -117,7 +117,8 @@ impl Inbox {
 
     /// Whether the connection that counts is gone.
     pub(crate) fn is_lost(&self) -> bool {
-        let up = matches!(self.link.state(), ConnectionState::Connected | ConnectionState::Draining);
+        let up =
+            matches!(self.link.state(), ConnectionState::Connected | ConnectionState::Draining);
         !up || self.link.generation() != self.generation
     }
 

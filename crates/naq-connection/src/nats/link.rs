@@ -121,7 +121,11 @@ impl Link {
     /// Waits until it is connected and gives the generation.
     ///
     /// `AuthFailed` and `Closed` end the wait at once.
-    pub(crate) async fn connected(&self, operation: &'static str, deadline: Instant) -> Result<u64> {
+    pub(crate) async fn connected(
+        &self,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<u64> {
         let mut states = self.states();
         let wait = states.wait_for(|state| {
             !matches!(state, ConnectionState::Pending | ConnectionState::Disconnected)
@@ -159,7 +163,9 @@ impl Link {
     pub(crate) fn unavailable(&self, operation: &'static str) -> Error {
         Error::new(ErrorKind::Unavailable, operation, "not connected")
             .with("url", &self.url)
-            .with_hint("check that the server runs and is reachable; the connection is being made anew")
+            .with_hint(
+                "check that the server runs and is reachable; the connection is being made anew",
+            )
     }
 
     fn look(&self, client: &Client) {
@@ -171,7 +177,10 @@ impl Link {
         match (self.state(), truth) {
             (have, want) if have == want => {}
             // The client knows no word for these.
-            (ConnectionState::AuthFailed, ConnectionState::Disconnected | ConnectionState::Pending) => {}
+            (
+                ConnectionState::AuthFailed,
+                ConnectionState::Disconnected | ConnectionState::Pending,
+            ) => {}
             (_, want) => self.set(want),
         }
     }

@@ -85,7 +85,9 @@ fn refuse_plaintext(addresses: &Addresses) -> Result<()> {
         "credentials would travel unencrypted to another machine",
     )
     .with("host", remote.host())
-    .with_hint("use tls://, set tls_required, or, in a network you trust, allow_plaintext_credentials"))
+    .with_hint(
+        "use tls://, set tls_required, or, in a network you trust, allow_plaintext_credentials",
+    ))
 }
 
 #[cfg(test)]

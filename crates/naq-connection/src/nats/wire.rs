@@ -100,7 +100,11 @@ impl Wire {
     }
 
     /// Waits until it is connected to a server that is new enough, and gives the generation.
-    pub(crate) async fn connected(&self, operation: &'static str, deadline: Instant) -> Result<u64> {
+    pub(crate) async fn connected(
+        &self,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<u64> {
         let generation = self.link.connected(operation, deadline).await?;
         if self.checked.load(Ordering::Relaxed) != generation {
             check_version(operation, &self.client.server_info().version, self.link.url())?;

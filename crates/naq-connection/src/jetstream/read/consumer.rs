@@ -133,6 +133,7 @@ impl Ephemeral {
         let pull = Pull {
             batch,
             max_bytes: BATCH_BYTES.max(largest.saturating_mul(2)),
+            no_wait: !self.live,
             wait: self.live.then_some(Wait { expires: EXPIRES, heartbeat: Some(HEARTBEAT) }),
         };
         self.pulls += 1;

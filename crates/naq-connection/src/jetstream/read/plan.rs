@@ -1,12 +1,11 @@
 //! What a read wants, checked, and the consumer that gives it.
 
-use naq_core::jetstream::{
-    ReadOptions, ReadStart, ReadUntil, check_filter, check_name, filters_overlap,
-};
-use naq_core::{Error, Result, Timestamp};
+use naq_core::jetstream::{ReadOptions, ReadStart, ReadUntil, check_name};
+use naq_core::{Result, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::OPERATION;
+use crate::jetstream::filters::check_filters;
 use crate::jetstream::time::{deliver_policy, nanos};
 
 /// After how long without a request the server removes the consumer.
@@ -29,14 +28,7 @@ impl Plan {
     pub(super) fn new(stream: &str, options: ReadOptions) -> Result<Self> {
         check_name(OPERATION, "stream", stream)?;
         let mut subjects = options.subjects;
-        for (i, subject) in subjects.iter().enumerate() {
-            check_filter(OPERATION, subject)?;
-            if let Some(other) = subjects[..i].iter().find(|other| filters_overlap(other, subject)) {
-                return Err(Error::invalid(OPERATION, "subjects", "must not overlap")
-                    .with("one", other)
-                    .with("other", subject));
-            }
-        }
+        check_filters(OPERATION, &subjects)?;
         if subjects == [">"] {
             subjects.clear();
         }

@@ -173,11 +173,10 @@ impl Reader {
 
     fn check_identity(&self, info: &StreamInfo) -> Result<()> {
         match self.created.or(self.plan.created) {
-            Some(created) if created != info.created => {
-                Err(self.made_anew("its creation time is another one")
-                    .with("expected", created.to_string())
-                    .with("created", info.created.to_string()))
-            }
+            Some(created) if created != info.created => Err(self
+                .made_anew("its creation time is another one")
+                .with("expected", created.to_string())
+                .with("created", info.created.to_string())),
             _ => Ok(()),
         }
     }
@@ -231,7 +230,11 @@ impl Reader {
         }
     }
 
-    async fn on_message(&mut self, mut consumer: Box<Ephemeral>, message: Message) -> Result<State> {
+    async fn on_message(
+        &mut self,
+        mut consumer: Box<Ephemeral>,
+        message: Message,
+    ) -> Result<State> {
         let facts = message.reply.as_deref().and_then(AckSubject::parse);
         // Somebody else's message in our inbox.
         let Some(facts) = facts else { return Ok(State::Reading(consumer)) };
@@ -326,7 +329,9 @@ impl Reader {
             None => match self.jetstream.info(OPERATION, &self.plan.stream).await {
                 Ok(info) => info.state.first_sequence,
                 // What broke shows itself to the consumer too, which goes the way of breaks.
-                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) =>
+                {
                     return Ok(());
                 }
                 Err(error) => return Err(error),
