@@ -22,6 +22,9 @@ mod stream;
 mod subjects;
 mod wire;
 
+#[cfg(test)]
+mod laws;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
