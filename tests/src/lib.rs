@@ -7,6 +7,7 @@
 //!   store and port, that cannot outlive the test;
 //! - [`proxy`]: a TCP proxy that cuts, holds, slows and resets connections;
 //! - [`command`] and [`cli`]: running a program to its end, `naq` above all;
+//! - [`backend`]: naq on such a server;
 //! - [`conformance`]: what every JetStream does, one behaviour a function;
 //! - [`kv_conformance`]: what every key-value store does, the same way;
 //! - [`driving`]: running the behaviours of a suite;
@@ -20,6 +21,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 pub mod accounts;
+pub mod backend;
 pub mod certs;
 pub mod cli;
 pub mod command;

@@ -275,7 +275,7 @@ pub async fn a_work_queue_lets_what_is_done_go(js: Arc<dyn JetStream>) {
     wait::until("the message to go", PATIENCE, async || queue.0.state().await.messages == 1).await;
     assert_eq!(queue.0.state().await.first_sequence, 2);
     let second = queue.0.js.create_consumer(&queue.0.name, ConsumerConfig::new("d")).await;
-    refused(second, ErrorKind::InvalidArgument);
+    refused(second, ErrorKind::Unsupported);
 }
 
 pub async fn a_stream_by_interest_keeps_what_somebody_waits_for(js: Arc<dyn JetStream>) {

@@ -114,7 +114,7 @@ pub async fn names_that_no_consumer_can_have_are_refused(js: Arc<dyn JetStream>)
     let own = Own::new(js).await;
     for name in ["", "a.b", "a b", "a*", ">", "a/b", "a\\b", "a\r\nb"] {
         let created = own.js.create_consumer(&own.name, ConsumerConfig::new(name)).await;
-        invalid(created, "name");
+        invalid(created, "consumer");
         invalid(own.js.consumer_info(&own.name, name).await, "consumer");
         invalid(own.js.delete_consumer(&own.name, name).await, "consumer");
         invalid(own.js.fetch(&own.name, name, FetchOptions::new(1)).await, "consumer");

@@ -77,15 +77,23 @@ pub async fn several_expectations_must_all_hold(js: Arc<dyn JetStream>) {
     assert_eq!(own.publish_expecting("a", both(2, 1)).await.unwrap().sequence, 3);
 }
 
-pub async fn an_expectation_is_looked_at_before_the_message_id(js: Arc<dyn JetStream>) {
+/// A lone server looks at expectations first and a cluster at ids; a caller sees no difference.
+pub async fn a_repeated_compare_and_set_is_told_that_it_won(js: Arc<dyn JetStream>) {
     let own = Own::new(js).await;
-    let message = || {
+    let message = |id: &str| {
         let none = Expected::default().with_last_subject_sequence(0);
-        own.message("a", "x").with_message_id("id").with_expected(none)
+        own.message("a", "x").with_message_id(id).with_expected(none)
     };
-    own.js.publish(message()).await.unwrap();
-    // So a repeated compare and set must read back whether its own message won.
-    refused(own.js.publish(message()).await, ErrorKind::Conflict);
+    let won = own.js.publish(message("mine")).await.unwrap();
+    assert_eq!((won.sequence, won.duplicate), (1, false));
+    let again = own.js.publish(message("mine")).await.unwrap();
+    assert_eq!((again.sequence, again.duplicate), (1, true));
+    refused(own.js.publish(message("another's")).await, ErrorKind::Conflict);
+    let many = own.publish_many(vec![message("another's"), message("mine")]).await;
+    let [lost, again]: [_; 2] = many.try_into().unwrap();
+    refused(lost, ErrorKind::Conflict);
+    let again = again.unwrap();
+    assert_eq!((again.sequence, again.duplicate), (1, true));
     assert_eq!(own.sequences().await, [1]);
 }
 

@@ -88,7 +88,7 @@ macro_rules! for_each_behaviour {
                 the_last_message_id_is_compared,
                 the_stream_that_takes_the_message_is_compared,
                 several_expectations_must_all_hold,
-                an_expectation_is_looked_at_before_the_message_id,
+                a_repeated_compare_and_set_is_told_that_it_won,
                 a_conflict_tells_the_stream_and_what_to_do,
             }
             atomic {
@@ -109,7 +109,7 @@ macro_rules! for_each_behaviour {
             ttl {
                 a_message_goes_when_its_ttl_has_passed,
                 a_message_that_never_expires_outlives_the_maximum_age,
-                a_ttl_longer_than_the_maximum_age_wins,
+                the_maximum_age_wins_over_a_longer_ttl,
                 a_ttl_that_is_no_whole_number_of_seconds_is_refused,
                 a_stream_that_does_not_allow_ttls_takes_no_message_with_one,
                 a_marker_stands_where_the_last_message_of_a_subject_aged_away,
@@ -233,7 +233,7 @@ macro_rules! for_each_behaviour {
                 a_live_read_gives_what_matches_its_filters,
                 a_read_of_headers_alone_leaves_the_payloads_away,
                 a_read_gives_messages_whole,
-                a_limit_of_none_is_refused,
+                a_limit_of_none_gives_nothing,
             }
             read_recovery {
                 what_the_stream_let_go_before_a_sequence_was_read_is_a_gap,

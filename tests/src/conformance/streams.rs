@@ -160,7 +160,7 @@ pub async fn a_stream_without_subjects_takes_its_name(js: Arc<dyn JetStream>) {
 pub async fn names_and_subjects_that_no_stream_can_have_are_refused(js: Arc<dyn JetStream>) {
     for name in ["", "a.b", "a b", "a*", "a>", "a/b", "a\\b", "a\r\nb", &"x".repeat(256)] {
         let subject = names::unique("subject");
-        invalid(js.create_stream(StreamConfig::new(name, [subject])).await, "name");
+        invalid(js.create_stream(StreamConfig::new(name, [subject])).await, "stream");
         invalid(js.stream_info(name).await, "stream");
         invalid(js.delete_stream(name).await, "stream");
         invalid(js.purge_stream(name, PurgeOptions::default()).await, "stream");
@@ -168,7 +168,7 @@ pub async fn names_and_subjects_that_no_stream_can_have_are_refused(js: Arc<dyn 
     let name = names::unique("conformance");
     for tail in ["a..b", "a b", "a.", ">.a", "a\0"] {
         let config = StreamConfig::new(&name, [format!("{name}.{tail}")]);
-        invalid(js.create_stream(config).await, "subjects");
+        invalid(js.create_stream(config).await, "subject");
     }
     refused(js.stream_info(&name).await, ErrorKind::NotFound);
 }
