@@ -1,5 +1,6 @@
 //! Faults on demand: what a network and a server do at 3 a.m., in a test at noon.
 
+use std::fmt;
 use std::sync::Arc;
 
 use naq_core::{Error, ErrorKind};
@@ -28,7 +29,7 @@ use crate::shared::{Shared, State};
 /// # Ok::<(), naq_core::Error>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Faults {
     shared: Arc<Shared>,
 }
@@ -99,12 +100,20 @@ pub(crate) fn injected(operation: &'static str, kind: ErrorKind) -> Error {
     Error::new(kind, operation, "a test made this publish fail")
 }
 
+impl fmt::Debug for Faults {
+    /// The faults that are in force.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.state().faults.fmt(f)
+    }
+}
+
 impl Faults {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
 
-    fn change(&self, change: impl FnOnce(&mut FaultState)) {
+    fn change(&self, fault: &'static str, change: impl FnOnce(&mut FaultState)) {
+        tracing::debug!(fault, "a test changes the faults");
         let mut guard = self.shared.state();
         let state: &mut State = &mut guard;
         change(&mut state.faults);
@@ -116,7 +125,7 @@ impl Faults {
     /// Each message of `publish_many` counts for one, an atomic batch for one
     /// as a whole. A later call replaces an earlier one; 0 ends it.
     pub fn fail_publishes(&self, count: u64, kind: ErrorKind) {
-        self.change(|faults| {
+        self.change("fail_publishes", |faults| {
             faults.failing = count;
             faults.failing_kind = Some(kind);
         });
@@ -128,12 +137,12 @@ impl Faults {
     ///
     /// Publishes that are made to fail come before. 0 ends it.
     pub fn lose_acks(&self, count: u64) {
-        self.change(|faults| faults.losing = count);
+        self.change("lose_acks", |faults| faults.losing = count);
     }
 
     /// Breaks the connection: operations are `Unavailable`, reads stand still.
     pub fn disconnect(&self) {
-        self.change(|faults| faults.down = true);
+        self.change("disconnect", |faults| faults.down = true);
     }
 
     /// Makes the connection anew: reads go on behind a `Resumed`.
@@ -141,7 +150,7 @@ impl Faults {
     /// Without a [`disconnect`](Self::disconnect) before it is a connection
     /// that broke and came back unseen.
     pub fn reconnect(&self) {
-        self.change(|faults| {
+        self.change("reconnect", |faults| {
             faults.down = false;
             faults.reconnects += 1;
         });
@@ -152,11 +161,11 @@ impl Faults {
     /// An operation whose deadline passes meanwhile was not carried out and
     /// answers `Timeout`, a change `OutcomeUnknown`.
     pub fn block(&self) {
-        self.change(|faults| faults.blocked = true);
+        self.change("block", |faults| faults.blocked = true);
     }
 
     /// Lets everything through again.
     pub fn unblock(&self) {
-        self.change(|faults| faults.blocked = false);
+        self.change("unblock", |faults| faults.blocked = false);
     }
 }

@@ -1,6 +1,8 @@
 //! The JetStream of this process and how it is built.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, SystemClock};
@@ -15,10 +17,13 @@ use crate::shared::Shared;
 /// The version that a JetStream in memory pretends unless told otherwise.
 pub const VERSION: ServerVersion = ServerVersion::new(2, 15, 1);
 
+/// How many were built: each has an id of its own, as a server has after each start.
+static BUILT: AtomicU64 = AtomicU64::new(1);
+
 /// A JetStream in this process; clones are handles of the same one.
 ///
 /// What it holds lives as long as a handle, a connection or a read of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MemoryJetStream {
     pub(crate) session: Arc<Session>,
     pub(crate) info: Arc<ServerInfo>,
@@ -55,6 +60,17 @@ impl MemoryJetStream {
         let mut capabilities = Capabilities::of(self.info.version);
         capabilities.fast_ingest = false;
         capabilities
+    }
+}
+
+impl fmt::Debug for MemoryJetStream {
+    /// Its name and version, not all that it holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerInfo { name, version, .. } = &*self.info;
+        f.debug_struct("MemoryJetStream")
+            .field("name", name)
+            .field("version", version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +146,8 @@ impl MemoryJetStreamBuilder {
     #[must_use]
     pub fn build(self) -> MemoryJetStream {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let mut info = ServerInfo::new(self.name, "memory", self.version);
+        let id = format!("memory-{}", BUILT.fetch_add(1, Ordering::Relaxed));
+        let mut info = ServerInfo::new(self.name, id, self.version);
         info.max_payload = self.limits.max_payload;
         let model = Model::new(self.version, self.limits);
         let shared = Arc::new(Shared::new(model, clock, self.deadline));

@@ -221,11 +221,7 @@ impl Consumer {
         if let Some(sequence) = self.listed.front() {
             return Some(*sequence);
         }
-        let found = if self.filters.lets_all_through() {
-            store.from(self.next).next().map(|(sequence, _)| sequence)
-        } else {
-            self.filters.iter().filter_map(|filter| store.subjects().next(filter, self.next)).min()
-        };
+        let found = self.filters.next(store, self.next);
         // What doesn't match has been looked at.
         self.next = found.unwrap_or(store.last() + 1).max(self.next);
         found

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil, StoredMessage};
 
-use super::filters::Filters;
+use super::filters::{Filters, SCANNED_MESSAGES};
 use super::refusal::Refusal;
 use super::stream::Stream;
 use super::subjects::first_from;
@@ -15,8 +15,6 @@ use super::wire;
 const BATCH_MESSAGES: usize = 1_024;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_EXAMINED: usize = 8 * 1_024;
-/// Fewer messages than this ahead are scanned: cheaper than asking the index.
-const SCANNED_MESSAGES: u64 = 256;
 
 /// What to do after a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +156,7 @@ impl Cursor {
         if self.position >= end {
             return true;
         }
-        if end - self.position > SCANNED_MESSAGES
+        if end - self.position > SCANNED_MESSAGES as u64
             && let Some(subjects) = self.filters.indexed(stream.store.subjects())
         {
             let mut next = BinaryHeap::new();

@@ -215,7 +215,7 @@ impl Stream {
 
     /// A consumer has gone: what it alone was interested in goes too. A work
     /// queue keeps it for whoever comes.
-    fn let_go_unwanted(&mut self) {
+    pub(crate) fn let_go_unwanted(&mut self) {
         if self.config.retention != Retention::Interest {
             return;
         }

@@ -5,10 +5,13 @@ use std::ops::ControlFlow;
 
 use naq_core::jetstream::subject_matches;
 
-use super::subjects::SubjectIndex;
+use super::store::{Record, Store};
+use super::subjects::{SubjectIndex, first_from};
 
 /// Up to how many subjects are read by their index instead of by a scan.
 const INDEXED_SUBJECTS: usize = 64;
+/// Fewer messages than this ahead are scanned: cheaper than asking the index.
+pub(crate) const SCANNED_MESSAGES: usize = 256;
 
 /// Filters that don't overlap; none lets everything through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +52,29 @@ impl Filters {
             ControlFlow::Continue(())
         });
         all.is_continue().then_some(found)
+    }
+
+    /// The first sequence from `from` on that matches.
+    ///
+    /// Whoever goes on from what was found looks at each message once, however
+    /// many subjects there are.
+    pub(crate) fn next(&self, store: &Store, from: u64) -> Option<u64> {
+        let mut ahead = store.from(from);
+        if self.lets_all_through() {
+            return ahead.next().map(|(sequence, _)| sequence);
+        }
+        let matches = |(sequence, record): (u64, &Record)| {
+            self.matches(&record.message.subject).then_some(sequence)
+        };
+        if let Some(near) = ahead.by_ref().take(SCANNED_MESSAGES).find_map(matches) {
+            return Some(near);
+        }
+        match self.indexed(store.subjects()) {
+            Some(subjects) => {
+                subjects.iter().filter_map(|sequences| first_from(sequences, from)).min()
+            }
+            None => ahead.find_map(matches),
+        }
     }
 
     /// The last sequence of each subject that matches, ascending.

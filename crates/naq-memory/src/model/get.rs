@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use naq_core::jetstream::{StoredMessage, SubjectCounts, Which, subject_matches};
 
+use super::filters::Filters;
 use super::refusal::Refusal;
 use super::stream::Stream;
 use super::subjects::is_literal;
@@ -16,20 +17,14 @@ impl Stream {
         let sequence = match which {
             Which::Sequence(sequence) => Some(*sequence),
             Which::LastBySubject(filter) => self.store.subjects().last(filter),
-            Which::NextBySubject { subject, sequence } => self.next(Some(subject), *sequence),
+            Which::NextBySubject { subject, sequence } => {
+                Filters::new(std::slice::from_ref(subject)).next(&self.store, *sequence)
+            }
         };
         sequence
             .and_then(|sequence| self.store.get(sequence))
             .map(|record| record.message.clone())
             .ok_or(Refusal::NoMessage)
-    }
-
-    /// The first sequence from `from` on that has a message on a filter's subjects.
-    pub(crate) fn next(&self, filter: Option<&str>, from: u64) -> Option<u64> {
-        match filter.filter(|filter| *filter != ">") {
-            Some(filter) => self.store.subjects().next(filter, from),
-            None => self.store.from(from).next().map(|(sequence, _)| sequence),
-        }
     }
 
     /// At most `most` messages from a sequence on, in the stream's order.

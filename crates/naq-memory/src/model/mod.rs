@@ -17,6 +17,7 @@ mod publish;
 mod purge;
 mod refusal;
 mod request;
+mod routes;
 mod store;
 mod stream;
 mod subjects;
@@ -32,7 +33,7 @@ use naq_core::Timestamp;
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
     PublishAck, PublishMessage, PurgeOptions, ReadOptions, ServerVersion, StoredMessage,
-    StreamConfig, StreamInfo, SubjectCounts, Which, subject_matches,
+    StreamConfig, StreamInfo, SubjectCounts, Which,
 };
 
 use crate::MemoryLimits;
@@ -40,6 +41,7 @@ use crate::MemoryLimits;
 use config::Config;
 use delivery::Answered;
 use request::Request;
+use routes::Routes;
 use stream::Stream;
 
 pub(crate) use cursor::{Cursor, Next};
@@ -63,6 +65,7 @@ pub(crate) struct Fetched {
 #[derive(Debug)]
 pub(crate) struct Model {
     streams: BTreeMap<String, Stream>,
+    routes: Routes,
     version: ServerVersion,
     limits: MemoryLimits,
     /// How many streams have ever been made.
@@ -75,7 +78,15 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(version: ServerVersion, limits: MemoryLimits) -> Self {
-        Self { streams: BTreeMap::new(), version, limits, made: 0, batches: 0, used: 0 }
+        Self {
+            streams: BTreeMap::new(),
+            routes: Routes::default(),
+            version,
+            limits,
+            made: 0,
+            batches: 0,
+            used: 0,
+        }
     }
 
     /// Works on a stream as it stands at a moment, and keeps the account of memory.
@@ -120,6 +131,7 @@ impl Model {
         let stream = Stream::new(config, now.wall, self.made);
         self.used += stream.weight();
         let info = stream.info();
+        self.routes.add(&info.config.name, &info.config.subjects);
         self.streams.insert(info.config.name.clone(), stream);
         Ok(info)
     }
@@ -134,6 +146,8 @@ impl Model {
         };
         let config = stream.config.updated(asked, self.version)?;
         self.check_overlap(&config)?;
+        self.routes.remove(&config.name, &stream.config.subjects);
+        self.routes.add(&config.name, &config.subjects);
         self.on(&asked.name, now, |stream, _| {
             stream.reconfigure(config, now);
             Ok(stream.info())
@@ -162,6 +176,7 @@ impl Model {
         let Some(stream) = self.streams.remove(stream) else {
             return Err(Refusal::NoStream(stream.to_owned()));
         };
+        self.routes.remove(&stream.config.name, &stream.config.subjects);
         self.used -= stream.weight();
         Ok(())
     }
@@ -221,13 +236,7 @@ impl Model {
 
     /// The stream that takes a subject.
     fn stream_for(&self, subject: &str) -> Result<&str, Refusal> {
-        self.streams
-            .values()
-            .find(|stream| {
-                stream.config.subjects.iter().any(|filter| subject_matches(filter, subject))
-            })
-            .map(|stream| stream.config.name.as_str())
-            .ok_or_else(|| Refusal::NoStreamFor(subject.to_owned()))
+        self.routes.find(subject).ok_or_else(|| Refusal::NoStreamFor(subject.to_owned()))
     }
 
     pub(crate) fn purge(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use naq_core::Timestamp;
-use naq_core::jetstream::StreamInfo;
+use naq_core::jetstream::{Retention, StreamInfo};
 
 use super::Moment;
 use super::config::Config;
@@ -57,10 +57,15 @@ impl Stream {
 
     /// Takes a configuration over and lets go what its limits no longer allow.
     pub(crate) fn reconfigure(&mut self, config: Config, now: Moment) {
+        let by_interest_now =
+            config.retention == Retention::Interest && self.config.retention != config.retention;
         self.config = config;
         self.ageing_from = 0;
         self.expire(now.wall);
         self.enforce_all();
+        if by_interest_now && !self.consumers.is_empty() {
+            self.let_go_unwanted();
+        }
     }
 
     pub(crate) fn info(&self) -> StreamInfo {

@@ -78,18 +78,6 @@ impl SubjectIndex {
         });
         last
     }
-
-    /// The lowest sequence from `from` on, on the subjects that match a filter.
-    pub(crate) fn next(&self, filter: &str, from: u64) -> Option<u64> {
-        let mut next: Option<u64> = None;
-        let _: ControlFlow<()> = self.visit(filter, |_, sequences| {
-            if let Some(found) = first_from(sequences, from) {
-                next = Some(next.map_or(found, |next| next.min(found)));
-            }
-            ControlFlow::Continue(())
-        });
-        next
-    }
 }
 
 /// Whether a filter has no wildcard.

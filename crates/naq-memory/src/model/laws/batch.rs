@@ -23,7 +23,7 @@ proptest! {
         ops in ops(20),
         batch in batch(),
     ) {
-        let mut model = model(config.with_allow_atomic_publish(true));
+        let mut model = model(&config.with_allow_atomic_publish(true));
         for op in &ops {
             let _ = op.apply(&mut model, moment(0));
         }

@@ -50,7 +50,7 @@ proptest! {
         most in 1..6_u64,
     ) {
         let filter = FILTERS[filter];
-        let mut model = model(StreamConfig::new("s", ["s.>"]).with_retention(retention));
+        let mut model = model(&StreamConfig::new("s", ["s.>"]).with_retention(retention));
         let config = ConsumerConfig::new("c")
             .with_subject(filter)
             .with_ack_wait(Duration::from_millis(100))

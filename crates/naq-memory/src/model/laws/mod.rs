@@ -27,9 +27,9 @@ fn moment(millis: u64) -> Moment {
 }
 
 /// A model with one stream `s`.
-fn model(config: StreamConfig) -> Model {
+fn model(config: &StreamConfig) -> Model {
     let mut model = Model::new(crate::VERSION, MemoryLimits::default());
-    model.create_stream(&config, moment(0)).unwrap();
+    model.create_stream(config, moment(0)).unwrap();
     model
 }
 

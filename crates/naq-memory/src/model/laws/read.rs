@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use naq_core::jetstream::{Delivery, PublishMessage, ReadOptions, ReadStart, StreamConfig};
+use naq_core::jetstream::{
+    ConsumerConfig, Delivery, FetchOptions, PublishMessage, ReadOptions, ReadStart, StreamConfig,
+    Which,
+};
 use proptest::prelude::*;
 
 use super::naive::Naive;
@@ -41,7 +44,7 @@ proptest! {
     ) {
         let config =
             StreamConfig::new("s", ["s.>"]).with_duplicate_window(Duration::from_secs(1));
-        let (mut model, mut naive) = (model(config.clone()), Naive::new(config));
+        let (mut model, mut naive) = (model(&config), Naive::new(config));
         for op in &ops {
             naive.apply(op, 0);
             let _ = op.apply(&mut model, moment(0));
@@ -65,7 +68,7 @@ proptest! {
         rounds in proptest::collection::vec(proptest::collection::vec(op(), 0..8), 0..12),
         filter in 0..FILTERS.len(),
     ) {
-        let (mut model, mut naive) = (model(config.clone()), Naive::new(config));
+        let (mut model, mut naive) = (model(&config), Naive::new(config));
         let options = ReadOptions::default().with_subject(FILTERS[filter]);
         let mut cursor = model.open("s", &options, moment(0)).unwrap();
         let mut position = 0;
@@ -97,7 +100,7 @@ proptest! {
         many in any::<bool>(),
         filter in 0..FILTERS.len(),
     ) {
-        let mut model = model(StreamConfig::new("s", ["s.>"]));
+        let mut model = model(&StreamConfig::new("s", ["s.>"]));
         let mut want = Vec::new();
         for (at, subject) in subjects.iter().enumerate() {
             // With a token of its own each there are too many subjects for the index.
@@ -110,6 +113,18 @@ proptest! {
             }
             model.publish(PublishMessage::new(subject, ""), moment(0)).unwrap();
         }
+        let mut next = 0;
+        for want in &want {
+            let which = Which::NextBySubject { subject: FILTERS[filter].into(), sequence: next };
+            next = model.get("s", &which, moment(0)).unwrap().sequence;
+            prop_assert_eq!(next, *want);
+            next += 1;
+        }
+        let config = ConsumerConfig::new("c").with_subject(FILTERS[filter]);
+        model.create_consumer("s", config, moment(0)).unwrap();
+        let fetched = model.fetch("s", "c", &FetchOptions::new(1_000), moment(0)).unwrap();
+        let fetched: Vec<_> = fetched.messages.iter().map(|it| it.message.sequence).collect();
+        prop_assert_eq!(&fetched, &want);
         let options = ReadOptions::default().with_subject(FILTERS[filter]);
         let mut cursor = model.open("s", &options, moment(0)).unwrap();
         let deliveries = drain(&mut model, &mut cursor, moment(0));

@@ -10,7 +10,7 @@ use crate::model::Refusal;
 proptest! {
     #[test]
     fn a_stream_holds_what_a_list_would(config in config(), ops in ops(60)) {
-        let (mut model, mut naive) = (model(config.clone()), Naive::new(config));
+        let (mut model, mut naive) = (model(&config), Naive::new(config));
         let mut now = 0;
         for op in &ops {
             if let Op::Wait(millis) = op {
@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn the_account_of_memory_is_that_of_what_is_there(config in config(), ops in ops(60)) {
-        let mut model = model(config);
+        let mut model = model(&config);
         let mut now = 0;
         for op in &ops {
             now += match op {
