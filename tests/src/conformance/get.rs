@@ -40,7 +40,12 @@ pub async fn the_last_message_of_a_subject_is_found(js: Arc<dyn JetStream>) {
     assert_eq!(own.get(own.last("*")).await.unwrap().sequence, 4);
     assert_eq!(own.get(own.last(">")).await.unwrap().sequence, 5);
     own.js.delete_message(&own.name, 3).await.unwrap();
-    assert_eq!(own.get(own.last("a")).await.unwrap().sequence, 1);
+    if own.js.server_info().version.at_least(2, 11) {
+        assert_eq!(own.get(own.last("a")).await.unwrap().sequence, 1);
+    } else {
+        // A fault of 2.10: it forgets the subject with its last message.
+        refused(own.get(own.last("a")).await, ErrorKind::NotFound);
+    }
 }
 
 pub async fn the_next_message_of_a_subject_is_found(js: Arc<dyn JetStream>) {

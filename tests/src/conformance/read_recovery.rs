@@ -132,6 +132,8 @@ pub async fn a_reader_that_never_rests_is_caught_up_once(js: Arc<dyn JetStream>)
         tokio::spawn(async move {
             loop {
                 own.store("a", "more").await;
+                // So that it can be aborted where storing never waits.
+                tokio::task::yield_now().await;
             }
         })
     };

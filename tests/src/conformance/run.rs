@@ -1,4 +1,4 @@
-//! Driving behaviours: one by one, or all at once with a result by name.
+//! The list of behaviours, and driving them on a JetStream.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,14 +40,20 @@ macro_rules! list {
 
 crate::for_each_behaviour!(list);
 
-/// Drives one behaviour, with a deadline.
+impl Behaviour {
+    fn on(self, js: Arc<dyn JetStream>) -> Driven {
+        Driven { name: format!("{self:?}"), run: (self.run)(js) }
+    }
+}
+
+/// Drives one behaviour.
 ///
 /// # Panics
 /// When it does not hold.
 pub async fn run_one(name: &str, js: Arc<dyn JetStream>) {
     let behaviour = all().into_iter().find(|behaviour| behaviour.name == name);
     let behaviour = behaviour.unwrap_or_else(|| panic!("there is no behaviour {name}"));
-    driving::one(behaviour.on(&js)).await;
+    driving::one(behaviour.on(js)).await;
 }
 
 /// Drives all behaviours on one JetStream, several at the same time.
@@ -55,13 +61,8 @@ pub async fn run_one(name: &str, js: Arc<dyn JetStream>) {
 /// # Panics
 /// At the end, naming each that does not hold and how it failed.
 pub async fn run_all(js: Arc<dyn JetStream>) {
-    driving::all(all().iter().map(|behaviour| behaviour.on(&js)).collect()).await;
-}
-
-impl Behaviour {
-    fn on(&self, js: &Arc<dyn JetStream>) -> Driven {
-        Driven { name: format!("{self:?}"), run: (self.run)(Arc::clone(js)) }
-    }
+    let driven = all().into_iter().map(|behaviour| behaviour.on(Arc::clone(&js)));
+    driving::all(driven.collect()).await;
 }
 
 #[cfg(test)]

@@ -94,7 +94,13 @@ pub async fn a_lower_limit_per_subject_lets_the_oldest_messages_go(js: Arc<dyn J
     let own = Own::new(js).await;
     own.store_all(["a", "b", "a", "b", "c"]).await;
     own.js.update_stream(nothing_for(&own).with_max_messages_per_subject(1)).await.unwrap();
-    wait::until("the oldest to go", PATIENCE, async || own.sequences().await == [3, 4, 5]).await;
+    if own.js.server_info().version.at_least(2, 14) {
+        let gone = async || own.sequences().await == [3, 4, 5];
+        wait::until("the oldest to go", PATIENCE, gone).await;
+    } else {
+        // Older servers hold a subject to its limit when something is written to it.
+        assert_eq!(own.sequences().await, [1, 2, 3, 4, 5]);
+    }
 }
 
 pub async fn what_can_not_be_changed_is_refused(js: Arc<dyn JetStream>) {
