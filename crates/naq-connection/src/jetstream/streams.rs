@@ -148,7 +148,8 @@ impl NatsJetStream {
         let next = offset.saturating_add(counts.len() as u64);
         Ok(SubjectCounts {
             next_offset: (!counts.is_empty() && next < page.total).then_some(next),
-            total: page.total.max(next),
+            // Behind the end an offset says nothing of how many there are.
+            total: if counts.is_empty() { page.total } else { page.total.max(next) },
             counts,
         })
     }

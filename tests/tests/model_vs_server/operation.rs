@@ -1,0 +1,406 @@
+//! What is done to the stream, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use naq_core::jetstream::{
+    AckToken, Acknowledge, Consistency, ConsumerConfig, Expected, FetchOptions, GetMessage,
+    GetMessages, Headers, JetStream, PublishMessage, PurgeKeep, PurgeOptions, ReadOptions,
+    ReadStart, ReadUntil, StreamConfig, Which, WhichMany,
+};
+use naq_tests::wait;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any as anything};
+use proptest::{prop_oneof, sample};
+
+use super::answer::{of, plain};
+
+/// Sequences that are there, that were, and that will be.
+const SEQUENCES: u64 = 40;
+const TAILS: [&str; 4] = ["a", "b", "b.c", "d.e.f"];
+const FILTERS: [&str; 7] = ["a", "b", "b.*", ">", "*", "d.>", "none"];
+const CONSUMER: &str = "c";
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// One operation of the port.
+#[derive(Debug, Clone)]
+pub(crate) enum Operation {
+    Publish(Draft),
+    PublishMany(Vec<Draft>),
+    PublishAtomic(Vec<Draft>),
+    Delete(u64),
+    Purge {
+        filter: Option<&'static str>,
+        keep: PurgeKeep,
+    },
+    Get(Wanted, Consistency),
+    GetSequences(Vec<u64>, Consistency),
+    GetLasts(Vec<&'static str>, Consistency),
+    GetFrom {
+        sequence: u64,
+        filter: Option<&'static str>,
+        limit: u64,
+        consistency: Consistency,
+    },
+    Counts {
+        filter: &'static str,
+        offset: u64,
+    },
+    Read {
+        start: Start,
+        until: Option<u64>,
+        filters: Vec<&'static str>,
+        limit: Option<u64>,
+    },
+    Info,
+    Update(Change),
+    CreateConsumer {
+        start: Start,
+        filter: Option<&'static str>,
+        max_ack_pending: u64,
+    },
+    DeleteConsumer,
+    ConsumerInfo,
+    Fetch(usize),
+    /// Answers one of the deliveries that came.
+    Done(sample::Index),
+}
+
+/// A message to publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    tail: &'static str,
+    size: usize,
+    id: Option<u8>,
+    expected: Expectation,
+    rollup: Option<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Expectation {
+    Nothing,
+    Last(u64),
+    LastOfSubject(u64),
+    LastId(u8),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    Sequence(u64),
+    Last(&'static str),
+    Next(&'static str, u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    Beginning,
+    Sequence(u64),
+    New,
+    LastPerSubject,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    MaxMessages(u64),
+    MaxMessagesPerSubject(u64),
+    MaxBytes(u64),
+    AllowDirect(bool),
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let expected = prop_oneof![
+        6 => Just(Expectation::Nothing),
+        1 => (0..SEQUENCES).prop_map(Expectation::Last),
+        1 => (0..SEQUENCES / 2).prop_map(Expectation::LastOfSubject),
+        1 => (0..6_u8).prop_map(Expectation::LastId),
+    ];
+    let rollup = option::weighted(0.08, sample::select(vec!["sub", "all", "nonsense"]));
+    (sample::select(&TAILS[..]), 0..400_usize, option::of(0..6_u8), expected, rollup)
+        .prop_map(|(tail, size, id, expected, rollup)| Draft { tail, size, id, expected, rollup })
+}
+
+fn filter() -> impl Strategy<Value = &'static str> {
+    sample::select(&FILTERS[..])
+}
+
+fn consistency() -> impl Strategy<Value = Consistency> {
+    prop_oneof![Just(Consistency::Leader), Just(Consistency::Any)]
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    prop_oneof![
+        Just(Start::Beginning),
+        (0..SEQUENCES).prop_map(Start::Sequence),
+        Just(Start::New),
+        Just(Start::LastPerSubject),
+    ]
+}
+
+fn sequence() -> impl Strategy<Value = u64> {
+    1..SEQUENCES
+}
+
+/// Any operation; most of them publish.
+pub(crate) fn any() -> impl Strategy<Value = Operation> {
+    let keep = prop_oneof![
+        Just(PurgeKeep::Nothing),
+        (0..4_u64).prop_map(PurgeKeep::Newest),
+        (0..SEQUENCES).prop_map(PurgeKeep::FromSequence),
+    ];
+    let wanted = prop_oneof![
+        sequence().prop_map(Wanted::Sequence),
+        filter().prop_map(Wanted::Last),
+        (filter(), 0..SEQUENCES).prop_map(|(filter, from)| Wanted::Next(filter, from)),
+    ];
+    let change = prop_oneof![
+        (0..8_u64).prop_map(Change::MaxMessages),
+        (0..3_u64).prop_map(Change::MaxMessagesPerSubject),
+        (0..2_000_u64).prop_map(Change::MaxBytes),
+        anything::<bool>().prop_map(Change::AllowDirect),
+    ];
+    let publishing = prop_oneof![
+        5 => draft().prop_map(Operation::Publish),
+        1 => vec(draft(), 0..6).prop_map(Operation::PublishMany),
+        1 => vec(draft(), 0..5).prop_map(Operation::PublishAtomic),
+    ];
+    let removing = prop_oneof![
+        sequence().prop_map(Operation::Delete),
+        (option::of(filter()), keep).prop_map(|(filter, keep)| Operation::Purge { filter, keep }),
+        change.prop_map(Operation::Update),
+    ];
+    let getting = prop_oneof![
+        (wanted, consistency()).prop_map(|(wanted, by)| Operation::Get(wanted, by)),
+        (vec(sequence(), 0..5), consistency())
+            .prop_map(|(sequences, by)| Operation::GetSequences(sequences, by)),
+        (vec(sample::select(&TAILS[..]), 0..4), consistency())
+            .prop_map(|(tails, by)| Operation::GetLasts(tails, by)),
+        (0..SEQUENCES, option::of(filter()), 1..8_u64, consistency()).prop_map(
+            |(sequence, filter, limit, consistency)| Operation::GetFrom {
+                sequence,
+                filter,
+                limit,
+                consistency
+            }
+        ),
+        (filter(), 0..4_u64).prop_map(|(filter, offset)| Operation::Counts { filter, offset }),
+        Just(Operation::Info),
+        (start(), option::of(0..SEQUENCES), vec(filter(), 0..3), option::of(1..6_u64)).prop_map(
+            |(start, until, filters, limit)| Operation::Read { start, until, filters, limit }
+        ),
+    ];
+    let consuming = prop_oneof![
+        2 => (start(), option::of(filter()), 0..4_u64).prop_map(
+            |(start, filter, max_ack_pending)| Operation::CreateConsumer {
+                start,
+                filter,
+                max_ack_pending
+            }
+        ),
+        1 => Just(Operation::DeleteConsumer),
+        2 => Just(Operation::ConsumerInfo),
+        4 => (1..5_usize).prop_map(Operation::Fetch),
+        4 => anything::<sample::Index>().prop_map(Operation::Done),
+    ];
+    prop_oneof![8 => publishing, 3 => removing, 5 => getting, 4 => consuming]
+}
+
+impl Operation {
+    /// All that there is to see of a stream.
+    pub(crate) fn inventory() -> Vec<Self> {
+        let read = |start, filters| Self::Read { start, until: None, filters, limit: None };
+        vec![
+            Self::Info,
+            read(Start::Beginning, Vec::new()),
+            read(Start::Sequence(1), vec!["b.*", "a"]),
+            read(Start::LastPerSubject, Vec::new()),
+            Self::Counts { filter: ">", offset: 0 },
+            Self::ConsumerInfo,
+            Self::Fetch(100),
+        ]
+    }
+}
+
+/// One side of a case.
+pub(crate) struct Run {
+    js: Arc<dyn JetStream>,
+    stream: String,
+    tokens: Vec<AckToken>,
+}
+
+impl Run {
+    pub(crate) fn new(js: Arc<dyn JetStream>, stream: &str) -> Self {
+        Self { js, stream: stream.to_owned(), tokens: Vec::new() }
+    }
+
+    pub(crate) async fn create(&self, config: StreamConfig) -> Vec<String> {
+        vec![of(self.js.create_stream(config).await)]
+    }
+
+    pub(crate) async fn remove(&self) {
+        // It isn't there where its configuration was refused.
+        let _ = self.js.delete_stream(&self.stream).await;
+    }
+
+    fn subject(&self, tail: &str) -> String {
+        format!("{}.{tail}", self.stream)
+    }
+
+    fn message(&self, draft: &Draft) -> PublishMessage {
+        let mut message = PublishMessage::new(self.subject(draft.tail), vec![b'x'; draft.size]);
+        message.message_id = draft.id.map(|id| format!("id-{id}"));
+        message.expected = match draft.expected {
+            Expectation::Nothing => Expected::default(),
+            Expectation::Last(sequence) => Expected::default().with_last_sequence(sequence),
+            Expectation::LastOfSubject(sequence) => {
+                Expected::default().with_last_subject_sequence(sequence)
+            }
+            Expectation::LastId(id) => Expected::default().with_last_message_id(format!("id-{id}")),
+        };
+        if let Some(rollup) = draft.rollup {
+            message.headers = Headers::new().with("Nats-Rollup", rollup);
+        }
+        message
+    }
+
+    fn start(start: Start) -> ReadStart {
+        match start {
+            Start::Beginning => ReadStart::Beginning,
+            Start::Sequence(sequence) => ReadStart::Sequence(sequence),
+            Start::New => ReadStart::New,
+            Start::LastPerSubject => ReadStart::LastPerSubject,
+        }
+    }
+
+    /// Does it and says what there was to see.
+    pub(crate) async fn apply(&mut self, operation: &Operation) -> Vec<String> {
+        let what = format!("{operation:?}");
+        wait::within(&what, DEADLINE, self.answers(operation)).await
+    }
+
+    async fn answers(&mut self, operation: &Operation) -> Vec<String> {
+        let (js, stream) = (Arc::clone(&self.js), self.stream.clone());
+        match operation {
+            Operation::Publish(draft) => vec![plain(js.publish(self.message(draft)).await)],
+            Operation::PublishMany(drafts) => {
+                let messages: Vec<_> = drafts.iter().map(|draft| self.message(draft)).collect();
+                js.publish_many(stream::iter(messages).boxed()).map(plain).collect().await
+            }
+            Operation::PublishAtomic(drafts) => {
+                let messages = drafts.iter().map(|draft| self.message(draft)).collect();
+                vec![plain(js.publish_atomic(messages).await)]
+            }
+            Operation::Delete(sequence) => {
+                vec![plain(js.delete_message(&stream, *sequence).await)]
+            }
+            Operation::Purge { filter, keep } => {
+                let mut options = PurgeOptions::default().with_keep(*keep);
+                options.subject = filter.map(|filter| self.subject(filter));
+                vec![plain(js.purge_stream(&stream, options).await)]
+            }
+            Operation::Get(wanted, consistency) => {
+                let which = match wanted {
+                    Wanted::Sequence(sequence) => Which::Sequence(*sequence),
+                    Wanted::Last(filter) => Which::LastBySubject(self.subject(filter)),
+                    Wanted::Next(filter, sequence) => {
+                        Which::NextBySubject { subject: self.subject(filter), sequence: *sequence }
+                    }
+                };
+                let request = GetMessage::new(which).with_consistency(*consistency);
+                vec![of(js.get_message(&stream, request).await)]
+            }
+            Operation::GetSequences(sequences, consistency) => {
+                self.get_many(WhichMany::Sequences(sequences.clone()), *consistency).await
+            }
+            Operation::GetLasts(tails, consistency) => {
+                let subjects = tails.iter().map(|tail| self.subject(tail)).collect();
+                self.get_many(WhichMany::LastBySubjects(subjects), *consistency).await
+            }
+            Operation::GetFrom { sequence, filter, limit, consistency } => {
+                let subject = filter.map(|filter| self.subject(filter));
+                let which = WhichMany::From { sequence: *sequence, subject, limit: *limit };
+                self.get_many(which, *consistency).await
+            }
+            Operation::Counts { filter, offset } => {
+                let counts = js.subject_counts(&stream, &self.subject(filter), *offset).await;
+                // In no particular order: a page that begins within shows how many, not which.
+                let counts = counts.map(|mut page| {
+                    if *offset > 0 {
+                        page.counts = vec![(String::new(), page.counts.len() as u64)];
+                    }
+                    page
+                });
+                vec![of(counts)]
+            }
+            Operation::Info => vec![of(js.stream_info(&stream).await)],
+            Operation::Read { start, until, filters, limit } => {
+                self.read(*start, *until, filters, *limit).await
+            }
+            Operation::Update(change) => {
+                let none: [&str; 0] = [];
+                let config = StreamConfig::new(&stream, none);
+                let config = match *change {
+                    Change::MaxMessages(most) => config.with_max_messages(most),
+                    Change::MaxMessagesPerSubject(most) => {
+                        config.with_max_messages_per_subject(most)
+                    }
+                    Change::MaxBytes(most) => config.with_max_bytes(most),
+                    Change::AllowDirect(allow) => config.with_allow_direct(allow),
+                };
+                vec![of(js.update_stream(config).await)]
+            }
+            Operation::CreateConsumer { start, filter, max_ack_pending } => {
+                let mut config = ConsumerConfig::new(CONSUMER)
+                    .with_start(Self::start(*start))
+                    .with_ack_wait(Duration::from_secs(600))
+                    .with_max_ack_pending(*max_ack_pending);
+                config.subjects = filter.iter().map(|filter| self.subject(filter)).collect();
+                vec![of(js.create_consumer(&stream, config).await)]
+            }
+            Operation::DeleteConsumer => {
+                self.tokens.clear();
+                vec![plain(js.delete_consumer(&stream, CONSUMER).await)]
+            }
+            Operation::ConsumerInfo => vec![of(js.consumer_info(&stream, CONSUMER).await)],
+            Operation::Fetch(count) => {
+                let options = FetchOptions::new(*count).with_wait(Duration::ZERO);
+                let fetched = js.fetch(&stream, CONSUMER, options).await;
+                let tokens = fetched.iter().flatten().map(|delivered| delivered.token.clone());
+                self.tokens.extend(tokens);
+                vec![of(fetched)]
+            }
+            Operation::Done(_) if self.tokens.is_empty() => Vec::new(),
+            Operation::Done(index) => {
+                let token = self.tokens.swap_remove(index.index(self.tokens.len()));
+                vec![plain(js.acknowledge(&token, Acknowledge::DoneConfirmed).await)]
+            }
+        }
+    }
+
+    async fn get_many(&self, which: WhichMany, consistency: Consistency) -> Vec<String> {
+        let request = GetMessages::new(which).with_consistency(consistency);
+        self.js.get_messages(&self.stream, request).map(of).collect().await
+    }
+
+    async fn read(
+        &self,
+        start: Start,
+        until: Option<u64>,
+        filters: &[&'static str],
+        limit: Option<u64>,
+    ) -> Vec<String> {
+        let mut options = ReadOptions::default()
+            .with_start(Self::start(start))
+            .with_until(ReadUntil::Head)
+            .with_subjects(filters.iter().map(|filter| self.subject(filter)).collect());
+        options.limit = limit;
+        // What is still to come would be waited for.
+        if let (Some(until), Ok(info)) = (until, self.js.stream_info(&self.stream).await)
+            && until <= info.state.last_sequence
+        {
+            options.until = ReadUntil::Sequence(until);
+        }
+        self.js.read(&self.stream, options).map(of).collect().await
+    }
+}
