@@ -89,7 +89,8 @@ impl ExtraConfig {
             .keys()
             .filter(|variable| !claimed.iter().any(|name| key_in(variable, name).is_some()))
             .map(|variable| {
-                ConfigProblem::unknown(variable, [variables::URL_VARIABLE].into_iter())
+                let known = [variables::URL_VARIABLE].into_iter();
+                ConfigProblem::unclaimed_variable(variable, known)
             });
         sections.chain(variables).collect()
     }

@@ -25,6 +25,11 @@ impl ConfigProblem {
         Self::new(key, or_nearest("is not a known key", key, known))
     }
 
+    /// A variable that no service reads.
+    pub(super) fn unclaimed_variable<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::new(name, or_nearest("is a variable that no service claims", name, known))
+    }
+
     /// A section that no service reads.
     pub(super) fn unclaimed_section<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
         Self::new(name, or_nearest("is a section that no service claims", name, known))
@@ -64,9 +69,12 @@ impl fmt::Display for ConfigProblem {
 }
 
 fn or_nearest<'a>(rule: &str, key: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // All variables begin alike: that they do must not make strangers alike.
+    let bare = |name: &str| name.strip_prefix("NAQ_").unwrap_or(name).to_ascii_lowercase();
+    let key = bare(key);
     let near = known
-        .map(|name| (strsim::jaro_winkler(key, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
+        .map(|name| (strsim::normalized_damerau_levenshtein(&key, &bare(name)), name))
+        .filter(|(likeness, _)| *likeness > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((_, name)) => format!("{rule}; did you mean `{name}`?"),
@@ -92,7 +100,9 @@ mod tests {
             problem.to_string(),
             "`flush_intervall` is not a known key; did you mean `flush_interval`?"
         );
-        let problem = ConfigProblem::unknown("zzz", known.into_iter());
-        assert_eq!(problem.rule, "is not a known key");
+        for stranger in ["zzz", "NAQ_ZZZ"] {
+            let known = ["flush_interval", "NAQ_NATS_URL"].into_iter();
+            assert_eq!(ConfigProblem::unknown(stranger, known).rule, "is not a known key");
+        }
     }
 }
