@@ -127,7 +127,7 @@ impl Session {
     /// Those of the work; reading a stream that isn't there is `NotFound`.
     pub(crate) async fn reading<T>(
         &self,
-        work: impl AsyncFnOnce(&EventService) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.events(StreamMode::Assume, work).await
     }
@@ -142,7 +142,7 @@ impl Session {
     /// Those of the work, and of making the stream.
     pub(crate) async fn writing<T>(
         &self,
-        work: impl AsyncFnOnce(&EventService) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let events = &self.config.events;
         let exists = match events.stream {
@@ -156,11 +156,12 @@ impl Session {
     async fn events<T>(
         &self,
         mode: StreamMode,
-        work: impl AsyncFnOnce(&EventService) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let config = self.config.events.clone().with_stream(mode);
         let clock = self.manager.get::<dyn Clock>()?;
         let events = EventService::new(self.connections()?, self.streams()?, clock, config)?;
+        let events = Arc::new(events);
         events.start().await?;
         let done = work(&events).await;
         // What is not stored by now was told by the work, event by event.
