@@ -44,7 +44,7 @@ mod documents {
 }
 
 /// Says to a process of this test that it is to be a document's program.
-const PROGRAM: &str = "NAQ_TESTS_PROGRAM";
+const PROGRAM: &str = "TESTS_PROGRAM";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Before a document's commands: what a reader ends by Ctrl-C ends by itself.
