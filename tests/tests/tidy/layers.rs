@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("naq-services", &["naq-core", "naq-connection", "naq-memory", "naq-streams", "naq-kv"]),
     ("naq", LIBRARIES),
     ("naq-cli", EVERYTHING),
-    ("naq-bench", EVERYTHING),
+    ("naq-bench", BENCH),
     ("naq-tests", EVERYTHING),
 ];
 
@@ -42,6 +42,18 @@ const EVERYTHING: &[&str] = &[
     "naq-events",
     "naq-services",
     "naq",
+];
+
+/// Benchmarks start servers as the tests do.
+const BENCH: &[&str] = &[
+    "naq-core",
+    "naq-connection",
+    "naq-memory",
+    "naq-streams",
+    "naq-kv",
+    "naq-events",
+    "naq-services",
+    "naq-tests",
 ];
 
 /// Who may know the NATS client.

@@ -1,0 +1,197 @@
+//! `ingest`: events a second into a stream, the raw ways beside naq's.
+
+mod fast;
+mod naq;
+mod raw;
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, stream};
+use clap::Args;
+use naq_tests::server::NatsServer;
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::machine::Machine;
+use crate::report;
+use crate::spread::Spread;
+
+/// How to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Events in each round of each way
+    #[arg(long, default_value_t = 200_000)]
+    events: u64,
+    /// Rounds that count; one more is run first and left out
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only the ways whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// A way to write events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    RawSequential,
+    RawPipelined,
+    RawPipelinedMsgid,
+    RawFastIngest,
+    RawFastIngestMsgid,
+    RawNoAck,
+    NaqMessageId,
+    NaqMessageId8Tasks,
+}
+
+const WAYS: &[Way] = &[
+    Way::RawSequential,
+    Way::RawPipelined,
+    Way::RawPipelinedMsgid,
+    Way::RawFastIngest,
+    Way::RawFastIngestMsgid,
+    Way::RawNoAck,
+    Way::NaqMessageId,
+    Way::NaqMessageId8Tasks,
+];
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RawSequential => "raw_sequential",
+            Self::RawPipelined => "raw_pipelined",
+            Self::RawPipelinedMsgid => "raw_pipelined_msgid",
+            Self::RawFastIngest => "raw_fast_ingest",
+            Self::RawFastIngestMsgid => "raw_fast_ingest_msgid",
+            Self::RawNoAck => "raw_no_ack",
+            Self::NaqMessageId => "naq_message_id",
+            Self::NaqMessageId8Tasks => "naq_message_id_8_tasks",
+        }
+    }
+
+    /// One awaited publish after the other takes long: fewer will do.
+    fn events(self, events: u64) -> u64 {
+        if self == Self::RawSequential { (events / 20).max(1) } else { events }
+    }
+
+    async fn write(self, target: &Target, events: u64) -> Outcome {
+        match self {
+            Self::RawSequential => raw::sequential(target, events).await,
+            Self::RawPipelined => raw::pipelined(target, events, false).await,
+            Self::RawPipelinedMsgid => raw::pipelined(target, events, true).await,
+            Self::RawFastIngest => fast::ingest(target, events, false).await,
+            Self::RawFastIngestMsgid => fast::ingest(target, events, true).await,
+            Self::RawNoAck => raw::no_ack(target, events).await,
+            Self::NaqMessageId => naq::write(target, events, 1).await,
+            Self::NaqMessageId8Tasks => naq::write(target, events, 8).await,
+        }
+    }
+}
+
+/// Where a way writes: a stream of its own, made for one round.
+struct Target {
+    url: String,
+    client: async_nats::Client,
+    /// The stream's name, and the root of its subjects.
+    root: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    events: u64,
+    rounds: usize,
+    results: Vec<Measured>,
+}
+
+#[derive(Serialize)]
+struct Measured {
+    name: &'static str,
+    events_per_s: Spread,
+}
+
+/// Runs the benchmark and writes its report.
+pub(crate) async fn run(options: Options) -> Outcome {
+    let server = NatsServer::start().await;
+    let ways: Vec<Way> = WAYS
+        .iter()
+        .copied()
+        .filter(|way| options.only.as_ref().is_none_or(|only| way.name().contains(only.as_str())))
+        .collect();
+    let mut rates = vec![Vec::new(); ways.len()];
+    for round in 0..=options.rounds {
+        for (way, rates) in ways.iter().zip(&mut rates) {
+            let rate = measure(&server, *way, round, options.events).await?;
+            eprintln!("round {round} {:24} {:>9} events/s", way.name(), report::thousands(rate));
+            if round > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+    let results: Vec<Measured> = ways
+        .iter()
+        .zip(rates)
+        .filter_map(|(way, rates)| {
+            Some(Measured { name: way.name(), events_per_s: Spread::of(rates)? })
+        })
+        .collect();
+    let machine = Machine::with_server(&server.client().await.server_info().version);
+    show(&machine, &results);
+    let report = Report { machine, events: options.events, rounds: options.rounds, results };
+    report::write("ingest.json", &report)
+}
+
+async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Outcome<f64> {
+    let events = way.events(events);
+    let client = server.client().await;
+    let root = format!("bench_{round}_{}", way.name());
+    let context = jetstream::new(client.clone());
+    let config = stream::Config {
+        name: root.clone(),
+        subjects: vec![format!("{root}.>")],
+        duplicate_window: Duration::from_secs(120),
+        allow_direct: true,
+        allow_batch_publish: true,
+        ..stream::Config::default()
+    };
+    let mut stream = context.create_stream(config).await?;
+    let target = Target { url: server.url(), client, root };
+    let begun = Instant::now();
+    way.write(&target, events).await?;
+    let took = begun.elapsed();
+    let stored = stream.info().await?.state.messages;
+    context.delete_stream(&target.root).await?;
+    if stored != events {
+        return Err(format!("{}: {stored} of {events} events are stored", way.name()).into());
+    }
+    Ok(events as f64 / took.as_secs_f64())
+}
+
+fn show(machine: &Machine, results: &[Measured]) {
+    let of =
+        |name: &str| results.iter().find(|way| way.name == name).map(|way| way.events_per_s.median);
+    let ratio = |way: &Measured, name: &str| {
+        of(name).map_or_else(String::new, |base| format!("{:.2}", way.events_per_s.median / base))
+    };
+    let rows = results.iter().map(|way| {
+        let Spread { median, min, max } = way.events_per_s;
+        vec![
+            way.name.to_owned(),
+            report::thousands(median),
+            report::thousands(min),
+            report::thousands(max),
+            ratio(way, "raw_pipelined_msgid"),
+            ratio(way, "raw_fast_ingest_msgid"),
+            ratio(way, "raw_fast_ingest"),
+        ]
+    });
+    let head = [
+        "way",
+        "events/s",
+        "min",
+        "max",
+        "× raw_pipelined_msgid",
+        "× raw_fast_ingest_msgid",
+        "× raw_fast_ingest",
+    ];
+    println!("\n{}\n{}", machine.line(), report::table(&head, rows));
+}

@@ -1,1 +1,0 @@
-//! Benchmarks of naq beside raw clients.

@@ -1,0 +1,37 @@
+//! Benchmarks of naq beside raw clients, on a real server that they start themselves.
+//!
+//! Each compares ways to do the same in one run, in interleaved rounds, so that
+//! what else the machine does strikes all of them alike: read the ratios, not
+//! the absolute figures. A table goes to the screen, JSON to `target/bench/`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to people")]
+
+mod ingest;
+mod machine;
+mod report;
+mod spread;
+mod workload;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of naq beside raw clients.
+#[derive(Debug, Parser)]
+#[command(name = "naq-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// Events a second into a stream: the raw ways beside naq's
+    Ingest(ingest::Options),
+}
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Outcome {
+    match Arguments::parse().benchmark {
+        Benchmark::Ingest(options) => ingest::run(options).await,
+    }
+}
