@@ -4,20 +4,19 @@
 //! memory each behaviour is a test; on the older servers, as older servers can,
 //! and behind a box and an arc, the suite is one test that names each behaviour
 //! that fails.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::Future;
 use std::sync::Arc;
 
-use naq_connection::ConnectionService;
-use naq_core::config::{ConnectionConfig, ServerConfig};
-use naq_core::connection::{ConnectionProviderExt, SingleJetStream};
+use naq_core::connection::SingleJetStream;
 use naq_core::jetstream::{JetStream, ServerVersion};
 use naq_core::kv::KvStore;
 use naq_kv::KvStoreService;
 use naq_memory::MemoryJetStream;
-use naq_tests::for_each_kv_behaviour;
 use naq_tests::kv_conformance::{Subject, run_all, run_one};
 use naq_tests::server::{NatsServer, Version, shared};
+use naq_tests::{backend, for_each_kv_behaviour};
 
 #[path = "kv/interop.rs"]
 mod interop;
@@ -65,11 +64,8 @@ fn store_on(js: &Arc<dyn JetStream>) -> KvStoreService {
 
 /// A store on a connection of one's own to a server.
 async fn connect(server: &NatsServer) -> Subject {
-    let url = ServerConfig::default().with_url(server.url().as_str());
-    let config = ConnectionConfig::default().with_server(url);
-    let connections = Arc::new(ConnectionService::new(Vec::new(), config));
-    let js = connections.default_jetstream().await.unwrap();
-    Subject::new(Arc::new(KvStoreService::new(connections)), js)
+    let js = backend::connect(&server.url()).await;
+    Subject::new(Arc::new(store_on(&js)), js)
 }
 
 fn memory(version: ServerVersion) -> Subject {

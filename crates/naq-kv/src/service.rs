@@ -11,7 +11,7 @@ use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
 use naq_core::jetstream::{JetStream, JetStreamExt, ListStreams, StreamInfo};
 use naq_core::kv::{BucketConfig, BucketStatus, KvBucket, KvStore};
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
-use naq_core::streams::{differences, plan};
+use naq_core::streams::{differences, plan, update_refused};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::bucket::{Bucket, Shared};
@@ -164,7 +164,8 @@ impl KvStoreService {
         if changes.is_empty() {
             return Ok(());
         }
-        jetstream.update_stream(wanted).await?;
+        let updated = jetstream.update_stream(wanted).await;
+        updated.map_err(|error| update_refused(ENSURE, &changes, error))?;
         for change in &changes {
             tracing::info!(bucket = %names.bucket, %change, "changed a bucket");
         }

@@ -1,7 +1,9 @@
 //! Making a stream be as wanted, whoever else does the same at the same time.
 
 use naq_core::jetstream::{JetStream, JetStreamExt, StreamConfig, StreamInfo};
-use naq_core::streams::{EnsureOutcome, EnsureStream, EnsuredStream, differences, plan};
+use naq_core::streams::{
+    EnsureOutcome, EnsureStream, EnsuredStream, differences, plan, update_refused,
+};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 const OPERATION: &str = "ensure_stream";
@@ -65,7 +67,8 @@ async fn reconcile(
     if changes.is_empty() {
         return Ok(EnsuredStream { info, outcome: EnsureOutcome::Unchanged });
     }
-    let info = jetstream.update_stream(request.config.clone()).await?;
+    let updated = jetstream.update_stream(request.config.clone()).await;
+    let info = updated.map_err(|error| update_refused(OPERATION, &changes, error))?;
     for change in &changes {
         tracing::info!(stream = %request.config.name, %change, "changed a stream");
     }

@@ -23,7 +23,7 @@ pub async fn a_new_bucket_is_the_stream_that_nats_has_for_it(on: Subject) {
     assert_eq!(config.deny_purge, Some(false));
     assert_eq!(config.allow_direct, Some(true));
     assert_eq!(config.allow_atomic_publish.unwrap_or_default(), on.can().atomic_publish);
-    assert_eq!(config.allow_message_ttl.unwrap_or_default(), false);
+    assert!(!config.allow_message_ttl.unwrap_or_default());
 }
 
 pub async fn a_bucket_keeps_one_revision_unless_told_otherwise(on: Subject) {

@@ -20,7 +20,7 @@ pub enum Mending {
     /// Messages go, or might: the limit lies below what the stream holds, or
     /// subjects that it takes now would find no stream.
     Loses,
-    /// No server takes such an update.
+    /// It can't be: no server takes it, or (another retention) it would be another stream.
     Impossible,
 }
 
@@ -81,9 +81,8 @@ pub fn differences(info: &StreamInfo, wanted: &StreamConfig, now: Timestamp) -> 
         if !wanted.0.is_zero() && wanted.0 < oldest { Mending::Loses } else { Mending::Safe }
     });
     found.compare("max_message_size", had.max_message_size, wanted.max_message_size, safe);
-    found.compare("max_consumers", had.max_consumers, wanted.max_consumers, |_, _| {
-        Mending::Impossible
-    });
+    // Servers before 2.12 refuse to change it: see `update_refused`.
+    found.compare("max_consumers", had.max_consumers, wanted.max_consumers, safe);
     let windows = (had.duplicate_window.map(Age), wanted.duplicate_window.map(Age));
     found.compare("duplicate_window", windows.0, windows.1, |_, _| Mending::Safe);
     found.compare("first_sequence", had.first_sequence, wanted.first_sequence, |had, wanted| {
@@ -164,9 +163,25 @@ pub fn plan(
         ("the change would, or might, lose messages", "allow the loss, or want no less than it has")
     };
     let conflict = Error::new(ErrorKind::Conflict, operation, message).with_hint(hint);
-    Err(refused.iter().fold(conflict, |error, Difference { change, .. }| {
-        error.with(change.field, format!("has {}, wanted {}", change.had, change.wanted))
-    }))
+    Err(refused.iter().map(|difference| &difference.change).fold(conflict, told))
+}
+
+/// The error of an update of these fields that a server did not take after all,
+/// because its version or what else the stream has doesn't allow it: `Conflict`
+/// that names them, the server's words as its source. Other errors stay as they are.
+#[must_use]
+pub fn update_refused(operation: &'static str, changes: &[FieldChange], error: Error) -> Error {
+    if !error.is(ErrorKind::InvalidArgument) {
+        return error;
+    }
+    let conflict = Error::new(ErrorKind::Conflict, operation, "the server refuses the change")
+        .with_hint("want what it has, or delete it and let it be made anew");
+    changes.iter().fold(conflict, told).with_source(error)
+}
+
+/// Names a field with both its values.
+fn told(error: Error, change: &FieldChange) -> Error {
+    error.with(change.field, format!("has {}, wanted {}", change.had, change.wanted))
 }
 
 /// How a value that isn't there is told.
@@ -273,7 +288,7 @@ mod tests {
             [
                 ("retention", Mending::Impossible),
                 ("storage", Mending::Impossible),
-                ("max_consumers", Mending::Impossible),
+                ("max_consumers", Mending::Safe),
                 ("first_sequence", Mending::Impossible),
                 ("deny_delete", Mending::Impossible),
                 ("deny_purge", Mending::Safe),
@@ -330,6 +345,18 @@ mod tests {
         assert_eq!(error.get("max_messages"), None, "its loss is allowed");
         let error = plan("ensure_stream", found, true, true).unwrap_err();
         assert_eq!(error.get("discard"), Some("has old, wanted new"));
+    }
+
+    #[test]
+    fn what_a_server_does_not_take_is_a_conflict_with_its_words() {
+        let change = FieldChange { field: "max_consumers", had: "1".into(), wanted: "2".into() };
+        let error = Error::new(ErrorKind::InvalidArgument, "update_stream", "can not change");
+        let conflict = update_refused("ensure_stream", &[change.clone()], error);
+        assert_eq!(conflict.kind(), ErrorKind::Conflict);
+        assert_eq!(conflict.get("max_consumers"), Some("has 1, wanted 2"));
+        assert!(format!("{conflict:?}").contains("can not change"));
+        let gone = Error::new(ErrorKind::NotFound, "update_stream", "");
+        assert!(update_refused("ensure_stream", &[change], gone).is(ErrorKind::NotFound));
     }
 
     #[test]

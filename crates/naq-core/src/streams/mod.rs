@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::jetstream::{PurgeOptions, StreamConfig, StreamInfo};
 use crate::{BoxStream, Result};
 
-pub use difference::{Difference, Mending, differences, plan};
+pub use difference::{Difference, Mending, differences, plan, update_refused};
 
 /// What to ensure about a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
