@@ -48,7 +48,10 @@ impl OldEvents {
         if state.messages == 0 || state.first_time.is_none_or(|first| first >= before) {
             return Ok(None);
         }
-        let young = log.first_stored_since(open, before).await?;
+        let young = log
+            .first_stored_since(open, before)
+            .await
+            .map_err(|error| error.in_operation(OPERATION))?;
         let keep_from = young.unwrap_or(state.last_sequence + 1);
         Ok((keep_from > state.first_sequence).then_some(Self { keep_from }))
     }

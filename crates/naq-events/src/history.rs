@@ -31,7 +31,7 @@ pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventH
     let end = scan.run(log, &open, |recorded| fold.observe(recorded)).await?;
     let mut history = fold.finish();
     history.summary.includes_mentions = includes_mentions;
-    history.summary.malformed = end.malformed;
+    (history.summary.malformed, history.summary.gone) = (end.malformed, end.gone);
     Ok(history)
 }
 

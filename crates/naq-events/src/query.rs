@@ -17,21 +17,25 @@ impl EventQuery for EventService {
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
+        request.validate()?;
         self.settled().await?;
         history::history(&self.log, request).await
     }
 
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
+        request.validate()?;
         self.settled().await?;
         stats::stats(&self.log, request).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
+        request.validate()?;
         self.settled().await?;
         analytics::analytics(&self.log, request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {
+        request.validate()?;
         self.settled().await?;
         cleanup::cleanup(&self.log, request).await
     }

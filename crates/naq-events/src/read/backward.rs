@@ -20,6 +20,8 @@ const FIRST_WINDOW: u64 = 1_024;
 const WIDEST_WINDOW: u64 = 1 << 20;
 /// How many items of one window are kept in memory at most.
 const MOST_ITEMS: usize = 8_192;
+/// How many bytes of them are kept in memory at most, if there is more than one.
+const MOST_BYTES: usize = 32 << 20;
 
 /// Reads from the end of a place back to its start.
 pub(super) fn read(
@@ -97,40 +99,34 @@ impl Backward {
         };
         let options = place.options(&self.log, &self.open, &self.options.filter);
         let mut deliveries = self.open.jetstream.read(self.log.stream(), options);
-        let (mut items, mut events) = (VecDeque::new(), 0_u64);
+        let mut window = Window::default();
         let mut lowest = low;
         while let Some(delivery) = deliveries.next().await {
-            let delivery = match delivery? {
+            let delivery = delivery?;
+            match &delivery {
                 Delivery::CaughtUp { .. } | Delivery::Resumed { .. } => continue,
-                // What lies below is gone too.
-                Delivery::Gap { to, .. } => {
-                    lowest = to + 1;
-                    Delivery::Gap { from: low, to }
-                }
-                message @ Delivery::Message(_) => message,
-            };
-            let created = self.open.info.created;
-            let Some(item) = forward::item(delivery, created, &self.options.filter) else {
-                continue;
-            };
-            events += u64::from(item.event().is_some());
-            items.push_back(item);
-            // The newest are wanted first: what is older than the limit lets through can go.
-            while self.left.is_some_and(|left| events > left) {
-                let oldest = items.pop_front();
-                events -= u64::from(oldest.is_some_and(|item| item.event().is_some()));
+                // The stream begins behind it now: what lies below is gone too.
+                Delivery::Gap { to, .. } => lowest = to + 1,
+                Delivery::Message(_) => {}
             }
-            if items.len() > MOST_ITEMS && from < high {
+            let created = self.open.info.created;
+            if let Some(item) = forward::item(delivery, created, &self.options.filter) {
+                window.push(item, self.left);
+            }
+            if window.is_too_large() && from < high {
                 self.range = Some((low, high));
                 self.window = (self.window.min(high - from + 1) / 4).max(1);
                 return Ok(true);
             }
         }
-        if items.len() * 4 < MOST_ITEMS {
+        if lowest > from && low < from {
+            window.tell_gone(low, from - 1);
+        }
+        if window.is_small() {
             self.window = (self.window * 4).min(WIDEST_WINDOW);
         }
         self.range = Some((low.max(lowest), from - 1));
-        self.ready = items.into_iter().rev().collect();
+        self.ready = window.items.into_iter().rev().collect();
         Ok(true)
     }
 
@@ -159,5 +155,56 @@ impl Backward {
             _ => state.last_sequence,
         };
         Ok((low.max(1), high))
+    }
+}
+
+/// What a window gave, the oldest first.
+#[derive(Default)]
+struct Window {
+    items: VecDeque<EventItem>,
+    events: u64,
+    bytes: usize,
+}
+
+impl Window {
+    /// Adds an item, and lets go what is older than the `left` newest events.
+    fn push(&mut self, item: EventItem, left: Option<u64>) {
+        self.events += u64::from(item.event().is_some());
+        self.bytes += size(&item);
+        self.items.push_back(item);
+        while left.is_some_and(|left| self.events > left)
+            && let Some(oldest) = self.items.pop_front()
+        {
+            self.events -= u64::from(oldest.event().is_some());
+            self.bytes -= size(&oldest);
+        }
+    }
+
+    /// Puts a gap before everything else, as one with a gap that follows it directly.
+    fn tell_gone(&mut self, first: u64, last: u64) {
+        if let Some(EventItem::Gap { from, .. }) = self.items.front_mut()
+            && *from == last + 1
+        {
+            *from = first;
+        } else {
+            self.items.push_front(EventItem::Gap { from: first, to: last });
+        }
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.items.len() > MOST_ITEMS || self.bytes > MOST_BYTES
+    }
+
+    fn is_small(&self) -> bool {
+        self.items.len() < MOST_ITEMS / 4 && self.bytes < MOST_BYTES / 4
+    }
+}
+
+/// What keeping an item takes, about.
+fn size(item: &EventItem) -> usize {
+    match item {
+        EventItem::Event(recorded) => recorded.payload.len(),
+        EventItem::Malformed(malformed) => malformed.payload.len(),
+        _ => 0,
     }
 }

@@ -88,7 +88,7 @@ const GRACE: Duration = Duration::from_millis(50);
 pub(super) fn read_until_time(
     log: Log,
     open: OpenLog,
-    place: Place,
+    mut place: Place,
     filter: Filter,
     limit: Option<u64>,
     end: Timestamp,
@@ -96,9 +96,26 @@ pub(super) fn read_until_time(
     let wait = end.since(log.clock().now());
     let wait = if wait.is_zero() { wait } else { wait + GRACE };
     let deadline = log.clock().deadline(wait);
+    if place.start == jetstream::ReadStart::New {
+        // The part after the time must begin where the live one did, even if
+        // that one never got to say how far it was.
+        let behind = open.info.state.last_sequence.saturating_add(1);
+        place.start = jetstream::ReadStart::Sequence(behind);
+    }
     let live = (!wait.is_zero())
         .then(|| open.jetstream.read(log.stream(), place.options(&log, &open, &filter)));
-    let state = Timed { log, open, place, filter, left: limit, end, deadline, live, rest: None };
+    let state = Timed {
+        log,
+        open,
+        place,
+        filter,
+        left: limit,
+        end,
+        deadline,
+        live,
+        rest: None,
+        is_caught_up: false,
+    };
     stream::unfold(Some(state), Timed::step).boxed()
 }
 
@@ -115,6 +132,8 @@ struct Timed {
     live: Option<BoxStream<'static, Result<Delivery>>>,
     /// What is left to read when it has passed.
     rest: Option<BoxStream<'static, Result<Delivery>>>,
+    /// Whether that was told, since the last `Resumed`.
+    is_caught_up: bool,
 }
 
 impl Timed {
@@ -128,6 +147,13 @@ impl Timed {
             timed.note(&delivery);
             if matches!(&delivery, Delivery::Message(message) if message.stored_at >= timed.end) {
                 return None;
+            }
+            match &delivery {
+                // The part after the time catches up again: it is told once.
+                Delivery::CaughtUp { .. } if timed.is_caught_up => continue,
+                Delivery::CaughtUp { .. } => timed.is_caught_up = true,
+                Delivery::Resumed { .. } => timed.is_caught_up = false,
+                _ => {}
             }
             let created = timed.open.info.created;
             let Some(item) = item(delivery, created, &timed.filter) else { continue };

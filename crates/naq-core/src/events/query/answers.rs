@@ -45,6 +45,9 @@ pub struct HistorySummary {
     pub duplicates: u64,
     /// How many messages on the way were no events.
     pub malformed: u64,
+    /// How many sequences a limit or a purge removed while the history was
+    /// being read; events of it may have been among them.
+    pub gone: u64,
 }
 
 impl EventHistory {
@@ -64,6 +67,7 @@ impl EventHistory {
                 includes_mentions: false,
                 duplicates: 0,
                 malformed: 0,
+                gone: 0,
             },
         }
     }
@@ -298,7 +302,7 @@ mod tests {
                     "run_time": null, "last_error": null, "last_error_type": null,
                     "reason": null, "total_events": 0, "first": null, "last": null,
                     "truncated": false, "includes_mentions": false, "duplicates": 0,
-                    "malformed": 0,
+                    "malformed": 0, "gone": 0,
                 },
             }),
         );
