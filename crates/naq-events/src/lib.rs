@@ -48,6 +48,7 @@ mod read;
 mod redact;
 mod service;
 mod sink;
+pub mod spool;
 mod stats;
 mod stream_setup;
 mod writer;

@@ -1,0 +1,163 @@
+//! Whose folder it is: one process at a time writes to a spool.
+//!
+//! Below the folder that the user names, each owner has one of its own, `1`,
+//! `2` and so on, held by the lock of a file in it. The system releases the
+//! lock when the process ends, however it ends.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use naq_core::{Error, ErrorKind, Result};
+
+use super::files;
+
+const OPEN: &str = "spool_open";
+const LOCK_FILE: &str = "lock";
+
+/// How many processes can have a spool below one folder at the same time.
+const MAX_OWNERS: u32 = 1_000;
+
+/// A folder that belongs to this process as long as this exists.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) folder: PathBuf,
+    /// Held, not read: closing it releases the lock.
+    _lock: File,
+}
+
+impl Owner {
+    /// Takes a folder below `root`: the first free one in which events were
+    /// left, so that somebody sends them, else the first free one.
+    ///
+    /// # Errors
+    /// Those of the disk; `LimitReached` where a thousand others have one.
+    pub(super) fn below(root: &Path) -> Result<Self> {
+        files::create_folder(root).map_err(|error| files::typed(OPEN, root, error))?;
+        for folder in folders(root)? {
+            if has_events(&folder)
+                && let Some(owner) = Self::of(&folder)?
+            {
+                return Ok(owner);
+            }
+        }
+        for number in 1..=MAX_OWNERS {
+            if let Some(owner) = Self::of(&root.join(number.to_string()))? {
+                return Ok(owner);
+            }
+        }
+        Err(Error::new(ErrorKind::LimitReached, OPEN, "too many programs share the spool's folder")
+            .with("path", root.display().to_string())
+            .with_hint("give some of them another `spool_dir`"))
+    }
+
+    /// Takes this folder, unless somebody has it.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn of(folder: &Path) -> Result<Option<Self>> {
+        let fail = |error| files::typed(OPEN, folder, error);
+        files::create_folder(folder).map_err(fail)?;
+        let mut lock = files::append(&folder.join(LOCK_FILE)).map_err(fail)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+        }
+        // For people alone, so a full disk is no reason to do without the spool.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "pid {}", std::process::id()));
+        Ok(Some(Self { folder: folder.to_owned(), _lock: lock }))
+    }
+}
+
+/// Whether somebody has this folder, as far as that can be told.
+pub(super) fn is_owned(folder: &Path) -> bool {
+    // A lock that is shared keeps nobody out for longer than this call.
+    let lock = OpenOptions::new().read(true).open(folder.join(LOCK_FILE));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The folders of owners below `root`, by their number; none where there is no root.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut folders: Vec<(u32, PathBuf)> = list(root)?
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .filter_map(|path| Some((number(&path)?, path)))
+        .collect();
+    folders.sort();
+    Ok(folders.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The bases of the segments in an owner's folder, in order.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn bases(folder: &Path, extension: &str) -> Result<Vec<u64>> {
+    let mut bases: Vec<u64> = list(folder)?
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
+        .collect();
+    bases.sort_unstable();
+    Ok(bases)
+}
+
+/// Whether events may be left in a folder.
+pub(super) fn has_events(folder: &Path) -> bool {
+    bases(folder, "events").is_ok_and(|bases| !bases.is_empty())
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(files::typed(OPEN, folder, error)),
+    };
+    entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()
+        .map_err(|error| files::typed(OPEN, folder, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_owner_has_a_folder_of_its_own_and_gives_it_back() {
+        let root = tempfile::tempdir().unwrap();
+        let first = Owner::below(root.path()).unwrap();
+        let second = Owner::below(root.path()).unwrap();
+        assert!(first.folder.ends_with("1") && second.folder.ends_with("2"));
+        assert!(is_owned(&first.folder) && is_owned(&second.folder));
+        let freed = first.folder.clone();
+        drop(first);
+        assert!(!is_owned(&freed));
+        assert_eq!(Owner::below(root.path()).unwrap().folder, freed);
+    }
+
+    #[test]
+    fn a_free_folder_with_events_in_it_goes_first() {
+        let root = tempfile::tempdir().unwrap();
+        let third = root.path().join("3");
+        drop(Owner::of(&third).unwrap());
+        fs::write(third.join("00000000000000000001.events"), "x").unwrap();
+        assert_eq!(Owner::below(root.path()).unwrap().folder, third);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_what_is_in_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let owner = Owner::below(&root.path().join("new/spool")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&root.path().join("new")), 0o700);
+        assert_eq!(mode(&owner.folder), 0o700);
+        assert_eq!(mode(&owner.folder.join(LOCK_FILE)), 0o600);
+    }
+}

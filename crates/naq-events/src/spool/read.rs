@@ -1,0 +1,196 @@
+//! Reading events out of the spool, a bounded chunk at a time.
+
+use std::fs::File;
+use std::ops::RangeInclusive;
+
+use naq_core::Result;
+
+use super::files;
+use super::load::first_frame;
+use super::log::SpoolLog;
+use super::mark::SpoolOutcome;
+use super::positions::SpoolPosition;
+use super::quarantine;
+use super::record::{self, SpooledEvent};
+use super::scan::{Damage, Found, Scanner};
+use super::segment::Landmark;
+
+/// How much is read from the spool at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadLimit {
+    /// So many events at most.
+    pub events: usize,
+    /// Reading stops with the event whose payload reaches this, in bytes.
+    pub bytes: usize,
+}
+
+impl Default for ReadLimit {
+    /// 1,000 events, 1 MiB.
+    fn default() -> Self {
+        Self { events: 1_000, bytes: 1 << 20 }
+    }
+}
+
+impl ReadLimit {
+    /// So many events and bytes.
+    #[must_use]
+    pub const fn new(events: usize, bytes: usize) -> Self {
+        Self { events, bytes }
+    }
+}
+
+/// Some events out of the spool.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SpoolChunk {
+    /// Those without an outcome, in the order in which they were put in.
+    pub events: Vec<SpooledEvent>,
+    /// Where to read on.
+    pub next: SpoolPosition,
+}
+
+/// Where in a segment's file the latest reading stopped.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) base: u64,
+    scanner: Scanner<File>,
+    /// The position of the next frame, if nothing is missing.
+    expected: u64,
+    /// Damage before that frame; how many events it held, the frame will tell.
+    damage: Option<Damage>,
+}
+
+impl SpoolLog {
+    /// The next events without an outcome from this position on.
+    ///
+    /// What is damaged is set aside, counted and passed over.
+    ///
+    /// # Errors
+    /// Those of the disk. Where damaged bytes could not be set aside the next
+    /// call tries again.
+    pub(super) fn read(&mut self, from: SpoolPosition, limit: ReadLimit) -> Result<SpoolChunk> {
+        let mut chunk = SpoolChunk { events: Vec::new(), next: from };
+        let mut room = limit;
+        while room.events > 0 && room.bytes > 0 {
+            let from = chunk.next.get();
+            let ahead = self.segments.values().find(|segment| segment.next > from);
+            let Some(segment) = ahead else { break };
+            let wanted = segment.settled.first_outside(from.max(segment.identity.base));
+            if wanted >= segment.next {
+                chunk.next = SpoolPosition(segment.next);
+                continue;
+            }
+            let base = segment.identity.base;
+            let mut reader = self.stand_at(base, wanted)?;
+            let result = self.read_segment(&mut reader, wanted, &mut room, &mut chunk);
+            // After an error it begins anew before whatever it could not pass.
+            result?;
+            if self.segments.contains_key(&base) {
+                self.reader = Some(reader);
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// A reader that stands at or before `wanted`.
+    fn stand_at(&mut self, base: u64, wanted: u64) -> Result<Reader> {
+        let segment = &self.segments[&base];
+        let start = segment.landmark(wanted).map_or_else(
+            || (base, first_frame(segment.has_header())),
+            |landmark| (landmark.number, landmark.offset),
+        );
+        let end = segment.events_bytes;
+        if let Some(mut reader) = self.reader.take()
+            && reader.base == base
+            && (start.0..=wanted).contains(&reader.expected)
+        {
+            reader.scanner.extend_to(end);
+            return Ok(reader);
+        }
+        let path = &segment.paths.events;
+        let scanner = File::open(path).and_then(|file| Scanner::new(file, start.1, end));
+        let scanner = scanner.map_err(|error| files::typed("spool_read", path, error))?;
+        Ok(Reader { base, scanner, expected: start.0, damage: None })
+    }
+
+    fn read_segment(
+        &mut self,
+        reader: &mut Reader,
+        wanted: u64,
+        room: &mut ReadLimit,
+        chunk: &mut SpoolChunk,
+    ) -> Result<()> {
+        while room.events > 0 && room.bytes > 0 {
+            let Some(segment) = self.segments.get_mut(&reader.base) else { return Ok(()) };
+            let found = reader.scanner.next();
+            let found =
+                found.map_err(|error| files::typed("spool_read", &segment.paths.events, error))?;
+            match found {
+                Some(Found::Damage(damage)) => reader.damage = Some(damage),
+                Some(Found::Frame { offset, number, body }) => {
+                    let bytes = body.len() as u64;
+                    let entry = record::read(body);
+                    let missing = reader.expected..=number.saturating_sub(1);
+                    self.set_aside(reader, missing)?;
+                    reader.expected = number + 1;
+                    let Some(entry) = entry else {
+                        // A body that its checksum fits and that can't be read: as good as damaged.
+                        let bytes = bytes + super::frame::HEAD_BYTES as u64;
+                        reader.damage =
+                            Some(Damage { offset, bytes, is_whole: true, is_last: false });
+                        self.set_aside(reader, number..=number)?;
+                        continue;
+                    };
+                    let Some(segment) = self.segments.get_mut(&reader.base) else {
+                        return Ok(());
+                    };
+                    let accepted_at = entry.accepted_at;
+                    segment.note(Landmark { number, offset, accepted_at });
+                    chunk.next = SpoolPosition(number + 1);
+                    let state = segment.state_of(number).filter(|_| number >= wanted);
+                    if let Some(state) = state {
+                        room.events -= 1;
+                        room.bytes = room.bytes.saturating_sub(entry.event.payload().len());
+                        chunk.events.push(SpooledEvent {
+                            position: SpoolPosition(number),
+                            event: entry.event,
+                            accepted_at,
+                            state,
+                        });
+                    }
+                }
+                None => {
+                    let next = segment.next;
+                    let missing = reader.expected..=next.saturating_sub(1);
+                    chunk.next = SpoolPosition(next);
+                    self.set_aside(reader, missing)?;
+                    reader.expected = next;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the events that should stand here, and keeps the bytes that stand in their place.
+    fn set_aside(&mut self, reader: &mut Reader, missing: RangeInclusive<u64>) -> Result<()> {
+        let positions = Self::run(*missing.start(), *missing.end());
+        let Some(segment) = self.segments.get(&reader.base) else { return Ok(()) };
+        let is_news = segment.settled.first_outside(*missing.start()) <= *missing.end();
+        if !positions.is_empty() && is_news {
+            if let Some(damage) = reader.damage {
+                quarantine::set_aside(&self.owner.folder, reader.base, damage)?;
+            }
+            tracing::error!(
+                folder = %self.owner.folder.display(),
+                first = missing.start(),
+                last = missing.end(),
+                "damaged events in the spool were set aside",
+            );
+            self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
+        }
+        reader.damage = None;
+        Ok(())
+    }
+}

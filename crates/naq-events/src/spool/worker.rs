@@ -1,0 +1,234 @@
+//! The thread that does the spool's work, so that no task waits for a disk.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use naq_core::config::SpoolFsync;
+use naq_core::{Error, ErrorKind, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::log::{NotKept, SpoolLog};
+use super::mark::SpoolOutcome;
+use super::positions::{PositionSet, SpoolPosition};
+use super::read::{ReadLimit, SpoolChunk};
+use super::record::SpoolEntry;
+use super::sent::SentContext;
+use super::status::SpoolStatus;
+
+/// How many requests may wait for the thread; who has one more waits for room.
+const MAX_REQUESTS: usize = 256;
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Request {
+    Append { entries: Vec<SpoolEntry>, reply: Reply<RangeInclusive<SpoolPosition>> },
+    MarkSent { positions: PositionSet, context: SentContext, reply: Reply<()> },
+    Settle { positions: PositionSet, outcome: SpoolOutcome, reply: Reply<u64> },
+    Read { from: SpoolPosition, limit: ReadLimit, reply: Reply<SpoolChunk> },
+    Sync { reply: Reply<()> },
+    Close { reply: Reply<()> },
+}
+
+/// Requests, first come first served.
+#[derive(Debug, Default)]
+struct Queue {
+    requests: VecDeque<(Request, OwnedSemaphorePermit)>,
+    /// Nobody will ask any more.
+    is_left: bool,
+    /// Nobody will answer any more.
+    has_ended: bool,
+}
+
+/// What the thread and its handle share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    pub(super) room: Arc<Semaphore>,
+    status: Mutex<SpoolStatus>,
+}
+
+impl Shared {
+    pub(super) fn new(status: SpoolStatus) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            room: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            status: Mutex::new(status),
+        }
+    }
+
+    /// How the spool was doing after the latest request.
+    pub(super) fn status(&self) -> SpoolStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hands a request to the thread.
+    ///
+    /// # Errors
+    /// `Closed` where the thread has ended.
+    pub(super) fn ask(&self, request: Request, permit: OwnedSemaphorePermit) -> Result<()> {
+        let mut queue = self.queue();
+        if queue.has_ended {
+            return Err(closed());
+        }
+        queue.requests.push_back((request, permit));
+        drop(queue);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Tells the thread to end when it has done what it was asked for.
+    pub(super) fn leave(&self) {
+        self.queue().is_left = true;
+        self.wake.notify_one();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Each step under the lock leaves it whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All requests there are; none once `until` has passed, `None` once nobody asks any more.
+    fn take(&self, until: Option<Instant>) -> Option<VecDeque<(Request, OwnedSemaphorePermit)>> {
+        let mut queue = self.queue();
+        loop {
+            if !queue.requests.is_empty() {
+                return Some(std::mem::take(&mut queue.requests));
+            }
+            if queue.is_left {
+                return None;
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            queue = match left {
+                Some(Duration::ZERO) => return Some(VecDeque::new()),
+                Some(left) => {
+                    let waited = self.wake.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+/// The error of a request that nobody will answer.
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "spool", "the spool was closed")
+}
+
+/// Lets nobody wait for an answer once the thread has ended, by whatever way.
+struct EndOfThread(Arc<Shared>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.has_ended = true;
+        // Dropping a request tells whoever waits for its answer.
+        let unanswered = std::mem::take(&mut queue.requests);
+        drop(queue);
+        drop(unanswered);
+        self.0.room.close();
+    }
+}
+
+/// Answers that wait until the disk keeps what they are about.
+#[derive(Default)]
+struct Unanswered {
+    appended: Vec<(Reply<RangeInclusive<SpoolPosition>>, RangeInclusive<u64>)>,
+    marked: Vec<Reply<()>>,
+}
+
+impl Unanswered {
+    fn answer(&mut self, kept: Result<(), &NotKept>) {
+        // Whoever doesn't wait for an answer any more has no use for it.
+        for (reply, positions) in self.appended.drain(..) {
+            let _ = reply.send(match kept {
+                Err(not) if *positions.end() >= not.taken_back => Err(not.error.clone()),
+                _ => Ok(SpoolPosition(*positions.start())..=SpoolPosition(*positions.end())),
+            });
+        }
+        for reply in self.marked.drain(..) {
+            let _ = reply.send(kept.map_err(|not| not.error.clone()));
+        }
+    }
+}
+
+/// Does what is asked for, until nobody asks any more.
+///
+/// What comes in while the disk is busy is written together and kept by one
+/// sync: with many producers `SpoolFsync::Always` costs each a part of one.
+pub(super) fn run(mut log: SpoolLog, shared: Arc<Shared>) {
+    let end = EndOfThread(shared);
+    let shared = &end.0;
+    let is_periodic = log.options.fsync == SpoolFsync::Interval;
+    let interval = is_periodic.then_some(log.options.fsync_interval);
+    let mut unkept_since = None;
+    while let Some(requests) = shared.take(unkept_since.zip(interval).map(|(at, span)| at + span)) {
+        let mut unanswered = Unanswered::default();
+        for (request, _permit) in requests {
+            if let Request::Close { reply } = request {
+                commit(&mut log, &mut unanswered);
+                let closed = log.close();
+                // Before the answer: who has it may open the folder again.
+                drop(end);
+                let _ = reply.send(closed);
+                return;
+            }
+            work(&mut log, request, &mut unanswered);
+        }
+        commit(&mut log, &mut unanswered);
+        if let Some(interval) = interval {
+            let now = Instant::now();
+            if unkept_since.is_some_and(|since: Instant| now >= since + interval)
+                && let Err(error) = log.sync()
+            {
+                tracing::error!(%error, "the spool's disk did not keep events");
+            }
+            unkept_since = log.is_unkept().then(|| unkept_since.unwrap_or(now));
+        }
+        *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = log.status();
+    }
+    if let Err(error) = log.close() {
+        tracing::error!(%error, "the spool was not closed as it should be");
+    }
+}
+
+fn work(log: &mut SpoolLog, request: Request, unanswered: &mut Unanswered) {
+    match request {
+        Request::Append { entries, reply } => match log.append(&entries) {
+            Ok(positions) => unanswered.appended.push((reply, positions)),
+            Err(error) => drop(reply.send(Err(error))),
+        },
+        Request::MarkSent { positions, context, reply } => {
+            match log.mark_sent(&positions, context) {
+                Ok(()) => unanswered.marked.push(reply),
+                Err(error) => drop(reply.send(Err(error))),
+            }
+        }
+        Request::Settle { positions, outcome, reply } => {
+            drop(reply.send(Ok(log.settle(&positions, outcome))));
+        }
+        Request::Read { from, limit, reply } => {
+            // Nothing comes out that may be taken back.
+            commit(log, unanswered);
+            drop(reply.send(log.read(from, limit)));
+        }
+        Request::Sync { reply } => {
+            commit(log, unanswered);
+            drop(reply.send(log.sync()));
+        }
+        // The loop has taken it already.
+        Request::Close { reply } => drop(reply.send(Err(closed()))),
+    }
+}
+
+fn commit(log: &mut SpoolLog, unanswered: &mut Unanswered) {
+    let committed = log.commit();
+    unanswered.answer(committed.as_ref().map(|&()| ()));
+}
