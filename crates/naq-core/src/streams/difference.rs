@@ -351,7 +351,7 @@ mod tests {
     fn what_a_server_does_not_take_is_a_conflict_with_its_words() {
         let change = FieldChange { field: "max_consumers", had: "1".into(), wanted: "2".into() };
         let error = Error::new(ErrorKind::InvalidArgument, "update_stream", "can not change");
-        let conflict = update_refused("ensure_stream", &[change.clone()], error);
+        let conflict = update_refused("ensure_stream", std::slice::from_ref(&change), error);
         assert_eq!(conflict.kind(), ErrorKind::Conflict);
         assert_eq!(conflict.get("max_consumers"), Some("has 1, wanted 2"));
         assert!(format!("{conflict:?}").contains("can not change"));
