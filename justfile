@@ -55,3 +55,7 @@ docs:
 # Make the packages that would be published
 package:
     cargo package --workspace --exclude naq-bench --exclude naq-tests --no-verify --allow-dirty --quiet
+
+# Measure naq beside raw clients, such as `just bench ingest`; `just bench --help` tells what there is
+bench *arguments: servers
+    cargo run --release -p naq-bench -- {{ arguments }}
