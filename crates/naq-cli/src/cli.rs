@@ -37,7 +37,7 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  naq demo                                  a small real queue in this process: begin here
+  naq demo                                  begin here: a small real queue
   naq log --type job_failed --job job-7 --error \"connection reset\"
   naq tail --type job_failed                failures as they happen
   naq history job-7                         what happened to it
@@ -45,7 +45,7 @@ Examples:
   naq --server nats://queue.example:4222 --creds reader.creds doctor
 
 Exit codes:
-  0 done, 1 failed, 2 wrong usage, 3 not found, 4 server unavailable, 5 partly done";
+  0 done, 1 failed, 2 wrong usage, 3 not found, 4 unavailable, 5 partly done";
 
 /// Options of every command, before it or behind it.
 #[derive(Debug, Clone, Args)]

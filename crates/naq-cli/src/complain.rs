@@ -14,8 +14,6 @@ use crate::output::{Paint, sanitize};
 pub(crate) enum Failure {
     /// Nobody reads the output any more: the end of the work, and nothing to complain about.
     ClosedPipe,
-    /// Everything was said already; only the exit code is left.
-    Told(Exit),
     /// To be told in two lines.
     Complaint(Complaint),
 }
@@ -68,7 +66,6 @@ impl Failure {
     pub(crate) fn tell(self, to: &mut dyn io::Write, paint: Paint) -> Exit {
         match self {
             Self::ClosedPipe => Exit::Done,
-            Self::Told(exit) => exit,
             Self::Complaint(Complaint { what, hint, exit }) => {
                 // Where standard error is closed too there is nobody left to tell.
                 let _ = writeln!(to, "{} {}", paint.bad("error:"), sanitize(&what));
@@ -79,16 +76,26 @@ impl Failure {
     }
 }
 
+impl Complaint {
+    /// What happened.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to try.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
+    }
+
+    /// How the program ends.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let hint = match error.hint() {
-            _ if error.is(ErrorKind::NotFound) && error.get("stream").is_some() => {
-                NO_STREAM.to_owned()
-            }
-            Some(hint) => hint.to_owned(),
-            None => usual_hint(&error),
-        };
-        Self::complaint(Exit::from(error.kind()), what(&error), hint)
+        Self::complaint(Exit::from(error.kind()), what(&error), hint(&error))
     }
 }
 
@@ -147,6 +154,15 @@ pub(crate) fn reason(error: &Error) -> String {
             format!("{}: {}", error.operation(), error.message())
         }
         None => error.message().to_owned(),
+    }
+}
+
+/// What to try: the error's own hint, or what helps against most errors of its kind.
+pub(crate) fn hint(error: &Error) -> String {
+    match error.hint() {
+        _ if error.is(ErrorKind::NotFound) && error.get("stream").is_some() => NO_STREAM.to_owned(),
+        Some(hint) => hint.to_owned(),
+        None => usual_hint(error),
     }
 }
 

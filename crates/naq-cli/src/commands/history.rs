@@ -142,13 +142,13 @@ fn header(summary: &HistorySummary, paint: Paint) -> String {
             facts.push(format!("{} {}", paint.dim(name), sanitize(&value)));
         }
     };
+    fact("because", job.reason.clone());
+    fact("ran", job.run_time.map(human::seconds));
+    fact("waited", job.queue_wait.map(human::seconds));
+    fact("attempts", job.attempts.map(|count| count.to_string()));
     fact("name", job.job_name.clone());
     fact("queue", job.queue.clone());
     fact("worker", job.worker.clone());
-    fact("attempts", job.attempts.map(|count| count.to_string()));
-    fact("waited", job.queue_wait.map(human::seconds));
-    fact("ran", job.run_time.map(human::seconds));
-    fact("because", job.reason.clone());
     let mut text = format!("{line}\n");
     if !facts.is_empty() {
         text.push_str(&format!("{}\n", facts.join("  ")));

@@ -50,8 +50,8 @@ impl EventLines {
             text.push_str("  ");
             text.push_str(&details);
         }
-        text.push('\n');
-        text
+        // A kind with nothing behind it is padded for nobody.
+        format!("{}\n", text.trim_end())
     }
 }
 
@@ -71,33 +71,14 @@ fn type_name(event: &Event, paint: Paint) -> String {
 }
 
 /// What the event says beside its kind, in words; of one entity's events, what is not always the same.
-pub(crate) fn describe(event: &Event, about: Option<EntityKind>, paint: Paint) -> String {
+fn describe(event: &Event, about: Option<EntityKind>, paint: Paint) -> String {
     let mut words = Vec::new();
-    let mut fact = |name: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            words.push(format!("{} {}", paint.dim(name), sanitize(value)));
-        }
+    let fact = |words: &mut Vec<String>, name: &str, value: Option<&str>| {
+        words.extend(value.map(|value| format!("{} {}", paint.dim(name), sanitize(value))));
     };
-    let of_job = about == Some(EntityKind::Job);
-    if !of_job {
-        fact("name", event.job_name.as_deref());
-        fact("queue", event.queue.as_deref());
-    }
-    let entity = event.entity().map(|(kind, _)| kind);
-    let named_elsewhere =
-        |kind: EntityKind| about == Some(kind) || about.is_none() && entity == Some(kind);
-    for (kind, id) in [
-        (EntityKind::Job, &event.job_id),
-        (EntityKind::Worker, &event.worker_id),
-        (EntityKind::Schedule, &event.schedule_id),
-    ] {
-        if !named_elsewhere(kind) {
-            fact(kind.as_str(), id.as_deref());
-        }
-    }
-    fact("attempt", event.attempt.map(|n| n.to_string()).as_deref());
-    fact("waited", event.queue_wait.map(human::seconds).as_deref());
-    fact("took", event.duration.map(human::seconds).as_deref());
+    fact(&mut words, "took", event.duration.map(human::seconds).as_deref());
+    fact(&mut words, "waited", event.queue_wait.map(human::seconds).as_deref());
+    fact(&mut words, "attempt", event.attempt.map(|n| n.to_string()).as_deref());
     if event.success == Some(false) {
         words.push(paint.bad("no success"));
     }
@@ -108,6 +89,22 @@ pub(crate) fn describe(event: &Event, about: Option<EntityKind>, paint: Paint) -
     words.extend(error.map(|error| paint.bad(sanitize(&error))));
     words.extend(event.reason.as_deref().map(|text| sanitize(text).into_owned()));
     words.extend(event.message.as_deref().map(|text| sanitize(text).into_owned()));
+    if about != Some(EntityKind::Job) {
+        fact(&mut words, "name", event.job_name.as_deref());
+        fact(&mut words, "queue", event.queue.as_deref());
+    }
+    let entity = event.entity().map(|(kind, _)| kind);
+    let named_elsewhere =
+        |kind: EntityKind| about == Some(kind) || about.is_none() && entity == Some(kind);
+    for (kind, id) in [
+        (EntityKind::Job, &event.job_id),
+        (EntityKind::Worker, &event.worker_id),
+        (EntityKind::Schedule, &event.schedule_id),
+    ] {
+        if !named_elsewhere(kind) {
+            fact(&mut words, kind.as_str(), id.as_deref());
+        }
+    }
     for (name, value) in &event.custom {
         let value = match value {
             Value::String(text) => text.clone(),
@@ -147,8 +144,8 @@ mod tests {
         );
         assert_eq!(
             lines.line(&event),
-            "2026-11-24 UTC\n12:30:01.500  job_failed           job-7  queue emails  worker w1  \
-             attempt 2  took 1.50 s  IoError: reset  smtp={\"code\":421}\n"
+            "2026-11-24 UTC\n12:30:01.500  job_failed           job-7  took 1.50 s  attempt 2  \
+             IoError: reset  queue emails  worker w1  smtp={\"code\":421}\n"
         );
         assert!(lines.line(&event).starts_with("12:30:01.500"), "the day is said once");
     }
@@ -162,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             lines.line(&event).lines().nth(1),
-            Some("12:30:01.000  job_started          worker w1  waited 250 ms")
+            Some("12:30:01.000  job_started          waited 250 ms  worker w1")
         );
     }
 

@@ -20,7 +20,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use clap::{ColorChoice, ValueEnum};
 use serde::Serialize;
 
-pub(crate) use event::{EventLines, describe};
+pub(crate) use event::EventLines;
 pub(crate) use paint::Paint;
 pub(crate) use sanitize::sanitize;
 pub(crate) use table::{Grid, Tone};
@@ -67,11 +67,6 @@ impl Output {
         let view = View { width: table::terminal_width(), paint, zone };
         let format = format.unwrap_or(usual);
         Self { format, is_terminal, view, writer: BufWriter::new(stdout) }
-    }
-
-    /// The form.
-    pub(crate) const fn format(&self) -> Format {
-        self.format
     }
 
     /// Whether people look.

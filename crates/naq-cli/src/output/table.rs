@@ -22,8 +22,6 @@ pub(crate) enum Tone {
     Warn,
     /// What went wrong.
     Bad,
-    /// Less important.
-    Dim,
 }
 
 impl Grid {
@@ -69,7 +67,6 @@ impl Grid {
                 Tone::Good => cell.fg(Color::Green),
                 Tone::Warn => cell.fg(Color::Yellow),
                 Tone::Bad => cell.fg(Color::Red),
-                Tone::Dim => cell.add_attribute(Attribute::Dim),
             }
         }));
     }

@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_with_the_place() {
         assert!(matches!(counts(b"text\xff more"), Err(Refused::NotText(4))));
-        assert!(matches!(counts(b"abcdef\xe4\xb8"), Err(Refused::NotText(6))), "cut off at the end");
+        assert!(
+            matches!(counts(b"abcdef\xe4\xb8"), Err(Refused::NotText(6))),
+            "cut off at the end"
+        );
         assert!(matches!(read(Slow(b"x"), || true), Err(Refused::Stopped)));
     }
 }

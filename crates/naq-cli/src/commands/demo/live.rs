@@ -1,5 +1,6 @@
 //! The stream of events while the demo runs, and how far it is: all from the log.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -16,8 +17,8 @@ use crate::output::{Notes, Zone, human, sanitize};
 /// How long the last events may take to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many lines may come at once, and then each second: what can be followed.
-const LINES: f64 = 12.0;
+/// How many lines of one type may come at once, and then each second: what can be followed.
+const LINES: f64 = 3.0;
 
 /// Watches one run through the log.
 pub(super) struct Live {
@@ -30,8 +31,7 @@ pub(super) struct Live {
     found: u64,
     finished: u64,
     failed: u64,
-    pace: Pace,
-    pace_of_failures: Pace,
+    paces: HashMap<EventType, Pace>,
     left_out: u64,
 }
 
@@ -50,19 +50,20 @@ impl Live {
             found: 0,
             finished: 0,
             failed: 0,
-            pace: Pace::new(),
-            pace_of_failures: Pace::new(),
+            paces: HashMap::new(),
             left_out: 0,
         }
     }
 
-    /// Shows the run's events from a sequence on, until its last worker stops.
+    /// Shows the run's events from a sequence on, until its workers have
+    /// stopped and its jobs are done. Not in this order: events of different
+    /// jobs and workers may be stored in another one than that of logging.
     pub(super) async fn watch(&mut self, events: &dyn EventQuery, from: u64) -> Result<()> {
         let options = ReadEvents::live()
             .with_start(ReadStart::Sequence(from))
             .with_filter(self.filter.clone());
         let mut items = events.read_events(options);
-        while self.running_workers > 0
+        while (self.running_workers > 0 || self.finished < self.found)
             && let Some(item) = items.next().await
         {
             match item? {
@@ -90,7 +91,9 @@ impl Live {
                 self.failed += 1;
                 self.finished += u64::from(event.attempt >= Some(ATTEMPTS));
             }
-            EventType::WorkerStopped => self.running_workers -= 1,
+            EventType::WorkerStopped => {
+                self.running_workers = self.running_workers.saturating_sub(1);
+            }
             _ => return,
         }
         self.bar.set_length(self.found);
@@ -102,10 +105,7 @@ impl Live {
     }
 
     fn show(&mut self, event: &Event, clock: &str) {
-        let pace = match event.event_type {
-            EventType::JobFailed | EventType::WorkerError => &mut self.pace_of_failures,
-            _ => &mut self.pace,
-        };
+        let pace = self.paces.entry(event.event_type.clone()).or_insert_with(Pace::new);
         if !pace.allows() {
             self.left_out += 1;
             return;
@@ -183,9 +183,9 @@ mod tests {
     async fn some_lines_come_at_once_and_then_so_many_a_second() {
         let mut pace = Pace::new();
         let at_once = (0..100).filter(|_| pace.allows()).count();
-        assert_eq!(at_once, 12);
-        tokio::time::advance(Duration::from_millis(500)).await;
-        assert_eq!((0..100).filter(|_| pace.allows()).count(), 6);
+        assert_eq!(at_once, 3);
+        tokio::time::advance(Duration::from_millis(700)).await;
+        assert_eq!((0..100).filter(|_| pace.allows()).count(), 2);
     }
 
     #[test]

@@ -191,7 +191,9 @@ fn show(
     server: Option<&str>,
 ) -> Result<(), Failure> {
     match context.globals.output {
-        Some(Format::Json | Format::Jsonl) => context.output.answer(answers, |_, _| String::new())?,
+        Some(Format::Json | Format::Jsonl) => {
+            context.output.answer(answers, |_, _| String::new())?
+        }
         _ => {
             let view = context.output.view();
             let text = report::text(answers, view, &args.path, server, &try_with(context));

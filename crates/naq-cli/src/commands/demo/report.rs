@@ -21,7 +21,7 @@ pub(super) fn text(
 ) -> String {
     let place = server.map_or_else(|| "in memory".to_owned(), |url| format!("on {url}"));
     let paint = view.paint;
-    let title = format!("naq demo of {}, {place}", folder.display());
+    let title = format!("naq demo of the files under {}, {place}", folder.display());
     let mut report = Report { view, text: format!("\n{}\n", paint.strong(title)) };
     report.section("What the log counted", &counts(answers, view));
     report.section("How it went", &outcome(answers, view));
@@ -128,7 +128,8 @@ fn next(answers: &Answers, view: &View, server: Option<&str>, command: &str) -> 
             format!("{command} tail --since seq:{from} --queue {queue} --until-now"),
             "all of this run once more",
         ));
-        lines.push((format!("{command} analytics job_completed --since 10m"), "durations, by kind"));
+        lines
+            .push((format!("{command} analytics job_completed --since 10m"), "durations, by kind"));
         lines.push((format!("{command} doctor"), "whether the server is as it should be"));
     } else {
         let usual = ConnectionConfig::default().server.url;
@@ -138,9 +139,11 @@ fn next(answers: &Answers, view: &View, server: Option<&str>, command: &str) -> 
         lines.push(("naq --help".to_owned(), "what else there is"));
     }
     let widest = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
-    let fits = view.width.is_none_or(|width| widest + 44 <= usize::from(width));
+    let fits = widest + 44 <= usize::from(view.width.unwrap_or(80));
     let line = |(line, why): &(String, &str)| match fits {
-        true => format!("  {}  {}\n", view.paint.name(format!("{line:widest$}")), view.paint.dim(why)),
+        true => {
+            format!("  {}  {}\n", view.paint.name(format!("{line:widest$}")), view.paint.dim(why))
+        }
         false => format!("  {}\n      {}\n", view.paint.name(line), view.paint.dim(why)),
     };
     lines.iter().map(line).collect()

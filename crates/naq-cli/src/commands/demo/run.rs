@@ -159,9 +159,12 @@ mod tests {
 
     #[test]
     fn a_job_s_kind_is_its_file_s() {
-        for (path, name) in
-            [("a.RS", "digest_rs"), ("b", "digest_file"), (".gitignore", "digest_file"), ("c.tar gz", "digest_file")]
-        {
+        for (path, name) in [
+            ("a.RS", "digest_rs"),
+            ("b", "digest_file"),
+            (".gitignore", "digest_file"),
+            ("c.tar gz", "digest_file"),
+        ] {
             assert_eq!(kind(Path::new(path)), name);
         }
     }

@@ -1,0 +1,127 @@
+//! The server: is it reachable, what can it do, how far is it, what does its clock say.
+
+use std::time::Duration;
+
+use naq_core::clock::{Clock, SystemClock};
+use naq_core::connection::{Connection, ConnectionProviderExt};
+use naq_core::jetstream::{Capabilities, ConsumerConfig, JetStream, ReadStart};
+use naq_core::{ErrorKind, Result, Timestamp};
+
+use super::Findings;
+use crate::complain::Failure;
+use crate::connect::Session;
+use crate::output::human;
+
+/// How many questions the latency is measured with.
+const PINGS: usize = 9;
+/// From here on a server is far away for the questions that need many answers.
+const FAR: Duration = Duration::from_millis(50);
+/// Clocks that differ more make `--since` and ages say something else than is meant.
+const APART: Duration = Duration::from_secs(1);
+
+/// Examines the server.
+pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Result<(), Failure> {
+    let connection = session.connections()?.default_connection().await?;
+    let jetstream = connection.jetstream();
+    let info = jetstream.server_info();
+    let cluster =
+        info.cluster.as_ref().map_or_else(String::new, |name| format!(", cluster {name}"));
+    findings.ok("server", format!("nats-server {} ({}{cluster})", info.version, info.name));
+    capabilities(jetstream.capabilities(), findings);
+    latency(&*connection, session.config().connection.request_timeout, findings).await;
+    let payload = format!("messages of up to {}", human::size(info.max_payload));
+    findings.ok("payload", payload);
+    Ok(())
+}
+
+fn capabilities(can: Capabilities, findings: &mut Findings) {
+    let all = [
+        ("TTL per message", can.message_ttl),
+        ("batched gets", can.batched_direct_get),
+        ("transactions", can.atomic_publish),
+        ("fast ingest", can.fast_ingest),
+    ];
+    let names = |wanted: bool| -> Vec<&str> {
+        all.iter().filter(|(_, has)| *has == wanted).map(|(name, _)| *name).collect()
+    };
+    let (has, lacks) = (names(true).join(", "), names(false).join(", "));
+    if lacks.is_empty() {
+        findings.ok("can", has);
+    } else if has.is_empty() {
+        findings.warn("can", format!("lacks {lacks}"), "a newer server has them: 2.14 all");
+    } else {
+        let advice = "a newer server has them: 2.14 all";
+        findings.warn("can", format!("{has}; lacks {lacks}"), advice);
+    }
+}
+
+async fn latency(connection: &dyn Connection, within: Duration, findings: &mut Findings) {
+    let mut times = Vec::with_capacity(PINGS);
+    for _ in 0..PINGS {
+        match connection.round_trip(within).await {
+            Ok(time) => times.push(time),
+            Err(error) => {
+                let (what, hint) = super::told(&error);
+                return findings.fail("latency", what, hint);
+            }
+        }
+    }
+    times.sort_unstable();
+    let (median, worst) = (times[PINGS / 2], times[PINGS - 1]);
+    let found = format!("{}, at worst {}", human::duration(median), human::duration(worst));
+    if median < FAR {
+        findings.ok("latency", found);
+    } else {
+        findings.warn("latency", found, "run naq nearer to the server, or allow for it: --timeout");
+    }
+}
+
+/// How far the server's clock is from this machine's, by a consumer that is
+/// made for it and deleted at once.
+pub(super) async fn clock(jetstream: &dyn JetStream, stream: &str, findings: &mut Findings) {
+    match difference(jetstream, stream).await {
+        Ok((apart, uncertain)) if apart <= APART => {
+            let found = match apart <= uncertain {
+                true => format!("within {} of this machine's", human::duration(uncertain)),
+                false => format!("{} from this machine's", human::duration(apart)),
+            };
+            findings.ok("clock", found);
+        }
+        Ok((apart, _)) => findings.warn(
+            "clock",
+            format!("{} from this machine's", human::duration(apart)),
+            "set both by NTP: `--since` and ages go by the clocks",
+        ),
+        Err(error) if error.is(ErrorKind::PermissionDenied) => findings.warn(
+            "clock",
+            "can't be asked: no right to make a consumer",
+            "compare `date` here and there",
+        ),
+        Err(error) => {
+            let (what, hint) = super::told(&error);
+            findings.warn("clock", what, hint);
+        }
+    }
+}
+
+/// The difference, and how uncertain it is: half of the round trip.
+async fn difference(jetstream: &dyn JetStream, stream: &str) -> Result<(Duration, Duration)> {
+    let clock = SystemClock::new();
+    let name = format!("naq-doctor-{}", clock.now().as_nanos());
+    let mut config = ConsumerConfig::new(&name).with_start(ReadStart::New);
+    config.inactive_threshold = Duration::from_secs(5);
+    let before = clock.now();
+    let info = jetstream.create_consumer(stream, config).await?;
+    let after = clock.now();
+    // Without the right to delete it the server does it after five seconds.
+    if let Err(error) = jetstream.delete_consumer(stream, &name).await {
+        tracing::debug!(%error, "the consumer for the clock goes by itself");
+    }
+    let uncertain = after.since(before) / 2;
+    let here = before.saturating_add(uncertain);
+    Ok((distance(here, info.created), uncertain))
+}
+
+fn distance(a: Timestamp, b: Timestamp) -> Duration {
+    a.since(b).max(b.since(a))
+}
