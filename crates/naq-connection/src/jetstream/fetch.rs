@@ -92,8 +92,7 @@ async fn pull(
         wait: waits.then_some(Wait { expires: options.wait, heartbeat: None }),
     };
     let reply = inbox.reply(0);
-    let request =
-        Request { subject: subject.clone().into(), headers: None, payload: pull.body() };
+    let request = Request { subject: subject.clone().into(), headers: None, payload: pull.body() };
     wire.publish(OPERATION, request, Some(reply)).await?;
     let grace = wire.limits.request_timeout.max(GRACE);
     let patience = if waits { options.wait + grace } else { SILENCE.min(grace) };

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::stream::{self, StreamExt};
 use naq_core::connection::{Connection, ConnectionState};
 use naq_core::jetstream::JetStream;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use tokio::time::Instant;
-use tokio_stream::wrappers::WatchStream;
 
 use super::wire::{Nature, Request, Wire};
 use crate::jetstream::NatsJetStream;
@@ -43,14 +42,24 @@ impl Connection for NatsConnection {
     }
 
     fn state_changes(&self) -> BoxStream<'static, ConnectionState> {
-        let mut ended = false;
-        WatchStream::new(self.wire.link.states())
-            .take_while(move |state| {
-                let last = ended;
-                ended = *state == ConnectionState::Closed;
-                std::future::ready(!last)
-            })
-            .boxed()
+        /// What a stream of states does next.
+        enum Next {
+            Now,
+            Change,
+            End,
+        }
+        let states = (self.wire.link.states(), Next::Now);
+        stream::unfold(states, |(mut states, next)| async move {
+            match next {
+                Next::Now => {}
+                Next::Change => states.changed().await.ok()?,
+                Next::End => return None,
+            }
+            let state = *states.borrow_and_update();
+            let next = if state == ConnectionState::Closed { Next::End } else { Next::Change };
+            Some((state, (states, next)))
+        })
+        .boxed()
     }
 
     fn jetstream(&self) -> Arc<dyn JetStream> {

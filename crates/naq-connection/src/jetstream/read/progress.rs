@@ -141,7 +141,9 @@ impl Progress {
     pub(super) fn catch_up(&mut self, next: Option<u64>) -> Option<Delivery> {
         let reached = self.position.is_some_and(|position| position >= self.target)
             || next.is_some_and(|next| next > self.target);
-        if self.caught_up || !reached {
+        // A read that ends before that never is.
+        let ends_before = self.end.is_some_and(|end| end < self.target);
+        if self.caught_up || !reached || ends_before {
             return None;
         }
         self.caught_up = true;
