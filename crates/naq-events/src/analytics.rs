@@ -157,10 +157,17 @@ impl Durations {
         self.sketch.add(seconds);
     }
 
-    /// The duration below which this share of them stayed; within the sketch's
-    /// error, and never outside what was seen.
+    /// The least duration that this share of them did not exceed (the nearest
+    /// rank); within the sketch's error, and never outside what was seen.
     fn quantile(&self, share: f64) -> Option<f64> {
-        let seconds = self.sketch.quantile(share).ok().flatten()?;
+        let rank = (share * self.count as f64).ceil().max(1.0);
+        // The sketch takes a share of the way from the first to the last rank
+        // and cuts it: half a rank more makes up for what division loses.
+        let way = match self.count {
+            0 | 1 => 0.0,
+            count => ((rank - 0.5) / (count - 1) as f64).min(1.0),
+        };
+        let seconds = self.sketch.quantile(way).ok().flatten()?;
         Some(seconds.clamp(self.min, self.max))
     }
 }
@@ -197,11 +204,9 @@ mod tests {
             seconds.iter().for_each(|&s| durations.observe(s));
             seconds.sort_by(f64::total_cmp);
             for share in [0.5, 0.95, 0.99] {
-                let rank = share * (seconds.len() - 1) as f64;
-                let (below, above) = (seconds[rank.floor() as usize], seconds[rank.ceil() as usize]);
-                let got = durations.quantile(share).unwrap();
-                prop_assert!(got >= below * 0.99 - 1e-12, "{share}: {got} below {below}");
-                prop_assert!(got <= above * 1.01 + 1e-12, "{share}: {got} above {above}");
+                let rank = (share * seconds.len() as f64).ceil() as usize;
+                let (exact, got) = (seconds[rank - 1], durations.quantile(share).unwrap());
+                prop_assert!((got - exact).abs() <= exact * 0.01 + 1e-12, "{share}: {got}, {exact}");
             }
         }
     }
