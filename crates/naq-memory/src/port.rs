@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
-    PublishMessage, PurgeOptions, ReadOptions, ServerInfo, StoredMessage, StreamConfig, StreamInfo,
-    SubjectCounts, Which, check_filter, check_name,
+    PublishMessage, PurgeKeep, PurgeOptions, ReadOptions, ServerInfo, StoredMessage, StreamConfig,
+    StreamInfo, SubjectCounts, Which, check_filter, check_name,
 };
 use naq_core::{BoxStream, Error, Result};
 
@@ -97,6 +97,9 @@ impl JetStream for MemoryJetStream {
         check_name("purge_stream", "stream", stream)?;
         if let Some(subject) = &options.subject {
             check_filter("purge_stream", subject)?;
+        }
+        if matches!(options.keep, PurgeKeep::FromSequence(0 | 1)) {
+            return Ok(0);
         }
         self.session
             .run("purge_stream", Effect::Change, |state, now| {

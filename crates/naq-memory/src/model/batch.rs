@@ -35,9 +35,6 @@ impl Stream {
         if self.config.sealed {
             return Err(Refusal::Sealed(self.config.name.clone()));
         }
-        if !self.config.allow_atomic_publish {
-            return Err(Refusal::AtomicDisabled);
-        }
         let count = batch.len();
         for (at, request) in batch.iter_mut().enumerate() {
             request.add_header(wire::BATCH_ID, id.to_owned());
@@ -45,6 +42,16 @@ impl Stream {
             if at + 1 == count {
                 request.add_header(wire::BATCH_COMMIT, "1".to_owned());
             }
+        }
+        // A server answers the last message alone: what it refused before makes the batch
+        // incomplete.
+        let Some((last, others)) = batch.split_last() else { return Err(Refusal::BatchIncomplete) };
+        self.check_size(last)?;
+        if !self.config.allow_atomic_publish {
+            return Err(Refusal::AtomicDisabled);
+        }
+        if others.iter().any(|request| self.check_size(request).is_err()) {
+            return Err(Refusal::BatchIncomplete);
         }
         let mut staged = Staged::default();
         for request in &batch {
@@ -68,7 +75,6 @@ impl Stream {
     }
 
     fn stage<'a>(&self, request: &'a Request, staged: &mut Staged<'a>) -> Result<(), Refusal> {
-        self.check_size(request)?;
         if request.expected.last_message_id.is_some() {
             return Err(Refusal::BatchHeader(wire::EXPECTED_LAST_MESSAGE_ID));
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use naq_core::jetstream::{
-    Compression, Discard, Retention, ServerVersion, Storage, StreamConfig, check_filter,
-    check_name, filter_covers, filters_overlap,
+    Capabilities, Compression, Discard, Retention, ServerVersion, Storage, StreamConfig,
+    check_filter, check_name, filter_covers, filters_overlap,
 };
 
 use super::refusal::Refusal;
@@ -52,7 +52,6 @@ pub(crate) struct Config {
     pub(crate) allow_message_ttl: bool,
     pub(crate) subject_delete_marker_ttl: Duration,
     pub(crate) allow_atomic_publish: bool,
-    pub(crate) allow_batched_publish: bool,
     pub(crate) sealed: bool,
     pub(crate) metadata: BTreeMap<String, String>,
 }
@@ -88,7 +87,6 @@ impl Config {
             allow_message_ttl: false,
             subject_delete_marker_ttl: Duration::ZERO,
             allow_atomic_publish: false,
-            allow_batched_publish: false,
             sealed: false,
             metadata: BTreeMap::new(),
         };
@@ -140,10 +138,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration as the server tells it: every field set.
-    pub(crate) fn told(&self) -> StreamConfig {
+    /// The configuration as a server of a version tells it: every field that it
+    /// knows is set, but for an empty description.
+    pub(crate) fn told(&self, version: ServerVersion) -> StreamConfig {
         let mut config = StreamConfig::new(&self.name, &self.subjects)
-            .with_description(self.description.clone())
             .with_retention(self.retention)
             .with_storage(self.storage)
             .with_discard(self.discard)
@@ -162,11 +160,13 @@ impl Config {
             .with_allow_rollup(self.allow_rollup)
             .with_deny_delete(self.deny_delete)
             .with_deny_purge(self.deny_purge)
-            .with_allow_message_ttl(self.allow_message_ttl)
-            .with_subject_delete_marker_ttl(self.subject_delete_marker_ttl)
-            .with_allow_atomic_publish(self.allow_atomic_publish)
-            .with_allow_batched_publish(self.allow_batched_publish)
             .with_sealed(self.sealed);
+        config.description = Some(self.description.clone()).filter(|text| !text.is_empty());
+        let can = Capabilities::of(version);
+        config.allow_message_ttl = can.message_ttl.then_some(self.allow_message_ttl);
+        config.subject_delete_marker_ttl =
+            can.message_ttl.then_some(self.subject_delete_marker_ttl);
+        config.allow_atomic_publish = can.atomic_publish.then_some(self.allow_atomic_publish);
         config.metadata = self.metadata.clone();
         config
     }
@@ -235,7 +235,6 @@ impl Config {
             allow_message_ttl,
             subject_delete_marker_ttl,
             allow_atomic_publish,
-            allow_batched_publish,
             sealed,
         );
         if !asked.subjects.is_empty() {

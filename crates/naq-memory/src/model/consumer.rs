@@ -64,7 +64,8 @@ impl Consumer {
             ReadStart::New => last + 1,
             ReadStart::LastPerSubject => {
                 listed = filters.last_per_subject(store.subjects());
-                last + 1
+                // Where there is nothing to list, the last message doesn't match.
+                if listed.is_empty() { last.max(first) } else { last + 1 }
             }
         };
         let ahead = filters.count_from(store.subjects(), next) + listed.len() as u64;
@@ -131,8 +132,8 @@ impl Consumer {
     }
 
     /// A message on a subject is about to be stored.
-    pub(crate) fn expect(&mut self, subject: &str) {
-        self.ahead += u64::from(self.filters.matches(subject));
+    pub(crate) fn expect(&mut self, sequence: u64, subject: &str) {
+        self.ahead += u64::from(sequence >= self.next && self.filters.matches(subject));
     }
 
     /// A message has left the stream.
@@ -146,6 +147,34 @@ impl Consumer {
             self.ahead -= 1;
         }
         self.again.remove(&sequence);
+    }
+
+    /// The stream was purged; of what the consumer wants, nothing is left
+    /// before `first`.
+    pub(crate) fn purged(&mut self, first: u64, store: &Store) {
+        let looked_at = match self.listed.is_empty() {
+            true => self.next,
+            false => self.delivered + 1,
+        };
+        self.delivered = looked_at.max(first) - 1;
+        if self.listed.is_empty() {
+            self.next = self.delivered + 1;
+        }
+        if self.floor.1 < first {
+            self.floor.1 = first - 1;
+        }
+        if self.pending.is_empty() {
+            self.again.clear();
+            self.floor = (self.deliveries, self.delivered);
+        }
+        self.ahead =
+            self.filters.count_from(store.subjects(), self.next) + self.listed.len() as u64;
+        // What was queued to come again waits until it is due once more.
+        for sequence in std::mem::take(&mut self.queue) {
+            if let Some(pending) = self.pending.get(&sequence) {
+                self.due.insert((pending.due, sequence));
+            }
+        }
     }
 
     /// Whether a stored message has still to be acknowledged by it.
@@ -169,9 +198,13 @@ impl Consumer {
         for sequence in due {
             if self.is_used_up(sequence) {
                 self.give_up(sequence);
-            } else {
-                self.queue.push_back(sequence);
+                continue;
             }
+            let wait = self.wait(sequence);
+            if let Some(pending) = self.pending.get_mut(&sequence) {
+                pending.due = now.saturating_add(wait);
+            }
+            self.queue.push_back(sequence);
         }
     }
 

@@ -28,6 +28,9 @@ pub(crate) fn settle(
             return refused("subjects", "must not overlap one another");
         }
     }
+    if matches!(config.start, ReadStart::Sequence(0 | 1)) {
+        config.start = ReadStart::Beginning;
+    }
     if let Some(first) = config.backoff.first() {
         config.ack_wait = *first;
     }

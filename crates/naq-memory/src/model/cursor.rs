@@ -40,6 +40,9 @@ pub(crate) struct Cursor {
     remaining: Option<u64>,
     /// The `CaughtUp` that is still owed.
     head: Option<u64>,
+    /// Whether a first sequence that lies further on is a gap: not while what
+    /// was asked for is the first message, whichever it is.
+    tells_gaps: bool,
     /// The last message of each subject as it stood when the read was opened.
     listed: VecDeque<u64>,
     /// The stream's last sequence at that moment.
@@ -62,8 +65,13 @@ impl Cursor {
             ReadStart::New => last,
             ReadStart::LastPerSubject => {
                 listed = filters.last_per_subject(stream.store.subjects());
-                first - 1
+                if listed.is_empty() { last } else { first - 1 }
             }
+        };
+        let until = match options.until {
+            ReadUntil::Never => None,
+            ReadUntil::Head => Some(last),
+            ReadUntil::Sequence(sequence) => Some(sequence),
         };
         Ok(Self {
             stream: stream.config.name.clone(),
@@ -71,13 +79,10 @@ impl Cursor {
             filters,
             headers_only: options.headers_only,
             position,
-            until: match options.until {
-                ReadUntil::Never => None,
-                ReadUntil::Head => Some(last),
-                ReadUntil::Sequence(sequence) => Some(sequence),
-            },
+            until,
             remaining: options.limit,
-            head: Some(last),
+            head: owed(until, last),
+            tells_gaps: matches!(options.start, ReadStart::Sequence(_) | ReadStart::New),
             listed,
             listed_until: last,
         })
@@ -86,7 +91,7 @@ impl Cursor {
     /// Tells that the connection broke and was made anew.
     pub(crate) fn resume(&mut self, stream: &Stream, out: &mut VecDeque<Delivery>) {
         out.push_back(Delivery::Resumed { sequence: self.position });
-        self.head = Some(stream.store.last());
+        self.head = owed(self.until, stream.store.last());
     }
 
     /// Delivers what is there, at most a batch.
@@ -96,7 +101,7 @@ impl Cursor {
             return Next::End;
         }
         let first = stream.store.first();
-        if first > self.position.saturating_add(1) && !self.is_over() {
+        if self.tells_gaps && first > self.position.saturating_add(1) && !self.is_over() {
             let to = self.until.map_or(first - 1, |until| until.min(first - 1));
             batch.out.push_back(Delivery::Gap { from: self.position + 1, to });
             self.position = to;
@@ -106,15 +111,14 @@ impl Cursor {
         } else {
             self.deliver_listed(stream, &mut batch)
         };
-        if self.remaining == Some(0) {
-            return Next::End;
-        }
+        // Where all is examined or something was delivered, it is known where the read stands.
+        self.tells_gaps |= self.listed.is_empty() && (whole || batch.messages > 0);
         if self.head.is_some_and(|head| self.position >= head)
             && let Some(sequence) = self.head.take()
         {
             batch.out.push_back(Delivery::CaughtUp { sequence });
         }
-        if self.is_over() {
+        if self.is_over() || self.remaining == Some(0) {
             Next::End
         } else if whole {
             Next::Wait
@@ -143,6 +147,9 @@ impl Cursor {
             {
                 self.deliver(&record.message, batch);
             }
+        }
+        if self.remaining == Some(0) {
+            return false;
         }
         let end = self.until.unwrap_or(u64::MAX);
         self.position = self.position.max(self.listed_until.min(end));
@@ -210,6 +217,11 @@ impl Cursor {
         self.remaining = self.remaining.map(|remaining| remaining - 1);
         batch.out.push_back(Delivery::Message(message));
     }
+}
+
+/// The `CaughtUp` of a read; one that ends before it never is caught up.
+fn owed(until: Option<u64>, last: u64) -> Option<u64> {
+    until.is_none_or(|until| until >= last).then_some(last)
 }
 
 struct Batch<'a> {

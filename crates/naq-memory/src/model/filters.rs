@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use naq_core::jetstream::subject_matches;
+use naq_core::jetstream::{filter_covers, subject_matches};
 
 use super::store::{Record, Store};
 use super::subjects::{SubjectIndex, first_from};
@@ -31,6 +31,16 @@ impl Filters {
 
     pub(crate) fn matches(&self, subject: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|filter| subject_matches(filter, subject))
+    }
+
+    /// Whether one of them lies whole within a filter.
+    pub(crate) fn any_within(&self, filter: &str) -> bool {
+        self.0.iter().any(|own| filter_covers(filter, own))
+    }
+
+    /// Whether a filter lies whole within one of them.
+    pub(crate) fn cover(&self, filter: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|own| filter_covers(own, filter))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {

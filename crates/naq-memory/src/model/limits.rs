@@ -58,8 +58,12 @@ impl Stream {
         }
     }
 
-    /// Removes the oldest messages beyond the limits of messages and bytes.
+    /// Removes the oldest messages beyond the limits of messages and bytes; a
+    /// stream that discards new messages keeps what it has.
     pub(crate) fn enforce_limits(&mut self) {
+        if self.config.discard == Discard::New {
+            return;
+        }
         let (messages, bytes) = (self.config.max_messages, self.config.max_bytes);
         while (messages > 0 && self.store.messages() > messages)
             || (bytes > 0 && self.store.bytes() > bytes && self.store.messages() > 0)

@@ -113,11 +113,12 @@ impl Model {
         asked: &StreamConfig,
         now: Moment,
     ) -> Result<StreamInfo, Refusal> {
-        let config = Config::create(asked, self.version)?;
+        let version = self.version;
+        let config = Config::create(asked, version)?;
         if self.streams.contains_key(&config.name) {
             return self.on(&config.name, now, |stream, _| {
                 if stream.config == config {
-                    Ok(stream.info())
+                    Ok(stream.info(version))
                 } else {
                     Err(Refusal::StreamExists(config.name.clone()))
                 }
@@ -130,7 +131,7 @@ impl Model {
         self.made += 1;
         let stream = Stream::new(config, now.wall, self.made);
         self.used += stream.weight();
-        let info = stream.info();
+        let info = stream.info(version);
         self.routes.add(&info.config.name, &info.config.subjects);
         self.streams.insert(info.config.name.clone(), stream);
         Ok(info)
@@ -141,16 +142,17 @@ impl Model {
         asked: &StreamConfig,
         now: Moment,
     ) -> Result<StreamInfo, Refusal> {
+        let version = self.version;
         let Some(stream) = self.streams.get(&asked.name) else {
             return Err(Refusal::NoStream(asked.name.clone()));
         };
-        let config = stream.config.updated(asked, self.version)?;
+        let config = stream.config.updated(asked, version)?;
         self.check_overlap(&config)?;
         self.routes.remove(&config.name, &stream.config.subjects);
         self.routes.add(&config.name, &config.subjects);
         self.on(&asked.name, now, |stream, _| {
             stream.reconfigure(config, now);
-            Ok(stream.info())
+            Ok(stream.info(version))
         })
     }
 
@@ -169,7 +171,8 @@ impl Model {
     }
 
     pub(crate) fn stream_info(&mut self, stream: &str, now: Moment) -> Result<StreamInfo, Refusal> {
-        self.on(stream, now, |stream, _| Ok(stream.info()))
+        let version = self.version;
+        self.on(stream, now, |stream, _| Ok(stream.info(version)))
     }
 
     pub(crate) fn delete_stream(&mut self, stream: &str) -> Result<(), Refusal> {
@@ -230,7 +233,8 @@ impl Model {
             }
         }
         self.batches += 1;
-        let id = format!("memory{}", self.batches);
+        // As long as a client of a server makes them: they count towards a stream's bytes.
+        let id = format!("memory{:016}", self.batches);
         self.on(&stream, now, |stream, room| stream.publish_atomic(requests, &id, room, now.wall))
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use naq_core::Timestamp;
-use naq_core::jetstream::{PublishAck, Retention};
+use naq_core::jetstream::{PublishAck, PurgeKeep, Retention};
 
 use super::refusal::Refusal;
 use super::request::{Request, Rollup};
@@ -23,6 +23,7 @@ impl Stream {
         if self.config.sealed {
             return Err(Refusal::Sealed(self.config.name.clone()));
         }
+        self.check_size(&request)?;
         self.check_target(&request)?;
         if let Err(refusal) = self.check_sequences(&request) {
             // As with every JetStream of naq: what was stored by an earlier try is told as a
@@ -34,7 +35,6 @@ impl Stream {
         }
         self.check_last_message_id(&request)?;
         self.check_rollup(&request)?;
-        self.check_size(&request)?;
         let size = request.size(self.config.storage);
         if size > room {
             return Err(Refusal::MemoryFull);
@@ -173,10 +173,10 @@ impl Stream {
     fn roll_up(&mut self, rollup: Option<&Result<Rollup, String>>, subject: &str, keep: u64) {
         match rollup {
             Some(Ok(Rollup::Subject)) => {
-                self.keep_newest(Some(subject), keep);
+                self.purge_by(Some(subject), PurgeKeep::Newest(keep));
             }
             Some(Ok(Rollup::All)) => {
-                self.keep_newest(None, keep);
+                self.purge_by(None, PurgeKeep::Newest(keep));
             }
             Some(Err(_)) | None => {}
         }

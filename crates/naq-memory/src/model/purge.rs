@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use naq_core::jetstream::{PurgeKeep, PurgeOptions};
 
+use super::filters::Filters;
 use super::refusal::Refusal;
 use super::stream::Stream;
 
@@ -21,31 +22,70 @@ impl Stream {
 
     /// Removes what the options say and tells how many.
     pub(crate) fn purge(&mut self, options: &PurgeOptions) -> Result<u64, Refusal> {
+        let keep = match options.keep {
+            // Beyond the end a server would move the end; no JetStream of naq asks for that, nor
+            // for what keeps everything.
+            PurgeKeep::FromSequence(sequence) => match sequence.min(self.store.last() + 1) {
+                0 | 1 => return Ok(0),
+                sequence => PurgeKeep::FromSequence(sequence),
+            },
+            keep => keep,
+        };
         if self.config.sealed {
             return Err(Refusal::Sealed(self.config.name.clone()));
         }
         if self.config.deny_purge {
             return Err(Refusal::PurgeDenied(self.config.name.clone()));
         }
-        let subject = options.subject.as_deref().filter(|subject| *subject != ">");
-        Ok(match options.keep {
-            PurgeKeep::FromSequence(0 | 1) => 0,
-            PurgeKeep::Newest(count) if count > 0 => self.keep_newest(subject, count),
-            PurgeKeep::FromSequence(sequence) => match subject {
-                Some(filter) => self.remove_where(filter, sequence, u64::MAX),
-                // Beyond the end a server would move the end; no JetStream of naq asks for that.
-                None => self.compact(sequence.min(self.store.last() + 1)),
-            },
-            PurgeKeep::Nothing | PurgeKeep::Newest(_) => match subject {
-                Some(filter) => self.remove_where(filter, u64::MAX, u64::MAX),
-                None => self.compact(self.store.last() + 1),
-            },
-        })
+        Ok(self.purge_by(options.subject.as_deref(), keep))
+    }
+
+    /// Removes what a subject and a way of keeping say, whoever wants it.
+    pub(crate) fn purge_by(&mut self, subject: Option<&str>, keep: PurgeKeep) -> u64 {
+        let filter = subject.filter(|subject| *subject != ">");
+        let removed = match (keep, filter) {
+            (PurgeKeep::Newest(count), _) if count > 0 => self.keep_newest(filter, count),
+            (PurgeKeep::FromSequence(sequence), None) => self.compact(sequence),
+            (PurgeKeep::FromSequence(sequence), Some(filter)) => {
+                self.remove_where(filter, sequence, u64::MAX)
+            }
+            (PurgeKeep::Nothing | PurgeKeep::Newest(_), None) => {
+                self.compact(self.store.last() + 1)
+            }
+            (PurgeKeep::Nothing | PurgeKeep::Newest(_), Some(filter)) => {
+                self.remove_where(filter, u64::MAX, u64::MAX)
+            }
+        };
+        self.tell_consumers_of_purge(filter);
+        removed
+    }
+
+    /// Moves the consumers past what a purge can have removed.
+    fn tell_consumers_of_purge(&mut self, filter: Option<&str>) {
+        if self.consumers.is_empty() {
+            return;
+        }
+        let first = self.store.first();
+        let first_left = filter.map_or(Some(first), |filter| {
+            Filters::new(&[filter.to_owned()]).next(&self.store, first)
+        });
+        let first_left = first_left.unwrap_or(self.store.last() + 1);
+        for consumer in self.consumers.values_mut() {
+            match filter {
+                Some(filter) if consumer.filters().any_within(filter) => {
+                    consumer.purged(first_left, &self.store);
+                }
+                Some(filter) if !consumer.filters().cover(filter) => {}
+                // It wants more than was purged.
+                Some(_) => consumer.purged(first, &self.store),
+                None => consumer.purged(first_left, &self.store),
+            }
+        }
     }
 
     /// Removes all but the newest of what matches.
-    pub(crate) fn keep_newest(&mut self, subject: Option<&str>, count: u64) -> u64 {
-        let filter = subject.unwrap_or(">");
+    fn keep_newest(&mut self, filter: Option<&str>, count: u64) -> u64 {
+        let filter = filter.unwrap_or(">");
         let mut matching = 0;
         let _: ControlFlow<()> = self.store.subjects().visit(filter, |_, sequences| {
             matching += sequences.len() as u64;

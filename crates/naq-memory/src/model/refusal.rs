@@ -67,6 +67,8 @@ pub(crate) enum Refusal {
     BatchDuplicate {
         id: String,
     },
+    /// A message of the batch was refused before the last one came.
+    BatchIncomplete,
     /// A header that no message of a batch may have.
     BatchHeader(&'static str),
     /// A rollup in a batch must be this one.
@@ -272,6 +274,12 @@ impl Refusal {
                     .code(10_201)
                     .with("message_id", id)
                     .hint("read back whether an earlier try stored the batch")
+            }
+            Self::BatchIncomplete => {
+                Told::new(Kind::InvalidArgument, "atomic publish batch is incomplete")
+                    .code(10_176)
+                    .with("field", "messages")
+                    .hint("a message of the batch is over the stream's max_message_size")
             }
             Self::BatchHeader(header) => {
                 Told::new(Kind::InvalidArgument, "no message of a batch may have this header")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use naq_core::Timestamp;
-use naq_core::jetstream::{Retention, StreamInfo};
+use naq_core::jetstream::{Retention, ServerVersion, StreamInfo};
 
 use super::Moment;
 use super::config::Config;
@@ -68,16 +68,17 @@ impl Stream {
         }
     }
 
-    pub(crate) fn info(&self) -> StreamInfo {
+    pub(crate) fn info(&self, version: ServerVersion) -> StreamInfo {
         let mut state = self.store.state();
         state.consumers = self.consumers.len() as u64;
-        StreamInfo::new(self.config.told(), state, self.created)
+        StreamInfo::new(self.config.told(version), state, self.created)
     }
 
     /// A message on a subject is about to be stored.
     pub(crate) fn tell_consumers(&mut self, subject: &str) {
+        let sequence = self.store.last() + 1;
         for consumer in self.consumers.values_mut() {
-            consumer.expect(subject);
+            consumer.expect(sequence, subject);
         }
     }
 

@@ -71,6 +71,7 @@ proptest! {
         let (mut model, mut naive) = (model(&config), Naive::new(config));
         let options = ReadOptions::default().with_subject(FILTERS[filter]);
         let mut cursor = model.open("s", &options, moment(0)).unwrap();
+        drain(&mut model, &mut cursor, moment(0));
         let mut position = 0;
         for (now, round) in rounds.iter().enumerate() {
             let now = now as u64 * 50;
