@@ -58,5 +58,7 @@ pub mod prelude {
         RemoveOptions, WatchFrom, WatchOptions,
     };
 
+    pub use naq_core::{Error, ErrorKind, Result};
+
     pub use crate::KvStoreService;
 }

@@ -44,5 +44,7 @@ pub mod prelude {
         EnsureOutcome, EnsureStream, EnsuredStream, FieldChange, StreamManager,
     };
 
+    pub use naq_core::{Error, ErrorKind, Result};
+
     pub use crate::StreamService;
 }
