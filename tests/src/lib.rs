@@ -10,6 +10,7 @@
 //! - [`backend`]: naq on such a server;
 //! - [`conformance`]: what every JetStream does, one behaviour a function;
 //! - [`kv_conformance`]: what every key-value store does, the same way;
+//! - [`events_conformance`]: what every event log does, the same way;
 //! - [`driving`]: running the behaviours of a suite;
 //! - [`wait`]: polling a condition with a deadline;
 //! - [`names`]: stream names nobody else takes;
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod command;
 pub mod conformance;
 pub mod driving;
+pub mod events_conformance;
 pub mod kv_conformance;
 pub mod markdown;
 pub mod names;
