@@ -3,5 +3,6 @@
 
 mod mocked;
 mod mocked_many;
+mod ports;
 mod revisions;
 mod service;

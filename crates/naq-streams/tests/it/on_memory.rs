@@ -35,7 +35,7 @@ impl Fixture {
         self.jetstream.publish_all(messages).await.unwrap();
     }
 
-    async fn ensure(&self, config: StreamConfig) -> naq_core::Result<EnsureOutcome> {
+    async fn ensure(&self, config: StreamConfig) -> Result<EnsureOutcome> {
         Ok(self.streams.ensure_stream(EnsureStream::new(config)).await?.outcome)
     }
 
