@@ -41,6 +41,9 @@ pub(crate) struct FaultState {
     blocked: bool,
     /// How many times the connection came back.
     reconnects: u64,
+    /// How many times all reads were broken, and how the last time.
+    breaks: u64,
+    broken_kind: Option<ErrorKind>,
     failing: u64,
     failing_kind: Option<ErrorKind>,
     losing: u64,
@@ -79,6 +82,15 @@ impl FaultState {
         self.reconnects
     }
 
+    pub(crate) fn breaks(&self) -> u64 {
+        self.breaks
+    }
+
+    /// How reads were broken that were open after so many times.
+    pub(crate) fn broken_since(&self, breaks: u64) -> Option<ErrorKind> {
+        self.broken_kind.filter(|_| self.breaks > breaks)
+    }
+
     /// The fault of the next publish, which is used up by asking.
     pub(crate) fn next_publish(&mut self) -> PublishFault {
         if self.failing > 0
@@ -95,9 +107,9 @@ impl FaultState {
     }
 }
 
-/// The error of a publish that was made to fail.
+/// The error of what was made to fail.
 pub(crate) fn injected(operation: &'static str, kind: ErrorKind) -> Error {
-    Error::new(kind, operation, "a test made this publish fail")
+    Error::new(kind, operation, "a test made it fail")
 }
 
 impl fmt::Debug for Faults {
@@ -138,6 +150,15 @@ impl Faults {
     /// Publishes that are made to fail come before. 0 ends it.
     pub fn lose_acks(&self, count: u64) {
         self.change("lose_acks", |faults| faults.losing = count);
+    }
+
+    /// Ends each read that is open now with an error of this kind, behind what
+    /// it has fetched already.
+    pub fn break_reads(&self, kind: ErrorKind) {
+        self.change("break_reads", |faults| {
+            faults.breaks += 1;
+            faults.broken_kind = Some(kind);
+        });
     }
 
     /// Breaks the connection: operations are `Unavailable`, reads stand still.

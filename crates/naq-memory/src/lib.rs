@@ -55,6 +55,9 @@
 //!   compression, block overhead and what deleted messages leave on disk are not.
 //! - A limit, an age or a TTL ends a message at its instant; the server may
 //!   take a second longer. A consumer's delays are exact, too.
+//! - A stream by interest keeps what a durable consumer wants. On a server an
+//!   open read counts as interest, too, while it lasts.
+//! - What a consumer has before it is counted exactly; the server estimates.
 //! - Headers keep the order in which they were given; a server's client gives
 //!   them sorted by name.
 //! - Of header names that a server acts on, those of the port's fields and

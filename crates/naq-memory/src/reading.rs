@@ -8,8 +8,9 @@ use naq_core::clock::ClockExt;
 use naq_core::jetstream::{Delivery, ReadOptions, check_filter, check_name, filters_overlap};
 use naq_core::{BoxStream, Error, Result};
 
+use crate::faults::injected;
 use crate::model::{Cursor, Next, Refusal};
-use crate::session::{Effect, Session, Waiting, closed};
+use crate::session::{Effect, Session, Waiting, closed, share_the_thread};
 
 /// Reads a stream; it is opened when the answer is first polled.
 pub(crate) fn read(
@@ -23,6 +24,7 @@ pub(crate) fn read(
         options,
         cursor: None,
         reconnects: 0,
+        breaks: 0,
         ready: VecDeque::new(),
         over: false,
     };
@@ -40,12 +42,15 @@ struct Reading {
     cursor: Option<Cursor>,
     /// How many times the connection had come back when the read last looked.
     reconnects: u64,
+    /// How many times all reads had been broken when it was opened.
+    breaks: u64,
     ready: VecDeque<Delivery>,
     over: bool,
 }
 
 impl Reading {
     async fn next(&mut self) -> Option<Result<Delivery>> {
+        share_the_thread().await;
         loop {
             if let Some(delivery) = self.ready.pop_front() {
                 return Some(Ok(delivery));
@@ -71,14 +76,15 @@ impl Reading {
     async fn open(&mut self) -> Result<()> {
         check(&self.stream, &self.options)?;
         let (stream, options) = (&self.stream, &self.options);
-        let (cursor, reconnects) = self
+        let (cursor, reconnects, breaks) = self
             .session
             .run("read", Effect::None, |state, now| {
-                Ok((state.model.open(stream, options, now)?, state.faults.reconnects()))
+                let cursor = state.model.open(stream, options, now)?;
+                Ok((cursor, state.faults.reconnects(), state.faults.breaks()))
             })
             .await?;
         self.cursor = Some(cursor);
-        self.reconnects = reconnects;
+        (self.reconnects, self.breaks) = (reconnects, breaks);
         Ok(())
     }
 
@@ -90,6 +96,9 @@ impl Reading {
         let state = &mut *guard;
         if self.session.is_closed() {
             return Err(closed("read"));
+        }
+        if let Some(kind) = state.faults.broken_since(self.breaks) {
+            return Err(injected("read", kind));
         }
         if !self.session.is_open(state) {
             return Ok(Some(Waiting { changed: state.changed(&self.stream), until: None }));

@@ -93,6 +93,7 @@ impl Session {
 
     /// Waits until no fault stands in the way of an operation, at most its deadline.
     pub(crate) async fn pass(&self, operation: &'static str, effect: Effect) -> Result<()> {
+        share_the_thread().await;
         if self.life().phase != Phase::Open {
             return Err(closed(operation));
         }
@@ -200,6 +201,12 @@ impl Session {
         }
         self.shared.tell_gates(&mut self.state());
     }
+}
+
+/// Lets other tasks run now and then: a server's answer would take its time,
+/// and one that is always there would keep the thread for whoever asks.
+pub(crate) async fn share_the_thread() {
+    tokio::task::coop::consume_budget().await;
 }
 
 /// A change that waits for its answer.

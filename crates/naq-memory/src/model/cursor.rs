@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil, StoredMessage};
+use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil, Retention, StoredMessage};
 
 use super::filters::{Filters, SCANNED_MESSAGES};
 use super::refusal::Refusal;
@@ -54,6 +54,9 @@ impl Cursor {
     pub(crate) fn open(stream: &Stream, options: &ReadOptions) -> Result<Self, Refusal> {
         if options.created.is_some_and(|created| created != stream.created) {
             return Err(Refusal::MadeAnew(stream.config.name.clone()));
+        }
+        if stream.config.retention == Retention::WorkQueue {
+            return Err(Refusal::ReadOfWorkQueue(stream.config.name.clone()));
         }
         let (first, last) = (stream.store.first(), stream.store.last());
         let filters = Filters::new(&options.subjects);

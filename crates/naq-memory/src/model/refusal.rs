@@ -78,6 +78,8 @@ pub(crate) enum Refusal {
         code: u32,
         rule: &'static str,
     },
+    /// A work queue gives its messages to consumers alone.
+    ReadOfWorkQueue(String),
     /// The version that is pretended cannot do this.
     Version {
         option: &'static str,
@@ -295,6 +297,12 @@ impl Refusal {
             Self::WorkQueue { code, rule } => Told::new(Kind::Unsupported, rule)
                 .code(code)
                 .hint("give each consumer of a work queue subjects of its own"),
+            Self::ReadOfWorkQueue(stream) => {
+                Told::new(Kind::InvalidArgument, "a work queue is read by its consumers alone")
+                    .code(10_084)
+                    .with("stream", stream)
+                    .hint("create a consumer and fetch from it")
+            }
             Self::Version { option, needs, version } => {
                 Told::new(Kind::Unsupported, "the server is too old for it")
                     .with("needs", option)

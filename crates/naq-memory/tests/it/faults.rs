@@ -154,3 +154,41 @@ async fn a_fetch_that_waits_outlives_a_short_break() {
     });
     assert_eq!(fetched.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_read_that_is_broken_ends_behind_what_it_had_and_a_new_one_goes_on() {
+    let it = Fixture::new().await;
+    it.store("events.a").await;
+    let mut read = it.js.read("events", ReadOptions::default());
+    assert_eq!(message(&mut read).await, 1);
+    it.js.faults().break_reads(ErrorKind::Unavailable);
+    assert_eq!(next(&mut read).await, Delivery::CaughtUp { sequence: 1 });
+    let error = tokio::time::timeout(PATIENCE, read.next()).await.unwrap().unwrap().unwrap_err();
+    assert!(error.is(ErrorKind::Unavailable), "{error:?}");
+    assert!(read.next().await.is_none());
+    let mut anew = it.js.read("events", ReadOptions::default());
+    assert_eq!(message(&mut anew).await, 1);
+}
+
+#[tokio::test]
+async fn who_never_waits_still_lets_others_run() {
+    let it = Fixture::new().await;
+    let other = tokio::spawn(async {});
+    for _ in 0..1_000_000 {
+        it.js.stream_info("events").await.unwrap();
+        if other.is_finished() {
+            return;
+        }
+    }
+    panic!("the other task never ran");
+}
+
+#[tokio::test]
+async fn a_work_queue_is_not_read() {
+    use naq_core::jetstream::{Retention, StreamConfig};
+    let it = Fixture::new().await;
+    let queue = StreamConfig::new("queue", ["queue.>"]).with_retention(Retention::WorkQueue);
+    it.js.create_stream(queue).await.unwrap();
+    let error = it.js.read("queue", ReadOptions::default()).next().await.unwrap().unwrap_err();
+    assert!(error.is(ErrorKind::InvalidArgument) && error.hint().is_some(), "{error:?}");
+}
