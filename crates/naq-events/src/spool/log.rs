@@ -100,19 +100,29 @@ impl SpoolLog {
                 return Err(self.is_full());
             }
         }
-        let count = entries.len() as u64;
-        let segment = self.active(frames.len() as u64, entries[0].accepted_at)?;
-        let base = segment.events_bytes;
-        let added = segment.append(frames, count);
-        if added.is_ok() {
-            for landmark in landmarks {
-                segment.note(Landmark { offset: base + landmark.offset, ..landmark });
-            }
-            self.next += count;
-            self.is_urgent = true;
-            self.trouble = None;
+        let first = entries[0].accepted_at;
+        let mut added = self.write(frames, &landmarks, first);
+        if added.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached)
+            && self.remove_emptied()
+        {
+            // What was removed may be the room that was missing.
+            added = self.write(frames, &landmarks, first);
         }
-        added.inspect_err(|error| self.trouble = Some(error.clone()))
+        self.trouble = added.as_ref().err().cloned();
+        added
+    }
+
+    fn write(&mut self, frames: &[u8], landmarks: &[Landmark], first: Timestamp) -> Result<()> {
+        let count = landmarks.len() as u64;
+        let segment = self.active(frames.len() as u64, first)?;
+        let base = segment.events_bytes;
+        segment.append(frames, count)?;
+        for landmark in landmarks {
+            segment.note(Landmark { offset: base + landmark.offset, ..*landmark });
+        }
+        self.next += count;
+        self.is_urgent = true;
+        Ok(())
     }
 
     fn is_full(&self) -> Error {
@@ -138,8 +148,7 @@ impl SpoolLog {
                 let base = self.next;
                 let identity = Identity { base, created: now, nonce: fastrand::u32(1..) };
                 let paths = Paths::of(&self.owner.folder, base);
-                let segment = Segment::create(paths, identity)
-                    .inspect_err(|error| self.trouble = Some(error.clone()))?;
+                let segment = Segment::create(paths, identity)?;
                 self.is_folder_unkept = true;
                 self.segments.insert(base, segment);
                 base
@@ -213,13 +222,14 @@ impl SpoolLog {
         }
     }
 
-    /// Removes the segment that events are added to, if nothing of it is needed.
-    fn remove_emptied(&mut self) {
-        if let Some((&base, segment)) = self.segments.last_key_value()
-            && segment.pending() == 0
-        {
+    /// Removes the segment that events are added to, if all of it is settled.
+    fn remove_emptied(&mut self) -> bool {
+        let Some((&base, segment)) = self.segments.last_key_value() else { return false };
+        let is_emptied = segment.pending() == 0 && segment.next > segment.identity.base;
+        if is_emptied {
             self.remove(base);
         }
+        is_emptied
     }
 
     fn remove(&mut self, base: u64) {

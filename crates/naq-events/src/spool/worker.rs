@@ -68,6 +68,10 @@ impl Shared {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn tell(&self, status: SpoolStatus) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
     /// Hands a request to the thread.
     ///
     /// # Errors
@@ -137,25 +141,42 @@ impl Drop for EndOfThread {
     }
 }
 
-/// Answers that wait until the disk keeps what they are about.
+/// Answers to the requests of a batch, given when the status shows what they tell.
 #[derive(Default)]
-struct Unanswered {
+struct Answers {
+    /// Not before the disk keeps what they are about.
     appended: Vec<(Reply<RangeInclusive<SpoolPosition>>, RangeInclusive<u64>)>,
     marked: Vec<Reply<()>>,
+    ready: Vec<Box<dyn FnOnce()>>,
 }
 
-impl Unanswered {
-    fn answer(&mut self, kept: Result<(), &NotKept>) {
+impl Answers {
+    fn ready<T: 'static>(&mut self, reply: Reply<T>, answer: Result<T>) {
         // Whoever doesn't wait for an answer any more has no use for it.
-        for (reply, positions) in self.appended.drain(..) {
-            let _ = reply.send(match kept {
-                Err(not) if *positions.end() >= not.taken_back => Err(not.error.clone()),
-                _ => Ok(SpoolPosition(*positions.start())..=SpoolPosition(*positions.end())),
-            });
+        self.ready.push(Box::new(move || drop(reply.send(answer))));
+    }
+
+    /// Makes the disk keep what is waited for.
+    fn commit(&mut self, log: &mut SpoolLog) {
+        let not_kept = log.commit().err();
+        for (reply, positions) in std::mem::take(&mut self.appended) {
+            let kept = SpoolPosition(*positions.start())..=SpoolPosition(*positions.end());
+            let answer = match &not_kept {
+                Some(NotKept { error, taken_back }) if *positions.end() >= *taken_back => {
+                    Err(error.clone())
+                }
+                _ => Ok(kept),
+            };
+            self.ready(reply, answer);
         }
-        for reply in self.marked.drain(..) {
-            let _ = reply.send(kept.map_err(|not| not.error.clone()));
+        for reply in std::mem::take(&mut self.marked) {
+            let answer = not_kept.as_ref().map_or(Ok(()), |not| Err(not.error.clone()));
+            self.ready(reply, answer);
         }
+    }
+
+    fn give(&mut self) {
+        self.ready.drain(..).for_each(|answer| answer());
     }
 }
 
@@ -169,66 +190,78 @@ pub(super) fn run(mut log: SpoolLog, shared: Arc<Shared>) {
     let is_periodic = log.options.fsync == SpoolFsync::Interval;
     let interval = is_periodic.then_some(log.options.fsync_interval);
     let mut unkept_since = None;
+    let mut answers = Answers::default();
     while let Some(requests) = shared.take(unkept_since.zip(interval).map(|(at, span)| at + span)) {
-        let mut unanswered = Unanswered::default();
         for (request, _permit) in requests {
-            if let Request::Close { reply } = request {
-                commit(&mut log, &mut unanswered);
-                let closed = log.close();
-                // Before the answer: who has it may open the folder again.
-                drop(end);
-                let _ = reply.send(closed);
-                return;
+            match work(&mut log, request, &mut answers) {
+                Go::On => {}
+                Go::Home(reply) => {
+                    answers.give();
+                    let closed = log.close();
+                    // Before the answer: who has it may open the folder again.
+                    drop(end);
+                    let _ = reply.send(closed);
+                    return;
+                }
             }
-            work(&mut log, request, &mut unanswered);
         }
-        commit(&mut log, &mut unanswered);
+        answers.commit(&mut log);
+        shared.tell(log.status());
+        answers.give();
         if let Some(interval) = interval {
             let now = Instant::now();
-            if unkept_since.is_some_and(|since: Instant| now >= since + interval)
-                && let Err(error) = log.sync()
-            {
-                tracing::error!(%error, "the spool's disk did not keep events");
+            if unkept_since.is_some_and(|since: Instant| now >= since + interval) {
+                if let Err(error) = log.sync() {
+                    tracing::error!(%error, "the spool's disk did not keep events");
+                    shared.tell(log.status());
+                }
+                unkept_since = None;
             }
             unkept_since = log.is_unkept().then(|| unkept_since.unwrap_or(now));
         }
-        *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = log.status();
     }
     if let Err(error) = log.close() {
         tracing::error!(%error, "the spool was not closed as it should be");
     }
 }
 
-fn work(log: &mut SpoolLog, request: Request, unanswered: &mut Unanswered) {
+/// Whether there may be more to do.
+enum Go {
+    On,
+    Home(Reply<()>),
+}
+
+fn work(log: &mut SpoolLog, request: Request, answers: &mut Answers) -> Go {
     match request {
         Request::Append { entries, reply } => match log.append(&entries) {
-            Ok(positions) => unanswered.appended.push((reply, positions)),
-            Err(error) => drop(reply.send(Err(error))),
+            Ok(positions) => answers.appended.push((reply, positions)),
+            Err(error) => answers.ready(reply, Err(error)),
         },
         Request::MarkSent { positions, context, reply } => {
             match log.mark_sent(&positions, context) {
-                Ok(()) => unanswered.marked.push(reply),
-                Err(error) => drop(reply.send(Err(error))),
+                Ok(()) => answers.marked.push(reply),
+                Err(error) => answers.ready(reply, Err(error)),
             }
         }
         Request::Settle { positions, outcome, reply } => {
-            drop(reply.send(Ok(log.settle(&positions, outcome))));
+            let news = log.settle(&positions, outcome);
+            answers.ready(reply, Ok(news));
         }
         Request::Read { from, limit, reply } => {
             // Nothing comes out that may be taken back.
-            commit(log, unanswered);
-            drop(reply.send(log.read(from, limit)));
+            answers.commit(log);
+            let chunk = log.read(from, limit);
+            answers.ready(reply, chunk);
         }
         Request::Sync { reply } => {
-            commit(log, unanswered);
-            drop(reply.send(log.sync()));
+            answers.commit(log);
+            let synced = log.sync();
+            answers.ready(reply, synced);
         }
-        // The loop has taken it already.
-        Request::Close { reply } => drop(reply.send(Err(closed()))),
+        Request::Close { reply } => {
+            answers.commit(log);
+            return Go::Home(reply);
+        }
     }
-}
-
-fn commit(log: &mut SpoolLog, unanswered: &mut Unanswered) {
-    let committed = log.commit();
-    unanswered.answer(committed.as_ref().map(|&()| ()));
+    Go::On
 }

@@ -33,6 +33,18 @@ fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
+fn what_was_settled_gives_its_room_back_before_a_full_disk_refuses_anything() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(root.path());
+    log.append(&entries(1..=3)).unwrap();
+    log.settle(&run(1, 3), SpoolOutcome::Acked);
+    fail(Op::Write, 0, 1, io::ErrorKind::StorageFull);
+    assert_eq!(log.append(&entries(4..=4)).unwrap(), 4..=4);
+    assert_eq!(files(root.path(), "events").len(), 1);
+    assert_eq!(ids(&mut log), [4]);
+}
+
+#[test]
 fn half_an_event_that_cannot_be_cut_off_is_nobodys() {
     let root = tempfile::tempdir().unwrap();
     let (mut log, _) = open(root.path());
