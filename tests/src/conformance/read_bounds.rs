@@ -164,6 +164,10 @@ pub async fn a_read_ends_behind_a_sequence(js: Arc<dyn JetStream>) {
     assert_eq!(own.read_all(until(2)).await, [Message(1), Message(2)]);
     let only_a = until(2).with_subject(own.subject("a"));
     assert_eq!(own.read_all(only_a).await, [Message(1)]);
+    let no_match = until(3).with_subject(own.subject("none"));
+    assert_eq!(own.read_all(no_match).await, [], "the head is not reached");
+    let at_the_head = until(4).with_subject(own.subject("none"));
+    assert_eq!(own.read_all(at_the_head).await, [CaughtUp(4)]);
     let behind_its_end = until(2).with_start(ReadStart::Sequence(3));
     assert_eq!(own.read_all(behind_its_end).await, []);
 }

@@ -25,6 +25,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, TestCaseError};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use answer::Answer;
 use operation::{Operation, Run};
 use setup::Setup;
 
@@ -89,12 +90,14 @@ impl Case {
     }
 }
 
-fn equal(what: &str, server: &[String], memory: &[String]) -> Result<(), TestCaseError> {
+fn equal(what: &str, server: &[Answer], memory: &[Answer]) -> Result<(), TestCaseError> {
     if server == memory {
         return Ok(());
     }
     let at = server.iter().zip(memory).take_while(|(s, m)| s == m).count();
-    let line = |answers: &[String]| answers.get(at).cloned().unwrap_or_else(|| "nothing".into());
+    let line = |answers: &[Answer]| {
+        answers.get(at).map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
     Err(TestCaseError::fail(format!(
         "{what}: answer {at} differs\n  server: {}\n  memory: {}",
         line(server),
