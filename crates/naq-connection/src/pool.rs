@@ -122,11 +122,16 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         self.lock().slots.values().filter_map(Slot::ready).collect()
     }
 
-    /// Gives out no more, and hands back what was there.
+    /// Gives out no more, and tells what is there, until it is [cleared](Self::clear).
     pub(crate) fn close(&self) -> Vec<Arc<dyn Connection>> {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.slots.drain().filter_map(|(_, slot)| slot.ready()).collect()
+        inner.slots.values().filter_map(Slot::ready).collect()
+    }
+
+    /// Lets go of all connections.
+    pub(crate) fn clear(&self) {
+        self.lock().slots.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<K>> {

@@ -115,7 +115,10 @@ impl ConnectionService {
         });
         let mut report = StopReport::default();
         let mut first = None;
-        for (url, closed) in join_all(closing).await {
+        let closed = join_all(closing).await;
+        // Not before: a stop that was given up finds them here when it is tried again.
+        self.pool.clear();
+        for (url, closed) in closed {
             let Err(error) = closed else { continue };
             tracing::warn!(%url, %error, "a connection didn't close in order");
             if error.is(ErrorKind::OutcomeUnknown) {

@@ -10,18 +10,18 @@ use futures::future::join_all;
 use naq_connection::ConnectionService;
 use naq_core::config::{ConnectionConfig, NaqConfig, ServerConfig};
 use naq_core::connection::{
-    Connection, ConnectionProvider, ConnectionProviderExt, Connector, ServerRef,
+    Connection, ConnectionProvider, ConnectionProviderExt, ConnectionState, Connector, ServerRef,
 };
 use naq_core::jetstream::JetStreamExt;
 use naq_core::service::{HealthState, Provide, Service};
 use naq_core::{Error, ErrorKind, Result};
 use naq_memory::MemoryConnector;
-use naq_tests::proxy::FaultProxy;
+use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::server::shared;
 use naq_tests::wait;
 use tokio::sync::Notify;
 
-use crate::{PATIENCE, make_stream, quick};
+use crate::{PATIENCE, make_stream, numbered, quick};
 
 fn service_on(url: &str) -> ConnectionService {
     ConnectionService::new(
@@ -127,7 +127,7 @@ async fn a_closed_connection_is_made_anew_and_one_that_was_not_there_is_none() {
 async fn a_caller_who_gives_up_leaves_the_connection_to_the_others() {
     let server = shared().await;
     let proxy = FaultProxy::start(server.address()).await;
-    proxy.delay(naq_tests::proxy::Direction::ToClient, Duration::from_millis(100));
+    proxy.delay(Direction::ToClient, Duration::from_millis(100));
     let service = Arc::new(service_on(&proxy.url()));
     let impatient = tokio::time::timeout(Duration::from_millis(20), service.default_connection());
     let (given_up, patient) = tokio::join!(impatient, service.default_connection());
@@ -155,6 +155,28 @@ async fn a_started_service_is_healthy_and_a_stopped_one_hands_out_nothing() {
     let error = connection.round_trip(PATIENCE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert_eq!(service.health().await.state, HealthState::Unhealthy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_was_given_up_is_finished_by_the_next_one() {
+    let server = shared().await;
+    let proxy = FaultProxy::start(server.address()).await;
+    let service = service_on(&proxy.url());
+    let connection = service.default_connection().await.unwrap();
+    let jetstream = connection.jetstream();
+    proxy.black_hole(Direction::ToClient);
+    let before = proxy.passed(Direction::ToServer);
+    let publish = tokio::spawn(async move { jetstream.publish(numbered(1)).await });
+    wait::until("the message to be on its way", PATIENCE, async || {
+        proxy.passed(Direction::ToServer) > before
+    })
+    .await;
+    let given_up = tokio::time::timeout(Duration::from_millis(50), service.stop(PATIENCE)).await;
+    assert!(given_up.is_err());
+    let report = service.stop(Duration::from_millis(100)).await.unwrap();
+    assert_eq!(report.pending, 1, "{report:?}");
+    assert_eq!(connection.state(), ConnectionState::Closed);
+    assert!(publish.await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

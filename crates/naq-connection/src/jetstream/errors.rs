@@ -49,6 +49,8 @@ impl ApiError {
             // a copy of the message, or another batch, still on its way.
             10_060 | 10_065 | 10_070 | 10_071 | 10_164 | 10_201 => ErrorKind::Conflict,
             10_158 | 10_163 => ErrorKind::Unavailable,
+            // A batch of which the server lost a part: it stored nothing.
+            10_176 => ErrorKind::Unavailable,
             // Over the message size, the header size, the batch size.
             10_054 | 10_097 | 10_199 => ErrorKind::TooLarge,
             // Resources of the account or server; streams, consumers, storage, memory; a full
@@ -128,6 +130,7 @@ impl ApiError {
             10_054 => "send less, or raise the stream's max_message_size",
             10_109 => "the stream is sealed for good",
             10_166 => "set allow_message_ttl on the stream",
+            10_176 => "all messages must be for one stream; if they are, publish the batch again",
             10_174 => "set allow_atomic_publish on the stream",
             _ => return None,
         })

@@ -19,6 +19,9 @@ const TRUTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How many notices wait for one that listens; whoever misses some looks at the truth.
 const NOTICES: usize = 256;
 
+/// How the subjects end that round trips are asked on: to be refused there is an answer.
+pub(crate) const PING: &str = ".naq-ping";
+
 /// Something that whoever waits on the connection must know.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
@@ -89,8 +92,10 @@ impl Link {
             }
             Event::ServerError(ServerError::Other(text)) => {
                 if let Some(violation) = Violation::parse(text) {
-                    tracing::warn!(url = %self.url, act = ?violation.act,
-                        subject = %violation.subject, "the server refused for want of permission");
+                    if !violation.subject.ends_with(PING) {
+                        tracing::warn!(url = %self.url, act = ?violation.act,
+                            subject = %violation.subject, "refused for want of permission");
+                    }
                     self.notify(Notice::Denied(Arc::new(violation)));
                 } else {
                     tracing::warn!(url = %self.url, error = %text, "the server reports an error");

@@ -32,7 +32,9 @@ pub(crate) fn connect_options(
 ) -> Result<ConnectOptions> {
     let tls = server.tls_required || server.tls_first || addresses.tls();
     let credentials = Credentials::choose(server, addresses.credentials.clone());
-    if credentials.is_some() && !tls && !server.allow_plaintext_credentials {
+    let bound_to_this_machine =
+        credentials.is_some() && !tls && !server.allow_plaintext_credentials;
+    if bound_to_this_machine {
         refuse_plaintext(addresses)?;
     }
 
@@ -50,9 +52,9 @@ pub(crate) fn connect_options(
         .name(&config.name)
         .custom_inbox_prefix(&server.inbox_prefix)
         .ping_interval(config.ping_interval)
-        .connection_timeout(config.connect_timeout)
+        .connection_timeout(share(config.connect_timeout, addresses.servers.len()))
         .request_timeout(Some(config.request_timeout))
-        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY.max(config.max_in_flight))
         .reconnect_delay_callback(move |attempt| {
             // The client knows no way to give up a reconnect: let it sleep.
             if closing.state() == ConnectionState::Closed { FOREVER } else { backoff.wait(attempt) }
@@ -62,6 +64,10 @@ pub(crate) fn connect_options(
             std::future::ready(())
         })
         .require_tls(tls);
+    if bound_to_this_machine {
+        // What the server tells of its cluster may lie on other machines.
+        options = options.ignore_discovered_servers();
+    }
     if server.tls_first {
         options = options.tls_first();
     }
@@ -75,6 +81,11 @@ pub(crate) fn connect_options(
         options = options.retry_on_initial_connect();
     }
     Ok(options)
+}
+
+/// One server's part of the connect timeout: a silent one must leave time for the next.
+fn share(timeout: Duration, servers: usize) -> Duration {
+    timeout / u32::try_from(servers).unwrap_or(u32::MAX).max(1)
 }
 
 fn refuse_plaintext(addresses: &Addresses) -> Result<()> {

@@ -40,7 +40,7 @@ section! {
         /// How long the server may take to acknowledge one published message.
         ack_timeout (with_ack_timeout): Duration = Duration::from_secs(5),
             Duration::from_millis(10)..=Duration::from_secs(3_600);
-        /// How many published messages may wait for their acknowledgement at a time, per connection.
+        /// How many published messages may wait for their acknowledgement at a time: single ones of a connection together, and those of each stream that is published.
         max_in_flight (with_max_in_flight): usize = 4_096, 1..=1_000_000;
         /// How often a connection is probed; two unanswered probes break it.
         ping_interval (with_ping_interval): Duration = Duration::from_secs(10),

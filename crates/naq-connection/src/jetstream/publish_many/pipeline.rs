@@ -1,44 +1,25 @@
-//! Publishing many messages: the way to the server's full speed.
-//!
-//! One subscription takes all acknowledgements; each message's reply subject
-//! holds its number, and a window of slots holds what is known of it. There is
-//! no future, timer or task for a message: the stream that is answered drives
-//! all of it, in the task that polls it.
-//!
-//! # Order
-//! Messages are handed to the connection in their order, and a server stores
-//! what comes over one connection in that order. Two things break it, and who
-//! needs order across them must keep at most one message of an order in flight:
-//! a refusal of one message lets the next ones pass, and a break of the
-//! connection loses a stretch in the middle. What was in the socket at that
-//! moment is gone; what was still in the client's queue (at most 2,048
-//! messages) is sent after the reconnect, before anything that is published
-//! later. At a break, all that was sent and not acknowledged is answered
-//! `OutcomeUnknown` at once, though some of it may still be stored, even after
-//! the answer. What was not sent yet waits for the reconnect, in order, within
-//! its deadline.
+//! The window over the messages that are under way, driven by whoever polls it.
 
 use std::collections::VecDeque;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, Message, Subject};
-use futures::future::BoxFuture;
-use futures::stream::{self, Fuse, StreamExt};
+use async_nats::{Client, Message};
+use futures::stream::{Fuse, StreamExt};
 use futures::{FutureExt, SinkExt, Stream};
 use naq_core::connection::ConnectionState;
 use naq_core::jetstream::{PublishAck, PublishMessage};
-use naq_core::{BoxStream, Error, ErrorKind, Result};
-use std::future::Future as _;
+use naq_core::{BoxStream, Error, Result};
 use tokio::time::{Instant, Sleep};
 
-use super::NatsJetStream;
-use super::ack::{self, Refusal};
-use super::publish::{Outbound, Recheck, is_wrong_sequence};
+use super::OPERATION;
+use super::slot::{Sent, Slot};
+use crate::jetstream::NatsJetStream;
+use crate::jetstream::ack;
+use crate::jetstream::publish::Outbound;
 use crate::nats::{Act, Inbox, Nature, Notice, Violation, WorkGuard, denied};
-
-const OPERATION: &str = "publish_many";
 
 /// How many bytes of messages may wait for their acknowledgement.
 const MAX_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
@@ -47,45 +28,11 @@ const MAX_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
 /// permission come as events, of which the client keeps 128.
 const UNTRUSTED_IN_FLIGHT: usize = 64;
 
-/// Answers each message in order.
-pub(super) fn pipeline(
-    jetstream: NatsJetStream,
-    messages: BoxStream<'static, PublishMessage>,
-) -> BoxStream<'static, Result<PublishAck>> {
-    let opened = async move {
-        let deadline = Instant::now() + jetstream.wire.limits.ack_timeout;
-        match Inbox::subscribe(&jetstream.wire, OPERATION, deadline).await {
-            Ok(inbox) => Pipeline::new(jetstream, inbox, messages).left_stream(),
-            Err(error) => messages.map(move |_| Err(error.clone())).right_stream(),
-        }
-    };
-    stream::once(opened).flatten().boxed()
-}
-
 /// How many messages are taken between two looks at what has come.
 const TAKEN_AT_ONCE: usize = 64;
 
-/// What is known of one message.
-enum Slot {
-    /// Waits for a connection, or for room in the client's queue.
-    Unsent { outbound: Outbound, deadline: Instant },
-    /// Waits for its acknowledgement.
-    Sent(Sent),
-    /// An expected sequence didn't hold; was it this message that moved it?
-    Checking(BoxFuture<'static, Result<PublishAck>>),
-    /// Waits to be handed out.
-    Done(Result<PublishAck>),
-}
-
-struct Sent {
-    subject: Subject,
-    generation: u64,
-    deadline: Instant,
-    bytes: usize,
-    recheck: Option<Box<Recheck>>,
-}
-
-struct Pipeline {
+/// The window over the messages that are under way.
+pub(super) struct Pipeline {
     jetstream: NatsJetStream,
     messages: Fuse<BoxStream<'static, PublishMessage>>,
     client: Client,
@@ -134,7 +81,7 @@ impl Stream for Pipeline {
 }
 
 impl Pipeline {
-    fn new(
+    pub(super) fn new(
         jetstream: NatsJetStream,
         inbox: Inbox,
         messages: BoxStream<'static, PublishMessage>,
@@ -212,14 +159,14 @@ impl Pipeline {
         let slot = index.and_then(|index| self.window.get_mut(index));
         // What was given up may be answered late.
         let Some(slot @ Slot::Sent(_)) = slot else { return };
-        let Slot::Sent(sent) = std::mem::replace(slot, Slot::Done(Err(unforeseen()))) else {
+        let Slot::Sent(sent) = std::mem::replace(slot, Slot::Changing) else {
             return;
         };
         self.open -= 1;
         self.bytes -= sent.bytes;
         *slot = match ack::read(message) {
             Ok(ack) => Slot::Done(Ok(ack)),
-            Err(refusal) => refused(&self.jetstream, sent, refusal),
+            Err(refusal) => Slot::refused(&self.jetstream, sent, refusal),
         };
     }
 
@@ -341,9 +288,7 @@ impl Pipeline {
                 }
                 Poll::Pending => break,
             }
-            let Slot::Unsent { outbound, .. } =
-                std::mem::replace(slot, Slot::Done(Err(unforeseen())))
-            else {
+            let Slot::Unsent { outbound, .. } = std::mem::replace(slot, Slot::Changing) else {
                 break;
             };
             let Outbound { request, bytes, recheck } = outbound;
@@ -397,27 +342,8 @@ impl Pipeline {
                 self.bytes -= outbound.bytes;
                 *front = Slot::Done(Err(wire.link.unavailable(OPERATION)));
             }
-            Slot::Checking(_) | Slot::Done(_) => {}
+            Slot::Checking(_) | Slot::Done(_) | Slot::Changing => {}
         }
         true
     }
-}
-
-/// The slot of a message that the server didn't store.
-fn refused(jetstream: &NatsJetStream, sent: Sent, refusal: Refusal) -> Slot {
-    let wrong_sequence = is_wrong_sequence(&refusal);
-    let with_jetstream = jetstream.wire.client.server_info().jetstream;
-    let error = refusal.into_error(OPERATION, &sent.subject, with_jetstream);
-    match sent.recheck {
-        Some(recheck) if wrong_sequence => {
-            let jetstream = jetstream.clone();
-            Slot::Checking(async move { recheck.look(&jetstream, error).await }.boxed())
-        }
-        _ => Slot::Done(Err(error)),
-    }
-}
-
-/// Stands in a slot for the moment in which its content changes.
-fn unforeseen() -> Error {
-    Error::new(ErrorKind::Unexpected, OPERATION, "the message's slot was left empty")
 }
