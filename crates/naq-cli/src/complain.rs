@@ -123,6 +123,9 @@ const NOT_TOLD: [&str; 3] = ["error_code", "service", "field"];
 
 /// The error and what is behind it, in one line.
 pub(crate) fn what(error: &Error) -> String {
+    if let Some(bucket) = missing_bucket(error) {
+        return format!("there is no bucket {bucket}");
+    }
     let mut line = reason(error);
     let facts: Vec<String> = error
         .context()
@@ -133,16 +136,24 @@ pub(crate) fn what(error: &Error) -> String {
     if !facts.is_empty() {
         line = format!("{line} ({})", facts.join(", "));
     }
+    let mut told = vec![error.message().to_owned()];
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // A cause that says the same in other words adds nothing.
-        if !line.contains(&text) && !text.contains(error.message()) {
+        // A cause that says the same in more or fewer words adds nothing.
+        if !line.contains(&text) && !told.iter().any(|told| text.contains(told)) {
             line = format!("{line}: {text}");
+            told.push(text);
         }
         source = cause.source();
     }
-    line
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A bucket is a stream to the server, which says so; to people it is a bucket.
+fn missing_bucket(error: &Error) -> Option<&str> {
+    let no_stream = error.is(ErrorKind::NotFound) && error.get("stream").is_some();
+    no_stream.then(|| error.get("bucket")).flatten()
 }
 
 /// What is wrong in itself: the field and the rule, or what happened.
@@ -160,6 +171,9 @@ pub(crate) fn reason(error: &Error) -> String {
 /// What to try: the error's own hint, or what helps against most errors of its kind.
 pub(crate) fn hint(error: &Error) -> String {
     match error.hint() {
+        _ if missing_bucket(error).is_some() => {
+            "`naq kv buckets` shows which there are, `naq kv create` makes one".to_owned()
+        }
         _ if error.is(ErrorKind::NotFound) && error.get("stream").is_some() => NO_STREAM.to_owned(),
         Some(hint) => hint.to_owned(),
         None => usual_hint(error),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::config::{NaqConfig, StreamMode};
+use naq_core::config::{NaqConfig, OverflowPolicy, StreamMode};
 use naq_core::connection::ConnectionProvider;
 use naq_core::kv::KvStore;
 use naq_core::service::Service;
@@ -19,6 +19,9 @@ use crate::complain::Failure;
 
 /// How long letting go of the server may take; what was to be stored is stored before.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// The longest that the configuration lets anybody wait for room in the buffer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// The configuration: the file, then variables, then options; the later one wins.
 ///
@@ -159,6 +162,10 @@ impl Session {
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let config = self.config.events.clone().with_stream(mode);
+        // A command has time: it waits for room as long as for the delivery
+        // itself, and gives up no event for a full buffer before.
+        let patience = config.delivery_timeout.min(LONGEST_WAIT);
+        let config = config.with_overflow(OverflowPolicy::Wait).with_overflow_wait(patience);
         let clock = self.manager.get::<dyn Clock>()?;
         let events = EventService::new(self.connections()?, self.streams()?, clock, config)?;
         let events = Arc::new(events);

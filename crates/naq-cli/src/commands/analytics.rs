@@ -49,7 +49,7 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
     let range = in_words(view, figures.time_range.start, figures.time_range.end);
     let name = sanitize(figures.event_type.as_str());
     let mut facts = Grid::new(view, &[]);
-    facts.row([&*name, &format!("{} in {range}", human::counted(measures.total_count, "event"))]);
+    facts.row([&*name, &format!("{} {range}", human::counted(measures.total_count, "event"))]);
     facts.row(["Success", &measures.success_rate.map_or_else(none, human::percent)]);
     if figures.malformed > 0 {
         facts.row([

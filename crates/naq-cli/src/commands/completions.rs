@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 /// Writes the completions to standard output.
-pub(crate) fn run(context: &mut Context, args: Args) -> Outcome {
+pub(crate) fn run(context: &mut Context, args: &Args) -> Outcome {
     // Into memory first: the generator panics when it can't write.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "naq", &mut script);

@@ -120,8 +120,10 @@ pub(crate) fn timeline(history: &EventHistory, view: &View) -> String {
         ));
     }
     if !summary.includes_mentions {
-        let kind = summary.entity;
-        notes.push(format!("without the events of jobs that name the {kind}: naq tail --{kind}"));
+        let (kind, id) = (summary.entity, sanitize(&summary.id));
+        notes.push(format!(
+            "without the events of jobs that name the {kind}: naq tail --until-now --{kind} {id}"
+        ));
     }
     for note in notes {
         text.push_str(&format!("{}\n", view.paint.dim(format!("({note})"))));

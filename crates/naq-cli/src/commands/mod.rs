@@ -91,6 +91,6 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Streams(command) => streams::run(context, command).await,
         Command::Kv(command) => kv::run(context, command).await,
         Command::Doctor(args) => doctor::run(context, args).await,
-        Command::Completions(args) => completions::run(context, args),
+        Command::Completions(args) => completions::run(context, &args),
     }
 }

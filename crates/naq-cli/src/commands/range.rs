@@ -55,9 +55,9 @@ impl Scan {
 pub(crate) fn in_words(view: &View, start: Option<Timestamp>, end: Option<Timestamp>) -> String {
     let at = |time| view.zone.full(time);
     match (start, end) {
-        (None, None) => "the whole log".to_owned(),
+        (None, None) => "in the whole log".to_owned(),
         (Some(start), None) => format!("since {}", at(start)),
         (None, Some(end)) => format!("up to {}", at(end)),
-        (Some(start), Some(end)) => format!("{} to {}", at(start), at(end)),
+        (Some(start), Some(end)) => format!("from {} to {}", at(start), at(end)),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 fn table(stats: &EventStats, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     let range = in_words(view, stats.start_time, stats.end_time);
-    facts.row(["Events", &format!("{} in {range}", human::count(stats.total_events))]);
+    facts.row(["Events", &format!("{} {range}", human::count(stats.total_events))]);
     if let (Some(first), Some(last)) = (stats.first_event, stats.last_event) {
         let span = human::duration(last.since(first));
         facts.row(["First", &view.zone.full(first)]);

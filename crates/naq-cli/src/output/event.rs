@@ -70,7 +70,8 @@ fn type_name(event: &Event, paint: Paint) -> String {
     }
 }
 
-/// What the event says beside its kind, in words; of one entity's events, what is not always the same.
+/// What the event says beside its kind, in words; of one entity's events, what
+/// is not always the same.
 fn describe(event: &Event, about: Option<EntityKind>, paint: Paint) -> String {
     let mut words = Vec::new();
     let fact = |words: &mut Vec<String>, name: &str, value: Option<&str>| {

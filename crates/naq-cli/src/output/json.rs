@@ -53,7 +53,11 @@ struct Escaping<F> {
 
 macro_rules! forward {
     ($($name:ident($($arg:ident: $type:ty),*);)*) => {$(
-        fn $name<W: ?Sized + io::Write>(&mut self, writer: &mut W, $($arg: $type),*) -> io::Result<()> {
+        fn $name<W: ?Sized + io::Write>(
+            &mut self,
+            writer: &mut W,
+            $($arg: $type),*
+        ) -> io::Result<()> {
             self.inner.$name(writer, $($arg),*)
         }
     )*};

@@ -62,7 +62,7 @@ pub(crate) struct Args {
     /// The folder with the files
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// How many workers run jobs at the same time [default: as many as there are processors, at most 8]
+    /// How many workers run at the same time [default: one a processor, at most 8]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
 }
@@ -192,7 +192,7 @@ fn show(
 ) -> Result<(), Failure> {
     match context.globals.output {
         Some(Format::Json | Format::Jsonl) => {
-            context.output.answer(answers, |_, _| String::new())?
+            context.output.answer(answers, |_, _| String::new())?;
         }
         _ => {
             let view = context.output.view();

@@ -33,22 +33,27 @@ pub(crate) struct EventArgs {
     #[arg(long, value_name = "NUMBER")]
     attempt: Option<u32>,
     /// How long the run took, in seconds or as `1m 30s`
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = crate::cli::duration,
+        allow_negative_numbers = true
+    )]
     duration: Option<Duration>,
     /// Whether the run came to a good end; alone it means yes
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     success: Option<bool>,
     /// What went wrong, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     error: Option<String>,
     /// What went wrong, as a class
     #[arg(long, value_name = "CLASS")]
     error_type: Option<String>,
     /// Why: of waiting, cancelling, pausing
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
     /// A message for people
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     message: Option<String>,
     /// When it happened (RFC 3339); now, if not said
     #[arg(long, value_name = "TIME", value_parser = timestamp)]

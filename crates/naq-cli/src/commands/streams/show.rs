@@ -156,7 +156,7 @@ pub(crate) fn facts(stream: &StreamShape, view: &View) -> String {
         "Holds",
         stream.holds_seconds.map(|s| format!("{} at the present rate", human::seconds(s))),
     );
-    fact("When full", config.discard.map(|discard| word(&discard)).map(when_full));
+    fact("When full", config.discard.map(|discard| word(&discard)).as_deref().map(when_full));
     fact("Storage", config.storage.map(|storage| word(&storage)));
     fact("Retention", config.retention.map(|retention| word(&retention)));
     fact("Replicas", config.replicas.map(|replicas| replicas.to_string()));
@@ -201,8 +201,8 @@ fn sequences(stream: &StreamShape) -> String {
     format!("{} to {}{gone}", stream.first_sequence, stream.last_sequence)
 }
 
-fn when_full(discard: String) -> String {
-    match discard.as_str() {
+fn when_full(discard: &str) -> String {
+    match discard {
         "new" => "new messages are refused".to_owned(),
         _ => "the oldest messages go".to_owned(),
     }

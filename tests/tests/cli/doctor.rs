@@ -1,0 +1,110 @@
+//! `naq doctor`: what it finds, and how it ends.
+
+use std::time::Duration;
+
+use naq_tests::command;
+use naq_tests::server::{NatsServer, User, Version};
+use serde_json::Value;
+
+use crate::support::{Naq, command_on, run_alone};
+
+fn states(diagnosis: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let checks = diagnosis["checks"].as_array().unwrap();
+    checks.iter().map(|check| (text(&check["check"]), text(&check["state"]))).collect()
+}
+
+fn state(diagnosis: &Value, check: &str) -> String {
+    let states = states(diagnosis);
+    let found = states.iter().find(|(name, _)| name == check);
+    found.unwrap_or_else(|| panic!("{check} is not in {diagnosis}")).1.clone()
+}
+
+#[tokio::test]
+async fn all_is_well_on_a_good_server_and_nothing_is_stored_by_asking() {
+    let naq = Naq::with_events().await;
+    let diagnosis = naq.json("doctor --output json");
+    assert_eq!(diagnosis["healthy"], true, "{diagnosis}");
+    assert!(states(&diagnosis).iter().all(|(_, state)| state == "ok"), "{diagnosis}");
+    let checks: Vec<_> = states(&diagnosis).into_iter().map(|(check, _)| check).collect();
+    assert_eq!(
+        checks,
+        [
+            "server",
+            "can",
+            "latency",
+            "payload",
+            "stream",
+            "config",
+            "room",
+            "clock",
+            "may log",
+            "may read",
+            "may clean up"
+        ]
+    );
+    let done = naq.run("doctor --output table");
+    assert_eq!(done.code, Some(0));
+    assert!(done.stdout.ends_with("All is well.\n"), "{}", done.stdout);
+    assert_eq!(naq.json("streams info --output json")["last_sequence"], 6);
+}
+
+#[tokio::test]
+async fn a_fresh_server_is_warned_about() {
+    let naq = Naq::new().await;
+    let diagnosis = naq.json("doctor --output json");
+    assert_eq!(state(&diagnosis, "stream"), "warn");
+    assert_eq!(diagnosis["healthy"], true);
+}
+
+#[tokio::test]
+async fn a_stream_that_differs_is_told_field_by_field() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("streams ensure --max-msgs 5").code, Some(1), "it would lose messages");
+    assert_eq!(naq.run("streams ensure --max-msgs 50").code, Some(0));
+    let diagnosis = naq.json("doctor --output json");
+    assert_eq!(state(&diagnosis, "config"), "warn");
+    assert!(
+        diagnosis.to_string().contains("max_messages is 50, and 1000000 is wanted"),
+        "{diagnosis}"
+    );
+}
+
+#[tokio::test]
+async fn an_old_server_lacks_what_it_lacks() {
+    let server = NatsServer::builder().version(Version::V2_10).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut doctor = command_on(&server.url(), folder.path(), "doctor --output json");
+    let done = command::run(&mut doctor, Duration::from_secs(30));
+    let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(done.code, Some(0), "{diagnosis}");
+    assert_eq!(state(&diagnosis, "can"), "warn");
+}
+
+#[tokio::test]
+async fn missing_rights_are_named() {
+    let ann = User::new("ann", "pw");
+    let reader = User::new("reader", "pw").may_not_publish(["events.>", "$JS.API.STREAM.PURGE.>"]);
+    let server = NatsServer::builder().user(ann).user(reader).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |url: &str, line: &str| {
+        command::run(&mut command_on(url, folder.path(), line), Duration::from_secs(60))
+    };
+    assert_eq!(run(&server.url_as("ann", "pw"), "log --type x").code, Some(0));
+    let done = run(&server.url_as("reader", "pw"), "--timeout 3s doctor --output json");
+    let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(state(&diagnosis, "may log"), "warn", "{diagnosis}");
+    assert_eq!(state(&diagnosis, "may read"), "ok", "{diagnosis}");
+    assert_eq!(state(&diagnosis, "may clean up"), "warn", "{diagnosis}");
+    assert!(!done.stdout.contains("pw\u{40}"), "the password is told");
+}
+
+#[test]
+fn no_server_is_a_finding_and_code_4() {
+    let done = run_alone("--timeout 1s doctor --output json");
+    assert_eq!(done.code, Some(4));
+    let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(diagnosis["healthy"], false);
+    assert_eq!(state(&diagnosis, "server"), "fail");
+    assert!(diagnosis["checks"][0]["advice"].is_string());
+}

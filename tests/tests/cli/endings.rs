@@ -1,0 +1,119 @@
+//! How commands end when something is in the way: two lines, and the exit code.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use naq_tests::command;
+use naq_tests::server::{NatsServer, User};
+
+use crate::support::{Naq, command_on, run_alone, screen};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn every_failure_is_two_lines_and_an_exit_code() {
+    let naq = Naq::with_events().await;
+    for (name, line) in [
+        ("no_such_job", "history nobody --output table"),
+        ("no_such_job_json", "history nobody --output jsonl"),
+        ("no_such_stream", "streams info nowhere"),
+        ("no_such_bucket", "kv get nowhere key"),
+        ("no_such_file", "log nowhere.ndjson"),
+        ("in_memory", "--server memory:// stats"),
+        ("wrong_scheme", "--server http://localhost stats"),
+        ("wrong_filter", "tail --filter '{\"duration\":{\"min\":2,\"max\":1}}'"),
+        ("wrong_regex", "tail --filter '{\"error\":{\"regex\":\"(\"}}'"),
+        ("wrong_id", "log --type x --job ''"),
+        ("wrong_config", "--config nowhere.toml stats"),
+        ("end_before_start", "stats --since 2026-11-24T12:00:00Z --until 2026-11-24"),
+        ("nobody_to_ask", "streams rm events"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
+}
+
+#[test]
+fn bad_usage_is_told_without_a_server() {
+    for (line, word) in [
+        ("stats --nonsense", "--nonsense"),
+        ("frobnicate", "frobnicate"),
+        ("stats --since yesterday", "1h"),
+        ("log", "--type"),
+        ("log x.ndjson --type y", "cannot be used with"),
+        ("log --type x --duration -1", "--duration"),
+        ("log --type x --field novalue", "NAME=VALUE"),
+        ("analytics", "<TYPE>"),
+        ("--timeout 0s stats", "10ms"),
+        ("--output xml stats", "jsonl"),
+        ("completions tcsh", "bash"),
+    ] {
+        let done = run_alone(line);
+        assert_eq!(done.code, Some(2), "{line}: {}{}", done.stdout, done.stderr);
+        assert!(done.stderr.contains(word), "{line}: {}", done.stderr);
+        assert_eq!(done.stdout, "", "{line}");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_code_4_within_the_timeout() {
+    let begun = std::time::Instant::now();
+    let done = run_alone("--timeout 1s stats");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    insta::assert_snapshot!("unavailable", screen("--timeout 1s stats", &done));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_in_time() {
+    let server = NatsServer::builder().user(User::new("ann", "right")).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |url: &str| command::run(&mut command_on(url, folder.path(), "stats"), LIMIT);
+    let refused = run(&server.url_as("ann", "wrong"));
+    insta::assert_snapshot!("wrong_password", screen("stats", &refused));
+    assert!(!refused.stderr.contains("wrong\u{40}"), "the password is told: {}", refused.stderr);
+    assert_eq!(run(&server.url_as("ann", "right")).code, Some(3), "there is no stream yet");
+}
+
+#[tokio::test]
+async fn a_closed_pipe_ends_quietly() {
+    let naq = Naq::new().await;
+    let lines: String =
+        (0..20_000).map(|n| format!("{{\"type\":\"t\",\"job_id\":\"j{n}\"}}\n")).collect();
+    assert_eq!(naq.run_with("log -", lines.as_bytes()).code, Some(0));
+    for line in ["export", "tail --until-now", "tail --until-now --output table"] {
+        let mut child = naq
+            .command(line)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        reader.read_line(&mut first).unwrap();
+        drop(reader);
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{line}");
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{line}");
+    }
+}
+
+#[test]
+fn help_and_completions_go_to_standard_output() {
+    for line in
+        ["--help", "help log", "kv put --help", "demo -h", "completions bash", "completions zsh"]
+    {
+        let done = run_alone(line);
+        assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{line}");
+        assert!(done.stdout.contains("naq"), "{line}");
+    }
+    insta::assert_snapshot!("help", run_alone("-h").stdout);
+}
+
+#[test]
+fn a_secret_in_a_variable_is_not_shown_by_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command_on("nats://ann:hunter2@host", folder.path(), "--help");
+    let done = command::run(&mut command, LIMIT);
+    assert!(!done.stdout.contains("hunter2"));
+}

@@ -1,0 +1,126 @@
+//! What goes on until somebody ends it: `naq tail` and `naq kv watch`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::Naq;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A command that runs until it is interrupted.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    notes: Receiver<String>,
+}
+
+impl Running {
+    fn start(naq: &Naq, line: &str) -> Self {
+        let mut command = naq.command(line);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr): (ChildStdout, ChildStderr) =
+            (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, lines: lines(stdout), notes: lines(stderr) }
+    }
+
+    /// The next line of standard output.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(LIMIT).unwrap()
+    }
+
+    /// Waits for a note that has this in it.
+    fn note(&self, part: &str) -> String {
+        loop {
+            let note = self.notes.recv_timeout(LIMIT).unwrap();
+            if note.contains(part) {
+                return note;
+            }
+        }
+    }
+
+    /// Ctrl-C; answers the exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[tokio::test]
+async fn tail_shows_what_comes_and_ends_with_ctrl_c() {
+    let naq = Naq::with_events().await;
+    // From a sequence on, so that nothing hangs on who is first.
+    let tail = Running::start(&naq, "tail --since seq:7 --type job_failed --output table");
+    assert_eq!(
+        naq.run("log --type job_started --job a --timestamp 2026-11-24T12:00:00Z").code,
+        Some(0)
+    );
+    let logged =
+        naq.run("log --type job_failed --job b --error reset --timestamp 2026-11-24T12:00:01Z");
+    assert_eq!(logged.code, Some(0));
+    assert_eq!(tail.line(), "2026-11-24 UTC");
+    assert_eq!(tail.line(), "12:00:01.000  job_failed           b  reset");
+    assert_eq!(tail.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn tail_survives_a_killed_server_and_says_so() {
+    let mut naq = Naq::with_events().await;
+    let tail = Running::start(&naq, "tail --since seq:6 --output jsonl");
+    assert!(tail.line().contains("worker_stopped"));
+    naq.server.restart().await;
+    let resumed = tail.note("reconnected");
+    assert!(resumed.contains("behind sequence 6"), "{resumed}");
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    assert!(tail.line().contains("\"after\""));
+    assert_eq!(tail.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn tail_ends_where_the_stream_is_deleted() {
+    let naq = Naq::with_events().await;
+    let mut tail = Running::start(&naq, "tail --since seq:6");
+    assert!(tail.line().contains("worker_stopped"));
+    assert_eq!(naq.run("streams rm events --yes").code, Some(0));
+    tail.note("error:");
+    assert_eq!(tail.child.wait().unwrap().code(), Some(3));
+}
+
+#[tokio::test]
+async fn watch_shows_values_and_then_changes() {
+    let naq = Naq::new().await;
+    assert_eq!(naq.run("kv create settings").code, Some(0));
+    assert_eq!(naq.run("kv put settings a.b one").code, Some(0));
+    let watch = Running::start(&naq, "kv watch settings --output jsonl");
+    assert!(watch.line().contains("\"value\":\"one\""));
+    assert_eq!(naq.run("kv put settings a.b two").code, Some(0));
+    assert!(watch.line().contains("\"value\":\"two\""));
+    assert_eq!(naq.run("kv rm settings a.b").code, Some(0));
+    assert!(watch.line().contains("\"operation\":\"delete\""));
+    assert_eq!(watch.interrupt(), Some(0));
+}

@@ -1,0 +1,67 @@
+//! What the reading commands do with what others left in the stream.
+
+use naq_tests::wait;
+
+use crate::support::Naq;
+
+#[tokio::test]
+async fn control_sequences_reach_no_terminal() {
+    let naq = Naq::new().await;
+    let evil = concat!(
+        r#"{"type":"evil\u001b[2J","job_id":"j\u0007","message":"a\u001b[31mred\u001b[0m\nb","#,
+        r#""queue":"q\u009b1m","k\u001b":"\u202e"}"#
+    );
+    assert_eq!(naq.run_with("log -", evil.as_bytes()).code, Some(0));
+    for line in ["tail --until-now", "stats", "analytics 'evil\u{1b}[2J'"] {
+        for output in ["table", "json", "jsonl"] {
+            let done = naq.run(&format!("{line} --output {output}"));
+            assert_eq!(done.code, Some(0), "{}", done.stderr);
+            let harmless = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+            assert!(done.stdout.chars().all(harmless), "{line} {output}: {:?}", done.stdout);
+        }
+    }
+}
+
+#[tokio::test]
+async fn foreign_and_broken_messages_are_shown_counted_and_passed_over() {
+    let naq = Naq::with_events().await;
+    let client = naq.server.client().await;
+    for (subject, payload) in [("events.foreign", "no json"), ("events.job_completed.x", "{}")] {
+        client.publish(subject, payload.into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    wait::until("the messages to be stored", std::time::Duration::from_secs(10), async || {
+        naq.json("streams info --output json")["messages"] == 8
+    })
+    .await;
+    insta::assert_snapshot!(
+        "tail_malformed",
+        naq.screen("tail --until-now --since seq:6 --output table")
+    );
+    insta::assert_snapshot!("stats_malformed", naq.screen("stats --output table"));
+    let exported = naq.run("export");
+    assert_eq!(exported.code, Some(0));
+    assert_eq!(exported.stdout.lines().count(), 6);
+    assert!(exported.stderr.contains("left out 2 messages"), "{}", exported.stderr);
+    assert_eq!(naq.json("analytics job_completed --output json")["malformed"], 1);
+}
+
+#[tokio::test]
+async fn a_scan_has_its_limit_and_says_so() {
+    let naq = Naq::with_events().await;
+    let stopped = naq.run("stats --scan-limit 3");
+    assert_eq!(stopped.code, Some(1));
+    assert!(stopped.stderr.contains("max_messages: 3"), "{}", stopped.stderr);
+    assert_eq!(naq.run("stats --scan-limit 6").code, Some(0));
+}
+
+#[tokio::test]
+async fn a_reader_makes_no_stream() {
+    let naq = Naq::new().await;
+    for line in
+        ["stats", "tail", "history job-7", "analytics x", "export", "cleanup --older-than 1h"]
+    {
+        assert_eq!(naq.run(line).code, Some(3), "{line}");
+    }
+    assert_eq!(naq.run("streams ls --output jsonl").stdout, "");
+}

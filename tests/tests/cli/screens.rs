@@ -1,0 +1,101 @@
+//! What each command prints for people, and for programs.
+
+use crate::support::Naq;
+
+#[tokio::test]
+async fn the_log_s_answers_as_tables() {
+    let naq = Naq::with_events().await;
+    for (name, line) in [
+        ("stats", "stats --output table"),
+        (
+            "stats_range",
+            "stats --output table --since 2026-11-24T12:00:03Z --until 2026-11-24T12:00:04Z",
+        ),
+        ("analytics", "analytics job_completed --output table"),
+        ("history", "history job-7 --output table"),
+        ("history_range", "history job-7 --output table --since 2026-11-24T12:00:02Z"),
+        ("history_newest", "history job-7 --output table --newest --limit 1"),
+        ("history_worker", "history worker-1 --kind worker --output table"),
+        ("tail", "tail --until-now --output table"),
+        (
+            "tail_filtered",
+            "tail --until-now --output table --queue emails --filter '{\"duration\":{\"min\":1}}'",
+        ),
+        ("cleanup_dry_run", "cleanup --older-than 1h --dry-run --output table --utc"),
+        ("streams_ls", "streams ls --output table"),
+    ] {
+        // When the events were stored is known to nobody beforehand.
+        insta::assert_snapshot!(name, last_stored(&naq.screen(line)));
+    }
+}
+
+fn last_stored(screen: &str) -> String {
+    let now = regex::Regex::new(r"(events +6 .*?)20\d\d-\d\d-\d\d [\d:]+Z?( )").unwrap();
+    now.replace_all(screen, "${1}TIME${2}").into_owned()
+}
+
+#[tokio::test]
+async fn the_log_s_answers_as_json() {
+    let naq = Naq::with_events().await;
+    for (name, line) in [
+        ("stats_json", "stats --output json"),
+        ("analytics_json", "analytics job_completed --output json"),
+        ("history_json", "history job-7 --limit 1 --output json"),
+        ("tail_jsonl", "tail --until-now --limit 2 --output jsonl"),
+        ("tail_json", "tail --until-now --limit 1 --output json"),
+        ("export", "export --since seq:5"),
+        ("streams_info_json", "streams info --output json"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
+}
+
+#[tokio::test]
+async fn json_has_the_seed_s_names() {
+    let naq = Naq::with_events().await;
+    let stats = naq.json("stats --output json");
+    for name in ["total_events", "stream_size", "subjects", "start_time", "end_time", "event_types"]
+    {
+        assert!(stats.get(name).is_some(), "{name} is missing: {stats}");
+    }
+    assert_eq!(stats["event_types"]["job_completed"], 2);
+    let figures = naq.json("analytics job_completed --output json");
+    assert_eq!(figures["event_type"], "job_completed");
+    assert_eq!(figures["total_count"], 2);
+    assert_eq!(figures["success_rate"], 0.5);
+    assert_eq!(figures["average_duration"], 1.0);
+    for percentile in ["p50", "p95", "p99"] {
+        assert!(figures["percentiles"][percentile].is_number(), "{figures}");
+    }
+    assert!(figures["time_range"].get("start").is_some());
+    let none = naq.json("analytics nothing_like_it --output json");
+    assert_eq!(none["total_count"], 0);
+    assert!(none["success_rate"].is_null() && none["percentiles"]["p50"].is_null());
+    let history = naq.json("history job-7 --output json");
+    assert_eq!(history["events"].as_array().unwrap().len(), 3);
+    assert_eq!(history["summary"]["state"], "failed");
+}
+
+#[tokio::test]
+async fn times_are_local_or_utc() {
+    let naq = Naq::with_events().await;
+    let mut local = naq.command("history job-7 --output table");
+    local.env("TZ", "Asia/Kolkata");
+    let limit = std::time::Duration::from_secs(20);
+    let done = naq_tests::command::run(&mut local, limit);
+    assert!(done.stdout.contains("17:30:00.000"), "{}", done.stdout);
+    let mut utc = naq.command("history job-7 --output table --utc");
+    utc.env("TZ", "Asia/Kolkata");
+    let done = naq_tests::command::run(&mut utc, limit);
+    assert!(done.stdout.contains("2026-11-24 UTC\n12:00:00.000"), "{}", done.stdout);
+}
+
+#[tokio::test]
+async fn colour_comes_where_it_is_asked_for_and_nowhere_else() {
+    let naq = Naq::with_events().await;
+    let escapes = |line: &str| naq.run(line).stdout.contains('\u{1b}');
+    assert!(escapes("history job-7 --output table --color always"));
+    assert!(!escapes("history job-7 --output table"));
+    assert!(!escapes("history job-7 --output table --color never"));
+    assert!(!escapes("history job-7 --output json --color always"));
+}

@@ -1,0 +1,76 @@
+//! `naq streams` and `naq kv`.
+
+use serde_json::json;
+
+use crate::support::Naq;
+
+#[tokio::test]
+async fn streams_are_made_shown_purged_and_deleted() {
+    let naq = Naq::with_events().await;
+    for (name, line) in [
+        ("ensure_unchanged", "streams ensure --output table"),
+        (
+            "ensure_created",
+            "streams ensure orders --subject 'orders.>' --max-age 7d --output table",
+        ),
+        (
+            "ensure_updated",
+            "streams ensure orders --subject 'orders.>' --max-age 14d --output table",
+        ),
+        (
+            "ensure_conflict",
+            "streams ensure orders --subject 'orders.>' --storage memory --output table",
+        ),
+        ("purge", "streams purge events --subject 'events.job_completed.>' --yes --output table"),
+        ("purge_keep", "streams purge events --keep 1 --yes --output table"),
+        ("rm", "streams rm orders --yes --output table"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
+    assert_eq!(naq.json("streams info --output json")["messages"], 1);
+    assert_eq!(naq.run("streams info orders").code, Some(3));
+}
+
+#[tokio::test]
+async fn a_bucket_s_life() {
+    let naq = Naq::new().await;
+    for (name, line) in [
+        (
+            "kv_create",
+            "kv create settings --history 5 --description 'what workers read' --output table",
+        ),
+        ("kv_put", "kv put settings workers.max 8 --output table"),
+        ("kv_put_again", "kv put settings workers.max 9 --if-revision 1 --output jsonl"),
+        ("kv_put_conflict", "kv put settings workers.max 10 --if-revision 1"),
+        ("kv_create_conflict", "kv put settings workers.max 10 --create"),
+        ("kv_put_other", "kv put settings leader me --create --output table"),
+        ("kv_wrong_key", "kv put settings 'a b' x"),
+        ("kv_get", "kv get settings workers.max"),
+        ("kv_get_revision", "kv get settings workers.max --revision 1"),
+        ("kv_ls", "kv ls settings --output table"),
+        ("kv_ls_prefix", "kv ls settings --prefix work --output jsonl"),
+        ("kv_rm", "kv rm settings workers.max --output table"),
+        ("kv_get_removed", "kv get settings workers.max"),
+        ("kv_history", "kv history settings workers.max --output table"),
+        ("kv_history_json", "kv history settings workers.max --output jsonl"),
+        ("kv_buckets", "kv buckets --output table"),
+        ("kv_status", "kv status settings --output jsonl"),
+        ("kv_nobody_to_ask", "kv rm settings --bucket-and-all-keys"),
+        ("kv_rm_bucket", "kv rm settings --bucket-and-all-keys --yes --output table"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_its_bytes() {
+    let naq = Naq::new().await;
+    assert_eq!(naq.run("kv create files").code, Some(0));
+    let bytes: Vec<u8> = (0..=255).collect();
+    assert_eq!(naq.run_with("kv put files logo -", &bytes).code, Some(0));
+    let got = naq.command("kv get files logo").output().unwrap();
+    assert_eq!(got.stdout, bytes);
+    let history = naq.json("kv history files logo --output jsonl");
+    assert_eq!(history["value"], json!(null));
+    assert!(history["value_base64"].as_str().unwrap().starts_with("AAECAw"));
+}
