@@ -207,11 +207,15 @@ impl SpoolLog {
         news
     }
 
+    /// The positions, segment by segment.
     fn by_segment(&self, positions: &PositionSet) -> Vec<(u64, PositionSet)> {
+        let Some((first, last)) = positions.ends() else { return Vec::new() };
+        let from = self.segments.range(..=first).next_back().map_or(first, |(&base, _)| base);
         let cut = |(&base, segment): (&u64, &Segment)| {
             (base, positions.within(base, segment.next.saturating_sub(1)))
         };
-        self.segments.iter().map(cut).filter(|(_, within)| !within.is_empty()).collect()
+        let touched = self.segments.range(from..=last.max(from)).map(cut);
+        touched.filter(|(_, within)| !within.is_empty()).collect()
     }
 
     pub(super) fn remove_if_done(&mut self, base: u64) {

@@ -90,6 +90,13 @@ impl PositionSet {
         self.runs.iter().map(|(&first, &last)| (first, last))
     }
 
+    /// The first and the last of all.
+    pub(super) fn ends(&self) -> Option<(u64, u64)> {
+        let (&first, _) = self.runs.first_key_value()?;
+        let (_, &last) = self.runs.last_key_value()?;
+        Some((first, last))
+    }
+
     /// Adds a run. Answers how many of it are new.
     pub(super) fn insert_run(&mut self, first: u64, last: u64) -> u64 {
         if last < first {
