@@ -278,9 +278,8 @@ impl Refusal {
                     .hint("read back whether an earlier try stored the batch")
             }
             Self::BatchIncomplete => {
-                Told::new(Kind::InvalidArgument, "atomic publish batch is incomplete")
+                Told::new(Kind::Unavailable, "atomic publish batch is incomplete")
                     .code(10_176)
-                    .with("field", "messages")
                     .hint("a message of the batch is over the stream's max_message_size")
             }
             Self::BatchHeader(header) => {
