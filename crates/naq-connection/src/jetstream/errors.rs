@@ -70,6 +70,8 @@ impl ApiError {
             10_111 if self.says("not permitted") => ErrorKind::Unsupported,
             // The cluster has no leader at the moment, or the stream is offline.
             10_004..=10_009 | 10_041 | 10_118 | 10_119 | 10_194 | 10_195 => ErrorKind::Unavailable,
+            // The server's disk, or the folder of a stream that is still being removed.
+            10_049 if self.says("creating store") => ErrorKind::Unavailable,
             10_084 | 10_085 => ErrorKind::InvalidArgument,
             _ => self.kind_by_status(),
         }
