@@ -227,6 +227,7 @@ macro_rules! for_each_behaviour {
             read_filters {
                 a_read_gives_what_matches_its_filter,
                 several_filters_give_one_order,
+                a_filter_and_what_lies_below_it_give_all_of_both,
                 filters_that_overlap_are_refused,
                 what_is_no_filter_is_refused,
                 a_filter_that_no_subject_of_the_stream_matches_gives_nothing,

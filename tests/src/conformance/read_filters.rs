@@ -35,6 +35,18 @@ pub async fn several_filters_give_one_order(js: Arc<dyn JetStream>) {
     assert_eq!(own.read_all(later).await, want[1..]);
 }
 
+pub async fn a_filter_and_what_lies_below_it_give_all_of_both(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.store_all(["a", "a", "b", "a.1", "a", "a.1.x"]).await;
+    let both = to_head().with_subjects(vec![own.subject("a"), own.subject("a.>")]);
+    let want = [1, 2, 4, 5, 6].map(Message);
+    assert_eq!(own.read_all(both.clone()).await, [&want[..], &[CaughtUp(6)]].concat());
+    let limited = both.with_limit(3).with_start(ReadStart::Sequence(2));
+    assert_eq!(own.read_all(limited).await, want[1..4]);
+    let above = to_head().with_subjects(vec![own.subject("b"), own.subject("b.>")]);
+    assert_eq!(own.read_all(above).await, [Message(3), CaughtUp(6)]);
+}
+
 pub async fn filters_that_overlap_are_refused(js: Arc<dyn JetStream>) {
     let own = Own::new(js).await;
     own.store("a", "x").await;

@@ -13,7 +13,7 @@ use super::OPERATION;
 use super::plan::Plan;
 use crate::jetstream::ack_subject::AckSubject;
 use crate::jetstream::pull::{Pull, Wait};
-use crate::jetstream::{api, unique_name};
+use crate::jetstream::{api, unique_name, version};
 use crate::nats::{Arrival, Inbox, Nature, Request, Wire};
 
 /// Messages a pull; with 500 a replay runs at two thirds of the speed.
@@ -85,8 +85,9 @@ impl Ephemeral {
             last_arrival: now,
             name,
         };
-        let body = plan.create_body(&consumer.name, start);
-        let subject = plan.create_subject(&consumer.name);
+        let server = version(wire);
+        let body = plan.create_body(&consumer.name, start, server);
+        let subject = plan.create_subject(&consumer.name, server);
         // Creating it twice by the same name is creating it once.
         let _: serde::de::IgnoredAny =
             api::call(wire, OPERATION, &subject, &body, Nature::Question)

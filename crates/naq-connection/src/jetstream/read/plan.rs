@@ -1,11 +1,13 @@
 //! What a read wants, checked, and the consumer that gives it.
 
-use naq_core::jetstream::{ReadOptions, ReadStart, ReadUntil, check_name};
+use naq_core::jetstream::{
+    ReadOptions, ReadStart, ReadUntil, ServerVersion, StoredMessage, check_name, subject_matches,
+};
 use naq_core::{Result, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::OPERATION;
-use crate::jetstream::filters::check_filters;
+use crate::jetstream::filters::{are_nested, check_filters};
 use crate::jetstream::time::{deliver_policy, nanos};
 
 /// After how long without a request the server removes the consumer.
@@ -21,6 +23,7 @@ pub(super) struct Plan {
     pub(super) headers_only: bool,
     pub(super) limit: Option<u64>,
     pub(super) created: Option<Timestamp>,
+    is_nested: bool,
 }
 
 impl Plan {
@@ -34,6 +37,7 @@ impl Plan {
         }
         Ok(Self {
             stream: stream.to_owned(),
+            is_nested: are_nested(&subjects),
             start: options.start,
             until: options.until,
             subjects,
@@ -53,18 +57,44 @@ impl Plan {
         self.until == ReadUntil::Never
     }
 
+    /// The filters that a server is asked for: all, or none where it would do them wrong.
+    fn asked(&self, server: ServerVersion) -> &[String] {
+        match self.is_nested && !server.at_least(2, 11) {
+            true => &[],
+            false => &self.subjects,
+        }
+    }
+
+    /// Whether a message that came was wanted. Servers of 2.10 give some that
+    /// weren't: before the start's time, where a stream in memory has one
+    /// message, and all where filters couldn't be [asked](Self::asked) for.
+    pub(super) fn wants(&self, message: &StoredMessage) -> bool {
+        let in_time = match self.start {
+            ReadStart::Time(time) => message.stored_at >= time,
+            _ => true,
+        };
+        in_time
+            && (!self.is_nested
+                || self.subjects.iter().any(|filter| subject_matches(filter, &message.subject)))
+    }
+
     /// The API subject that creates its consumer: with the filter where there is
     /// one alone, because rights are given on it.
-    pub(super) fn create_subject(&self, consumer: &str) -> String {
-        let Self { stream, subjects, .. } = self;
-        match &subjects[..] {
+    pub(super) fn create_subject(&self, consumer: &str, server: ServerVersion) -> String {
+        let stream = &self.stream;
+        match self.asked(server) {
             [subject] => format!("CONSUMER.CREATE.{stream}.{consumer}.{subject}"),
             _ => format!("CONSUMER.CREATE.{stream}.{consumer}"),
         }
     }
 
     /// The request that creates its consumer.
-    pub(super) fn create_body(&self, consumer: &str, start: ReadStart) -> Value {
+    pub(super) fn create_body(
+        &self,
+        consumer: &str,
+        start: ReadStart,
+        server: ServerVersion,
+    ) -> Value {
         let mut config = Map::new();
         config.insert("name".into(), consumer.into());
         config.insert("ack_policy".into(), "none".into());
@@ -73,7 +103,7 @@ impl Plan {
         config.insert("num_replicas".into(), 1.into());
         config.insert("inactive_threshold".into(), nanos(INACTIVE_THRESHOLD).into());
         deliver_policy(start, &mut config);
-        match &self.subjects[..] {
+        match self.asked(server) {
             [] => {
                 // Without a filter the server takes this policy for one subject.
                 if start == ReadStart::LastPerSubject {
@@ -115,14 +145,26 @@ mod tests {
     #[test]
     fn one_filter_stands_in_the_subject_and_several_in_the_body() {
         let one = plan(&["a.>"]).unwrap();
-        assert_eq!(one.create_subject("c"), "CONSUMER.CREATE.S.c.a.>");
-        assert_eq!(one.create_body("c", ReadStart::Beginning)["config"]["filter_subject"], "a.>");
+        let new = ServerVersion::new(2, 15, 1);
+        assert_eq!(one.create_subject("c", new), "CONSUMER.CREATE.S.c.a.>");
+        let body = one.create_body("c", ReadStart::Beginning, new);
+        assert_eq!(body["config"]["filter_subject"], "a.>");
         let two = plan(&["a", "b"]).unwrap();
-        assert_eq!(two.create_subject("c"), "CONSUMER.CREATE.S.c");
-        let body = two.create_body("c", ReadStart::Sequence(7));
+        assert_eq!(two.create_subject("c", new), "CONSUMER.CREATE.S.c");
+        let body = two.create_body("c", ReadStart::Sequence(7), new);
         assert_eq!(body["config"]["filter_subjects"], json!(["a", "b"]));
         assert_eq!(body["config"]["opt_start_seq"], 7);
         assert_eq!(body["config"]["deliver_policy"], "by_start_sequence");
         assert!(!plan(&[">"]).unwrap().is_filtered());
+    }
+
+    #[test]
+    fn an_old_server_is_not_asked_for_a_filter_and_what_lies_below_it() {
+        let nested = plan(&["a.b", "a.b.>"]).unwrap();
+        let (old, new) = (ServerVersion::new(2, 10, 26), ServerVersion::new(2, 11, 0));
+        assert_eq!(nested.asked(old), [""; 0]);
+        assert_eq!(nested.asked(new), ["a.b", "a.b.>"]);
+        assert_eq!(plan(&["a.b", "a.bc.>"]).unwrap().asked(old).len(), 2);
+        assert_eq!(plan(&["a.b", "a.c"]).unwrap().asked(old).len(), 2);
     }
 }

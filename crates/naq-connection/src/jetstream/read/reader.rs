@@ -258,8 +258,13 @@ impl Reader {
         }
         let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
         self.ready.extend(progress.catch_up(Some(sequence)));
-        progress.delivered(sequence);
-        self.ready.push_back(Delivery::Message(stored(message, &facts)));
+        let message = stored(message, &facts);
+        if self.plan.wants(&message) {
+            progress.delivered(sequence);
+            self.ready.push_back(Delivery::Message(message));
+        } else {
+            progress.examined(sequence);
+        }
         self.ready.extend(progress.catch_up(None));
         Ok(self.on(consumer))
     }
