@@ -27,7 +27,7 @@ impl NatsJetStream {
         }
         let mut batch = Vec::with_capacity(messages.len());
         for message in messages {
-            batch.push(Outbound::prepare(wire, OPERATION, message)?);
+            batch.push(Outbound::prepare(self, OPERATION, message)?);
         }
         let id = super::unique_name(wire);
         let count = batch.len();

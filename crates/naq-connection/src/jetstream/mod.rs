@@ -16,6 +16,7 @@ mod filters;
 mod get;
 mod get_many;
 mod headers;
+mod level;
 mod pages;
 mod publish;
 mod publish_many;
@@ -36,22 +37,28 @@ use naq_core::jetstream::{
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
+use self::level::Level;
+use crate::guard::TaskGuard;
 use crate::nats::Wire;
 
 /// JetStream on one NATS connection.
 #[derive(Debug, Clone)]
 pub(crate) struct NatsJetStream {
     wire: Arc<Wire>,
+    level: Arc<Level>,
+    _learner: Arc<TaskGuard>,
 }
 
 impl NatsJetStream {
     pub(crate) fn new(wire: Arc<Wire>) -> Self {
-        Self { wire }
+        let level = Arc::new(Level::default());
+        let learner = level::keep_learning(Arc::clone(&level), Arc::downgrade(&wire));
+        Self { wire, level, _learner: Arc::new(TaskGuard::spawn(learner)) }
     }
 
     /// What the server that is connected can do.
     fn can(&self) -> Capabilities {
-        capabilities(&self.wire)
+        self.level.capabilities(&self.wire)
     }
 }
 
@@ -61,10 +68,6 @@ fn version(wire: &Wire) -> ServerVersion {
         .try_server_info()
         .and_then(|info| info.version.parse().ok())
         .unwrap_or(ServerVersion::OLDEST)
-}
-
-fn capabilities(wire: &Wire) -> Capabilities {
-    Capabilities::of(version(wire))
 }
 
 /// The error of what a later server could do.

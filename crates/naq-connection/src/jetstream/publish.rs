@@ -35,12 +35,13 @@ pub(super) struct Recheck {
 impl Outbound {
     /// Checks a message and makes it ready to be sent.
     pub(super) fn prepare(
-        wire: &Wire,
+        jetstream: &NatsJetStream,
         operation: &'static str,
         message: PublishMessage,
     ) -> Result<Self> {
+        let wire = &*jetstream.wire;
         check_subject(operation, &message.subject)?;
-        if message.ttl.is_some() && !super::capabilities(wire).message_ttl {
+        if message.ttl.is_some() && !jetstream.can().message_ttl {
             return Err(super::too_old(wire, operation, "a TTL of one message", "2.11"));
         }
         let headers = headers::of_message(operation, &message)?;
@@ -134,7 +135,7 @@ impl NatsJetStream {
         let deadline = Instant::now() + wire.limits.ack_timeout;
         // Limits and capabilities are known once it is connected.
         wire.connected(OPERATION, deadline).await?;
-        let outbound = Outbound::prepare(wire, OPERATION, message)?;
+        let outbound = Outbound::prepare(self, OPERATION, message)?;
         let permit = match tokio::time::timeout_at(deadline, wire.permits.acquire()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(wire.link.unavailable(OPERATION)),

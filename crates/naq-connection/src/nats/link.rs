@@ -92,7 +92,7 @@ impl Link {
             }
             Event::ServerError(ServerError::Other(text)) => {
                 if let Some(violation) = Violation::parse(text) {
-                    if !violation.subject.ends_with(PING) {
+                    if !is_asked_in_passing(&violation.subject) {
                         tracing::warn!(url = %self.url, act = ?violation.act,
                             subject = %violation.subject, "refused for want of permission");
                     }
@@ -220,6 +220,11 @@ impl SendState for watch::Sender<ConnectionState> {
         });
         before
     }
+}
+
+/// Whether a request on this subject is made by naq itself, and a refusal is an answer.
+fn is_asked_in_passing(subject: &str) -> bool {
+    subject.ends_with(PING) || subject == "$JS.API.INFO"
 }
 
 /// Whether a failed reconnect failed on the credentials: the client tells it in words only.

@@ -251,7 +251,7 @@ impl Pipeline {
             };
             let slot = match &self.refused {
                 Some(error) => Slot::Done(Err(error.clone())),
-                None => match Outbound::prepare(wire, OPERATION, message) {
+                None => match Outbound::prepare(&self.jetstream, OPERATION, message) {
                     Ok(outbound) => {
                         self.bytes += outbound.bytes;
                         Slot::Unsent { outbound, deadline }

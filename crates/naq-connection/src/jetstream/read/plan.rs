@@ -1,7 +1,8 @@
 //! What a read wants, checked, and the consumer that gives it.
 
 use naq_core::jetstream::{
-    ReadOptions, ReadStart, ReadUntil, ServerVersion, StoredMessage, check_name, subject_matches,
+    ReadOptions, ReadStart, ReadUntil, ServerVersion, StoredMessage, check_name, filter_covers,
+    subject_matches,
 };
 use naq_core::{Result, Timestamp};
 use serde_json::{Map, Value, json};
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     pub(super) limit: Option<u64>,
     pub(super) created: Option<Timestamp>,
     is_nested: bool,
+    is_whole: bool,
 }
 
 impl Plan {
@@ -38,6 +40,7 @@ impl Plan {
         Ok(Self {
             stream: stream.to_owned(),
             is_nested: are_nested(&subjects),
+            is_whole: subjects.is_empty(),
             start: options.start,
             until: options.until,
             subjects,
@@ -49,7 +52,14 @@ impl Plan {
 
     /// Whether messages are passed over that don't match.
     pub(super) fn is_filtered(&self) -> bool {
-        !self.subjects.is_empty()
+        !self.is_whole
+    }
+
+    /// Takes note of the subjects that the stream takes: where the filters have
+    /// all of them, nothing is passed over, and each hole may be a gap.
+    pub(super) fn note_subjects(&mut self, stream: &[String]) {
+        let has = |subject: &String| self.subjects.iter().any(|own| filter_covers(own, subject));
+        self.is_whole = self.subjects.is_empty() || (!stream.is_empty() && stream.iter().all(has));
     }
 
     /// Whether it never ends by itself.
@@ -156,6 +166,22 @@ mod tests {
         assert_eq!(body["config"]["opt_start_seq"], 7);
         assert_eq!(body["config"]["deliver_policy"], "by_start_sequence");
         assert!(!plan(&[">"]).unwrap().is_filtered());
+    }
+
+    #[test]
+    fn filters_that_have_all_of_the_stream_pass_nothing_over() {
+        let is_filtered = |filters: &[&str], stream: &[&str]| {
+            let mut plan = plan(filters).unwrap();
+            plan.note_subjects(&stream.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+            plan.is_filtered()
+        };
+        assert!(!is_filtered(&["a.>"], &["a.>"]));
+        assert!(!is_filtered(&["a.*", "b"], &["b", "a.x"]));
+        assert!(!is_filtered(&[], &["a.>"]));
+        assert!(is_filtered(&["a.>"], &["a.>", "b"]));
+        assert!(is_filtered(&["a.x"], &["a.>"]));
+        // What a mirror takes isn't known.
+        assert!(is_filtered(&["a.>"], &[]));
     }
 
     #[test]

@@ -136,6 +136,7 @@ impl Reader {
     async fn try_open(&mut self, why: Why) -> Result<State> {
         let info = self.jetstream.info(OPERATION, &self.plan.stream).await?;
         self.check_identity(&info)?;
+        self.plan.note_subjects(&info.config.subjects);
         let told = why == Why::Broken && self.progress.is_some();
         let mut progress = match &self.progress {
             None => Progress::new(&self.plan, &info.state),
