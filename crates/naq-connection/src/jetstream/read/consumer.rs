@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::OPERATION;
-use super::plan::Plan;
+use super::plan::{INACTIVE_THRESHOLD, Plan};
 use crate::jetstream::ack_subject::AckSubject;
 use crate::jetstream::pull::{Pull, Wait};
 use crate::jetstream::{api, unique_name, version};
@@ -26,6 +26,8 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long nothing may come while a pull stands: two heartbeats and some.
 const SILENCE: Duration = Duration::from_millis(10_500);
+/// How much earlier than the server it is taken for removed.
+const MARGIN: Duration = Duration::from_secs(5);
 /// A reader that takes longer than this for a pull is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -117,11 +119,10 @@ impl Ephemeral {
         self.pulls > 0 && self.last_grant.elapsed() > SLOW
     }
 
-    /// Whether the server may have removed it, for nothing was asked for.
+    /// Whether the server may have removed it, for so long nothing was asked for.
     pub(super) fn is_forgotten(&self) -> bool {
-        self.credit == 0
-            && self.last_grant.elapsed().max(self.last_arrival.elapsed())
-                > super::plan::INACTIVE_THRESHOLD - Duration::from_secs(5)
+        let stands = if self.live { EXPIRES } else { Duration::ZERO };
+        self.pulls > 0 && self.last_grant.elapsed() > stands + INACTIVE_THRESHOLD - MARGIN
     }
 
     /// Asks for more, at most `limit` messages.
@@ -207,8 +208,9 @@ impl Ephemeral {
         }
     }
 
-    /// Whether pulls still stand at the server, though nothing comes.
-    pub(super) async fn is_at_work(&self) -> bool {
+    /// Whether pulls still stand at the server, though nothing comes: then it is
+    /// looking through much that doesn't match.
+    pub(super) async fn is_at_work(&mut self) -> bool {
         #[derive(Deserialize)]
         struct Info {
             #[serde(default)]
@@ -217,7 +219,11 @@ impl Ephemeral {
         let subject = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
         let info: Result<Info> =
             api::call(&self.wire, OPERATION, &subject, &(), Nature::Question).await;
-        info.is_ok_and(|info| info.num_waiting > 0)
+        let at_work = info.is_ok_and(|info| info.num_waiting > 0);
+        if at_work {
+            self.last_grant = Instant::now();
+        }
+        at_work
     }
 }
 

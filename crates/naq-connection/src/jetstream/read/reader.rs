@@ -193,10 +193,13 @@ impl Reader {
     async fn step(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
         if self.arrived.is_empty() {
             if consumer.is_forgotten() {
-                // The reader took its time, and the server may have let it go.
-                return Ok(State::Opening(Why::Turn));
-            }
-            if consumer.wants_pull(self.plan.is_filtered()) {
+                // The reader took its time, and the server may have let it go:
+                // first what had come before, then another consumer.
+                match consumer.try_message() {
+                    Some(message) => self.arrived.push_back(message),
+                    None => return Ok(State::Opening(Why::Turn)),
+                }
+            } else if consumer.wants_pull(self.plan.is_filtered()) {
                 if self.plan.is_filtered() && consumer.stood_still() {
                     self.look_for_gap(None).await?;
                 }
