@@ -13,7 +13,7 @@ use naq_core::jetstream::{
 };
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::{EnsureOutcome, EnsureStream, EnsuredStream, StreamManager};
-use naq_core::{BoxStream, Error, Result};
+use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::ensure::ensure;
 
@@ -151,6 +151,10 @@ impl Service for StreamService {
         let latency = self.clock.elapsed_since(began);
         match first {
             Ok(_) => Health::healthy().with_latency(latency),
+            // The server answered; a producer may have no right but to publish.
+            Err(error) if error.is(ErrorKind::PermissionDenied) => Health::healthy()
+                .with_detail("without the right to list streams")
+                .with_latency(latency),
             Err(error) => Health::unhealthy(error.to_string()).with_latency(latency),
         }
     }
