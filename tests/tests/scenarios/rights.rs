@@ -1,0 +1,147 @@
+//! Who may what: producers, readers, and those who may nothing.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use naq_core::ErrorKind;
+use naq_core::config::{EventsConfig, NaqConfig, ServerConfig, StreamMode};
+use naq_core::events::{Event, EventQuery, EventQueryExt, EventSink, EventSinkExt, ReadEvents};
+use naq_core::service::HealthState;
+use naq_tests::server::{NatsServer, User};
+use naq_tests::wait;
+
+use crate::{Program, quick};
+
+/// "Within seconds", with room for a busy machine; a missing right that is not
+/// told takes the timeouts of a call, a retry and a start together.
+const SECONDS: Duration = Duration::from_secs(8);
+
+const READER_API: [&str; 6] = [
+    "$JS.API.STREAM.INFO.events",
+    "$JS.API.DIRECT.GET.events.>",
+    "$JS.API.CONSUMER.CREATE.events.>",
+    "$JS.API.CONSUMER.MSG.NEXT.events.*",
+    "$JS.API.CONSUMER.INFO.events.*",
+    "$JS.API.CONSUMER.DELETE.events.*",
+];
+
+/// A server with one who may everything, one who may log, and one who may read.
+async fn server() -> NatsServer {
+    NatsServer::builder()
+        .user(User::new("admin", "a"))
+        .user(User::new("producer", "p").may_publish(["events.>"]).may_subscribe(["_INBOX.>"]))
+        .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
+        .start()
+        .await
+}
+
+fn assume(url: &str) -> NaqConfig {
+    let mut config = quick(url);
+    config.events = config.events.with_stream(StreamMode::Assume);
+    // A call that is refused is told so at once, and not when its time is over.
+    config.connection = config
+        .connection
+        .with_request_timeout(Duration::from_secs(30))
+        .with_ack_timeout(Duration::from_secs(30));
+    config
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_with_the_right_to_publish_alone_logs() {
+    let server = server().await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    let producer = Program::start(assume(&server.url_as("producer", "p"))).await.unwrap();
+    for n in 0..50 {
+        producer.events.log_job_progress("j", &n.to_string()).await.unwrap();
+    }
+    let receipt = producer.events.log_event_acked(Event::job_paused("j")).await.unwrap();
+    assert_eq!(receipt.sequence, 51);
+    let health = producer.services.health().await;
+    assert_eq!(health.state(), HealthState::Healthy, "{health:?}");
+    let history = admin.events.get_event_history("j", 100).await.unwrap();
+    assert_eq!(history.events.len(), 51);
+
+    let question = producer.events.get_event_stats(None, None);
+    let error = wait::within("a refusal", SECONDS, question).await.unwrap_err();
+    assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    let mut reading = producer.events.read_events(ReadEvents::default());
+    let error = wait::within("a refusal", SECONDS, reading.next()).await.unwrap().unwrap_err();
+    assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    producer.stop().await;
+    admin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_without_the_right_to_look_does_not_start_unless_told_to_assume() {
+    let server = server().await;
+    let mut config = assume(&server.url_as("producer", "p"));
+    for mode in [StreamMode::Ensure, StreamMode::Verify] {
+        config.events = config.events.with_stream(mode);
+        let start = Program::refused(config.clone());
+        let error = wait::within("a refusal", SECONDS, start).await;
+        assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_without_the_right_to_purge_reads_all_and_removes_nothing() {
+    let server = server().await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    for n in 0..20 {
+        admin.events.log_job_completed("j", f64::from(n), true).await.unwrap();
+    }
+    assert!(admin.events.flush(SECONDS).await.unwrap().is_clean());
+    let mut config = assume(&server.url_as("reader", "r"));
+    config.events = config.events.with_stream(StreamMode::Verify);
+    let reader = Program::start(config).await.unwrap();
+    let items: Vec<_> = reader.events.read_events(ReadEvents::default()).collect().await;
+    assert_eq!(items.iter().filter(|item| item.as_ref().unwrap().event().is_some()).count(), 20);
+    assert_eq!(reader.events.get_event_history("j", 100).await.unwrap().events.len(), 20);
+    assert_eq!(reader.events.get_event_stats(None, None).await.unwrap().total_events, 20);
+    let analytics = reader.events.get_event_analytics("job_completed", None, None).await.unwrap();
+    assert_eq!(analytics.measures.total_count, 20);
+
+    let cleanup = reader.events.cleanup_old_events(Duration::ZERO);
+    let error = wait::within("a refusal", SECONDS, cleanup).await.unwrap_err();
+    assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    let logging = reader.events.log_event_acked(Event::log("x"));
+    let error = wait::within("a refusal", SECONDS, logging).await.unwrap_err();
+    assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    let counters = reader.events.counters();
+    assert_eq!((counters.failed, counters.pending), (1, 0), "{counters:?}");
+    assert_eq!(admin.events.get_event_stats(None, None).await.unwrap().total_events, 20);
+    reader.services.stop().await.unwrap();
+    admin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_are_told_within_seconds_and_shown_to_nobody() {
+    let server = server().await;
+    for url in [server.url_as("admin", "hunter2"), server.url_as("nobody", "hunter2"), server.url()]
+    {
+        let mut config = quick(&url);
+        config.connection = config.connection.with_connect_timeout(Duration::from_secs(30));
+        let error = wait::within("a refusal", SECONDS, Program::refused(config)).await;
+        assert!(error.is(ErrorKind::AuthFailed), "{error:?}");
+        assert!(error.hint().is_some(), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_differs_is_a_conflict_for_who_verifies() {
+    let server = NatsServer::start().await;
+    let program = Program::on(&server.url()).await;
+    let mut config = quick(&server.url());
+    let other = EventsConfig::default().with_stream(StreamMode::Verify).with_max_msgs(7_u64);
+    config.events = other;
+    let error = Program::refused(config).await;
+    assert!(error.is(ErrorKind::Conflict), "{error:?}");
+    let mut missing = quick(&server.url());
+    missing.connection =
+        missing.connection.with_server(ServerConfig::default().with_url(server.url().as_str()));
+    missing.events = EventsConfig::default().with_stream(StreamMode::Verify).with_stream_name("no");
+    let error = Program::refused(missing).await;
+    assert!(error.is(ErrorKind::NotFound), "{error:?}");
+    program.stop().await;
+}
