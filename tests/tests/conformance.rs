@@ -3,6 +3,7 @@
 //! On nats-server first, and naq-memory follows. On the latest server and in
 //! memory each behaviour is a test; on the older servers, and in memory behind a
 //! box and an arc, the suite is one test that names each behaviour that fails.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::Future;
 use std::sync::Arc;

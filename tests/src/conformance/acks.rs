@@ -14,7 +14,8 @@ use crate::wait;
 
 /// Long enough for redelivery not to come by itself within a topic.
 const LONG: Duration = Duration::from_secs(60);
-/// Short enough to wait for.
+/// Short enough to wait for. What must not take longer has several times as much room:
+/// the machine may be busy.
 const SHORT: Duration = Duration::from_millis(400);
 
 /// A stream with a consumer `c`.
@@ -72,6 +73,8 @@ fn sequences(messages: &[ConsumerMessage]) -> Vec<u64> {
 pub async fn messages_are_fetched_in_order_and_counted(js: Arc<dyn JetStream>) {
     let queue = Queue::new(js, LONG).await;
     queue.0.store_all(["a", "b", "a", "b", "a"]).await;
+    // The server counts what is stored a moment later.
+    queue.info_becomes("all to be pending", |info| info.pending == 5).await;
     let first = queue.fetch(2, PATIENCE).await;
     assert_eq!(sequences(&first), [1, 2]);
     let told: Vec<_> = first.iter().map(|m| (m.deliveries, m.pending)).collect();
@@ -124,14 +127,14 @@ pub async fn a_fetch_of_no_messages_is_refused(js: Arc<dyn JetStream>) {
 }
 
 pub async fn what_is_done_does_not_come_again(js: Arc<dyn JetStream>) {
-    let queue = Queue::new(js, SHORT).await;
+    let queue = Queue::new(js, SHORT * 2).await;
     queue.0.store_all(["a", "b"]).await;
     for delivered in queue.fetch(2, PATIENCE).await {
         queue.answer(&delivered, Acknowledge::Done).await;
     }
     queue.info_becomes("the acks to arrive", |info| info.ack_floor == 2).await;
     assert_eq!(queue.info().await.ack_pending, 0);
-    queue.nothing_within(SHORT * 2).await;
+    queue.nothing_within(SHORT * 4).await;
 }
 
 pub async fn a_confirmed_ack_is_there_when_it_returns(js: Arc<dyn JetStream>) {
@@ -147,12 +150,12 @@ pub async fn a_confirmed_ack_is_there_when_it_returns(js: Arc<dyn JetStream>) {
 }
 
 pub async fn what_is_not_answered_comes_again(js: Arc<dyn JetStream>) {
-    let queue = Queue::new(js, SHORT).await;
+    let queue = Queue::new(js, SHORT * 2).await;
     queue.0.store("a", "x").await;
     let first = queue.one().await;
     let start = Instant::now();
     let second = queue.one().await;
-    assert!(start.elapsed() >= SHORT.mul_f64(0.5), "after {:?}", start.elapsed());
+    assert!(start.elapsed() >= SHORT / 2, "after {:?}", start.elapsed());
     assert_eq!((first.deliveries, second.deliveries), (1, 2));
     assert_eq!(second.message, first.message);
     assert_eq!(queue.info().await.redelivered, 1);
@@ -176,32 +179,32 @@ pub async fn a_retry_with_a_delay_comes_after_it(js: Arc<dyn JetStream>) {
     let queue = Queue::new(js, LONG).await;
     queue.0.store("a", "x").await;
     let first = queue.one().await;
-    queue.answer(&first, Acknowledge::Retry { after: SHORT }).await;
+    queue.answer(&first, Acknowledge::Retry { after: SHORT * 3 }).await;
     let start = Instant::now();
     let second = queue.one().await;
     assert_eq!(second.deliveries, 2);
     let waited = start.elapsed();
-    assert!((SHORT.mul_f64(0.8)..PATIENCE).contains(&waited), "after {waited:?}");
+    assert!((SHORT..PATIENCE).contains(&waited), "after {waited:?}");
 }
 
 pub async fn what_is_terminated_never_comes_again(js: Arc<dyn JetStream>) {
-    let queue = Queue::new(js, SHORT).await;
+    let queue = Queue::new(js, SHORT * 2).await;
     queue.0.store_all(["a", "b"]).await;
     let fetched = queue.fetch(2, PATIENCE).await;
     let reason = Some("not for us".to_owned());
     queue.answer(&fetched[0], Acknowledge::Terminate { reason }).await;
     queue.answer(&fetched[1], Acknowledge::Terminate { reason: None }).await;
     queue.info_becomes("the answers to arrive", |info| info.ack_pending == 0).await;
-    queue.nothing_within(SHORT * 2).await;
+    queue.nothing_within(SHORT * 4).await;
     assert_eq!(queue.0.state().await.messages, 2, "it stays in the stream");
 }
 
 pub async fn work_in_progress_is_not_delivered_again(js: Arc<dyn JetStream>) {
-    let queue = Queue::new(js, SHORT * 2).await;
+    let queue = Queue::new(js, SHORT * 4).await;
     queue.0.store("a", "x").await;
     let first = queue.one().await;
     let start = Instant::now();
-    while start.elapsed() < SHORT * 5 {
+    while start.elapsed() < SHORT * 7 {
         queue.answer(&first, Acknowledge::InProgress).await;
         queue.nothing_within(SHORT / 2).await;
     }
@@ -230,7 +233,7 @@ pub async fn no_more_than_so_many_are_out_at_once(js: Arc<dyn JetStream>) {
 
 pub async fn redeliveries_wait_as_the_backoff_says(js: Arc<dyn JetStream>) {
     let queue = Queue::with(js, |mut config| {
-        config.backoff = vec![SHORT / 4, SHORT * 2];
+        config.backoff = vec![SHORT / 4, SHORT * 4];
         config.max_deliver = 5;
         config
     })

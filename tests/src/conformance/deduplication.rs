@@ -41,7 +41,7 @@ pub async fn message_ids_compare_byte_for_byte(js: Arc<dyn JetStream>) {
 }
 
 pub async fn a_message_id_is_free_again_after_the_window(js: Arc<dyn JetStream>) {
-    let window = Duration::from_millis(300);
+    let window = Duration::from_secs(2);
     let own = Own::with(js, |config| config.with_duplicate_window(window)).await;
     let publish =
         async || own.js.publish(own.message("a", "x").with_message_id("id")).await.unwrap();

@@ -40,15 +40,21 @@ pub(crate) trait Visible {
 
 /// A result: what is visible of the value, or the error's kind.
 pub(crate) fn of<T: Visible>(result: Result<T>) -> Answer {
-    result.map_or_else(of_error, |value| Answer { seen: value.visible(), words: None })
+    result.map_or_else(
+        |error| of_error(&error),
+        |value| Answer { seen: value.visible(), words: None },
+    )
 }
 
 /// A result whose value is its own text.
 pub(crate) fn plain<T: Debug>(result: Result<T>) -> Answer {
-    result.map_or_else(of_error, |value| Answer { seen: format!("{value:?}"), words: None })
+    result.map_or_else(
+        |error| of_error(&error),
+        |value| Answer { seen: format!("{value:?}"), words: None },
+    )
 }
 
-fn of_error(error: Error) -> Answer {
+fn of_error(error: &Error) -> Answer {
     Answer { seen: format!("{:?}", error.kind()), words: Some(error.to_string()) }
 }
 
