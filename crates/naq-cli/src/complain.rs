@@ -136,6 +136,11 @@ pub(crate) fn what(error: &Error) -> String {
     if !facts.is_empty() {
         line = format!("{line} ({})", facts.join(", "));
     }
+    if let Some(inner) = error.source_as::<Error>() {
+        // An error of naq's own is told as one, without the operation it was in.
+        let inner = what(inner);
+        return if line.contains(&inner) { line } else { format!("{line}: {inner}") };
+    }
     let mut told = vec![error.message().to_owned()];
     let mut source = error.source();
     while let Some(cause) = source {

@@ -8,20 +8,17 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
-/// Tells warnings of naq's own; with `-v` what it does, with `-vv` every step,
-/// with `-vvv` what the client library below says too.
+/// Tells nothing, because the command itself tells what matters to its user;
+/// with `-v` what naq does, with `-vv` every step, with `-vvv` what the client
+/// library below says too.
 pub(crate) fn start(verbose: u8, color: bool) {
     let (naq, others) = match verbose {
-        0 => (LevelFilter::WARN, LevelFilter::OFF),
+        0 => (LevelFilter::OFF, LevelFilter::OFF),
         1 => (LevelFilter::INFO, LevelFilter::WARN),
         2 => (LevelFilter::DEBUG, LevelFilter::INFO),
         _ => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    let mut filter = Targets::new().with_default(others).with_target("naq", naq);
-    if verbose == 0 {
-        // What kept a service from starting is what the command complains about.
-        filter = filter.with_target("naq_services", LevelFilter::OFF);
-    }
+    let filter = Targets::new().with_default(others).with_target("naq", naq);
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(color)

@@ -75,6 +75,34 @@ async fn a_wrong_password_is_told_in_time() {
 }
 
 #[tokio::test]
+async fn a_missing_right_is_told_whether_one_event_is_logged_or_many() {
+    let (ann, reader) = (User::new("ann", "pw"), User::new("reader", "pw"));
+    let reader = reader.may_not_publish(["events.>"]);
+    let server = NatsServer::builder().user(ann).user(reader).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |user: &str, line: &str, input: &[u8]| {
+        let url = server.url_as(user, "pw");
+        command::run_with(&mut command_on(&url, folder.path(), line), input, LIMIT)
+    };
+    assert_eq!(run("ann", "log --type x --job a", b"").code, Some(0));
+    let one = run("reader", "log --type x --job a", b"");
+    insta::assert_snapshot!("may_not_log_one", screen("log --type x --job a", &one));
+    let many = run("reader", "log -", b"{\"type\":\"x\"}\n{\"type\":\"y\"}\n");
+    insta::assert_snapshot!("may_not_log_many", screen("log -", &many));
+}
+
+#[tokio::test]
+async fn a_server_without_jetstream_says_so() {
+    let server = NatsServer::builder().without_jetstream().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["stats", "log --type x", "streams ls", "kv buckets"] {
+        let done = command::run(&mut command_on(&server.url(), folder.path(), line), LIMIT);
+        assert_eq!(done.code, Some(1), "{line}: {}", done.stderr);
+        assert!(done.stderr.contains("without JetStream"), "{line}: {}", done.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_closed_pipe_ends_quietly() {
     let naq = Naq::new().await;
     let lines: String =

@@ -94,6 +94,7 @@ async fn tail_survives_a_killed_server_and_says_so() {
     let tail = Running::start(&naq, "tail --since seq:6 --output jsonl");
     assert!(tail.line().contains("worker_stopped"));
     naq.server.restart().await;
+    tail.note("connection is lost");
     let resumed = tail.note("reconnected");
     assert!(resumed.contains("behind sequence 6"), "{resumed}");
     assert_eq!(naq.run("log --type after --job z").code, Some(0));

@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use futures::StreamExt;
 use naq_core::clock::{Clock, SystemClock};
+use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
 
 use super::{Context, Outcome};
@@ -15,6 +16,9 @@ use crate::when::{Resolved, When};
 
 /// So many events that are there already are written at once.
 const BATCH: usize = 1_024;
+
+/// What is told when the connection breaks; when it is back, the reading says so.
+const LOST: &str = "-- the connection is lost; reading goes on when it is back";
 
 /// Options of `naq tail`.
 #[derive(Debug, clap::Args)]
@@ -61,12 +65,20 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         session
             .reading(async |events| {
                 let mut batches = pin!(events.read_events(options).ready_chunks(BATCH));
+                let mut states =
+                    session.connections()?.default_connection().await?.state_changes().fuse();
                 let mut interrupt = pin!(tokio::signal::ctrl_c());
                 let mut tail = Tail::new(&mut context.output, notes);
                 loop {
                     tokio::select! {
                         biased;
                         _ = &mut interrupt => break,
+                        Some(state) = states.next() => {
+                            if state == ConnectionState::Disconnected {
+                                tail.output.flush()?;
+                                notes.line(&notes.paint().warn(LOST));
+                            }
+                        }
                         batch = batches.next() => {
                             let Some(batch) = batch else { break };
                             for item in batch {

@@ -1,5 +1,7 @@
 //! Lines on their way into the log, and what became of each.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
@@ -17,6 +19,10 @@ use crate::output::{Notes, human, sanitize};
 const MOST_LINES: usize = 8_192;
 const MOST_BYTES: usize = 32 << 20;
 
+/// So long without a confirmation is told; and after so much longer once more.
+const SILENCE: Duration = Duration::from_secs(2);
+const LONG_SILENCE: Duration = Duration::from_secs(28);
+
 /// Stores line after line, in order, and tells each that is rejected.
 ///
 /// Ends at the end of the lines, at Ctrl-C, or where going on makes no sense:
@@ -32,6 +38,7 @@ pub(crate) async fn run(
     let mut under_way = FuturesOrdered::new();
     let mut bytes_under_way = 0;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut settled_at = Instant::now();
     let mut end = None;
     loop {
         let room = under_way.len() < MOST_LINES && bytes_under_way < MOST_BYTES;
@@ -40,11 +47,17 @@ pub(crate) async fn run(
             Some((line, result)) = under_way.next(), if !under_way.is_empty() => {
                 let (number, size): (u64, usize) = line;
                 bytes_under_way -= size;
-                if let Some(stop) = ingest.settle(number, result)
-                    && end.is_none()
-                {
-                    end = Some(stop);
+                if let Some(stop) = ingest.settle(number, result) {
+                    end = Some(match end {
+                        None | Some(End::Whole) => stop,
+                        Some(earlier) => earlier,
+                    });
                 }
+                settled_at = Instant::now();
+            }
+            () = tokio::time::sleep_until(settled_at + SILENCE), if !under_way.is_empty() => {
+                ingest.tell_of_silence();
+                settled_at = Instant::now() + LONG_SILENCE;
             }
             // Once is enough: at the second the shell's own way ends the program.
             _ = &mut interrupt, if end.is_none() => end = Some(End::Interrupted),
@@ -108,6 +121,12 @@ impl Ingest<'_> {
                 (*first == number).then_some(End::Stopped(error))
             }
         }
+    }
+
+    fn tell_of_silence(&self) {
+        let pending = human::counted(self.tally.under_way(), "event");
+        let note = format!("-- the server confirms nothing at the moment; {pending} wait for it");
+        self.bar.suspend(|| self.notes.line(&self.notes.paint().warn(note)));
     }
 
     fn reject(&mut self, number: u64, reason: &str) {

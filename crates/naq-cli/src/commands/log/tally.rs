@@ -97,6 +97,11 @@ impl Tally {
         }
     }
 
+    /// How many lines have no outcome yet.
+    pub(super) fn under_way(&self) -> u64 {
+        self.lines.saturating_sub(self.stored + self.rejected + self.not_stored)
+    }
+
     fn exit(&self) -> Exit {
         match (self.stored, self.rejected + self.not_stored) {
             (_, 0) => Exit::Done,
