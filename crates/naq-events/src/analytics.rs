@@ -11,7 +11,8 @@ use sketches_ddsketch::{Config, DDSketch};
 use crate::read::{Log, Scan};
 use crate::stats::{group, in_range};
 
-const OPERATION: &str = "get_event_analytics";
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "get_event_analytics";
 
 /// Measures the events of a type whose own timestamp lies in the range, in one pass.
 pub(crate) async fn analytics(log: &Log, request: AnalyticsRequest) -> Result<EventAnalytics> {

@@ -7,7 +7,8 @@ use naq_core::{Result, Timestamp};
 
 use crate::read::{Log, OpenLog};
 
-const OPERATION: &str = "cleanup_old_events";
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "cleanup_old_events";
 
 /// Removes events that were stored before now minus an age.
 ///

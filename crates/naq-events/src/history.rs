@@ -11,7 +11,8 @@ use naq_core::events::{
 use crate::read::{Log, Scan};
 use crate::stats::in_range;
 
-const OPERATION: &str = "get_event_history";
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "get_event_history";
 
 /// Answers a history from the entity's own events, which are all that is read
 /// where its id is part of the subject.

@@ -13,30 +13,30 @@ use crate::{analytics, cleanup, history, stats};
 #[async_trait]
 impl EventQuery for EventService {
     fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>> {
-        self.log.read_events(self.settled(), options)
+        self.log.read_events(self.settled("read_events"), options)
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
         request.validate()?;
-        self.settled().await?;
+        self.settled(history::OPERATION).await?;
         history::history(&self.log, request).await
     }
 
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
         request.validate()?;
-        self.settled().await?;
+        self.settled(stats::OPERATION).await?;
         stats::stats(&self.log, request).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
-        self.settled().await?;
+        self.settled(analytics::OPERATION).await?;
         analytics::analytics(&self.log, request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {
         request.validate()?;
-        self.settled().await?;
+        self.settled(cleanup::OPERATION).await?;
         cleanup::cleanup(&self.log, request).await
     }
 }

@@ -110,8 +110,12 @@ impl EventService {
     ///
     /// # Errors
     /// `Closed` before the start and after the stop; `Timeout`.
-    pub(crate) fn settled(&self) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
-        self.writer.settled(self.config.settle_timeout)
+    pub(crate) fn settled(
+        &self,
+        operation: &'static str,
+    ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
+        let settled = self.writer.settled(self.config.settle_timeout);
+        async move { settled.await.map_err(|error| error.in_operation(operation)) }
     }
 
     /// Whether there is no connection yet and nobody is to wait for one.

@@ -7,7 +7,8 @@ use naq_core::{Result, Timestamp};
 
 use crate::read::{Log, Scan};
 
-const OPERATION: &str = "get_event_stats";
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "get_event_stats";
 
 /// Counts the events whose own timestamp lies in the range, in one pass.
 ///

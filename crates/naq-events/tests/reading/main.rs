@@ -1,0 +1,11 @@
+//! The asking side of the service against a JetStream whose every answer the test gives.
+
+// Helpers of tests are tests, wherever they stand.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod backward;
+mod cleanup;
+mod forward;
+mod scans;
+mod support;
+mod until_time;
