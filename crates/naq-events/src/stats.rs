@@ -21,7 +21,8 @@ pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats
     stats.subjects.clone_from(&open.info.config.subjects);
     stats.num_subjects = open.info.state.num_subjects;
     (stats.start_time, stats.end_time) = (request.start, request.end);
-    let scan = Scan { operation: OPERATION, subjects: Vec::new(), limits: request.scan };
+    let subjects = vec![log.subjects().all()];
+    let scan = Scan { operation: OPERATION, subjects, limits: request.scan };
     let end = scan.run(log, &open, |recorded| observe(&mut stats, &recorded)).await?;
     (stats.malformed, stats.gone) = (end.malformed, end.gone);
     Ok(stats)
