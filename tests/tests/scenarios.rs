@@ -4,6 +4,8 @@
 
 #[path = "scenarios/killed.rs"]
 mod killed;
+#[path = "scenarios/network.rs"]
+mod network;
 #[path = "scenarios/others.rs"]
 mod others;
 #[path = "scenarios/rights.rs"]

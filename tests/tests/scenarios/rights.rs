@@ -16,13 +16,14 @@ use crate::{Program, quick};
 /// told takes the timeouts of a call, a retry and a start together.
 const SECONDS: Duration = Duration::from_secs(8);
 
+/// What the chapter on operating gives a reader.
 const READER_API: [&str; 6] = [
     "$JS.API.STREAM.INFO.events",
-    "$JS.API.DIRECT.GET.events.>",
     "$JS.API.CONSUMER.CREATE.events.>",
     "$JS.API.CONSUMER.MSG.NEXT.events.*",
-    "$JS.API.CONSUMER.INFO.events.*",
     "$JS.API.CONSUMER.DELETE.events.*",
+    "$JS.API.DIRECT.GET.events",
+    "$JS.API.DIRECT.GET.events.>",
 ];
 
 /// A server with one who may everything, one who may log, and one who may read.
