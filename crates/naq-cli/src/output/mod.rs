@@ -143,7 +143,10 @@ impl Notes {
     /// Notes in colour where that is wanted.
     pub(crate) fn new(color: ColorChoice) -> Self {
         let stderr = io::stderr();
-        Self { is_terminal: stderr.is_terminal(), paint: Paint::new(paints(color, &stderr)) }
+        let paint = Paint::new(paints(color, &stderr));
+        // Progress bars are painted by a library of their own.
+        console::set_colors_enabled_stderr(paint.is_on());
+        Self { is_terminal: stderr.is_terminal(), paint }
     }
 
     /// Whether a terminal looks.

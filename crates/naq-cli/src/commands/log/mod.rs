@@ -23,7 +23,7 @@ use crate::exit::Exit;
 
 /// The bar of a file whose size is known.
 pub(crate) const FILE_TEMPLATE: &str =
-    "{bar:30.cyan/dim} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left";
+    "{wide_bar:.cyan/dim} {percent:>3} % of {total_bytes}  {msg}  {eta} left";
 /// The bar of what has no end that is known.
 pub(crate) const STREAM_TEMPLATE: &str = "{spinner} {bytes}  {msg}  {elapsed}";
 
