@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use naq_core::ErrorKind;
 use naq_core::jetstream::{
     AckToken, Acknowledge, Consistency, ConsumerConfig, Expected, FetchOptions, GetMessage,
     GetMessages, Headers, JetStream, PublishMessage, PurgeKeep, PurgeOptions, ReadOptions,
@@ -22,6 +23,8 @@ const SEQUENCES: u64 = 40;
 const TAILS: [&str; 4] = ["a", "b", "b.c", "d.e.f"];
 const FILTERS: [&str; 7] = ["a", "b", "b.*", ">", "*", "d.>", "none"];
 const CONSUMER: &str = "c";
+const TRIES: usize = 5;
+const MOMENT: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One operation of the port.
@@ -241,6 +244,13 @@ impl Run {
     }
 
     pub(crate) async fn create(&self, config: StreamConfig) -> Vec<Answer> {
+        // A busy server at times fails to make a stream's store, and says to try again.
+        for _ in 0..TRIES {
+            match self.js.create_stream(config.clone()).await {
+                Err(error) if error.is(ErrorKind::Unavailable) => {}
+                result => return vec![of(result)],
+            }
+        }
         vec![of(self.js.create_stream(config).await)]
     }
 
@@ -388,7 +398,12 @@ impl Run {
             Operation::ConsumerInfo => vec![of(js.consumer_info(&stream, CONSUMER).await)],
             Operation::Fetch(count) => {
                 let options = FetchOptions::new(*count).with_wait(Duration::ZERO);
-                let fetched = js.fetch(&stream, CONSUMER, options).await;
+                let mut fetched = js.fetch(&stream, CONSUMER, options.clone()).await;
+                if fetched.as_ref().is_ok_and(Vec::is_empty) {
+                    // The server tells its consumers of what is stored a moment later.
+                    let options = options.with_wait(MOMENT);
+                    fetched = js.fetch(&stream, CONSUMER, options).await;
+                }
                 let tokens = fetched.iter().flatten().map(|delivered| delivered.token.clone());
                 self.tokens.extend(tokens);
                 vec![of(fetched)]
