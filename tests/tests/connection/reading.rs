@@ -117,3 +117,26 @@ async fn a_frozen_server_under_a_live_read_is_noticed_and_the_read_resumes() {
     .await;
     assert!(matches!(next().await, Delivery::Message(message) if message.sequence == 2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_nobody_read_is_not_passed_over() {
+    let server = NatsServer::start().await;
+    let direct = connect_to(&server.url(), quick()).await.jetstream();
+    fill(&*direct, 1).await;
+    let proxy = FaultProxy::start(server.address()).await;
+    let config = quick().with_ping_interval(Duration::from_secs(600));
+    let jetstream = connect_to(&proxy.url(), config).await.jetstream();
+    let mut read = jetstream.read("S", ReadOptions::default().with_subject("s.0"));
+    assert!(matches!(read.next().await, Some(Ok(Delivery::Message(_)))));
+    assert_eq!(read.next().await.unwrap().unwrap(), Delivery::CaughtUp { sequence: 1 });
+    // The pull that stands while nobody reads brings heartbeats, each 5 s.
+    assert!(tokio::time::timeout(Duration::from_millis(200), read.next()).await.is_err());
+    for _ in 0..3 {
+        let before = proxy.passed(Direction::ToClient);
+        wait::until("a heartbeat", PATIENCE, async || proxy.passed(Direction::ToClient) > before)
+            .await;
+    }
+    direct.publish(numbered(7)).await.unwrap();
+    let next = wait::within("a delivery", PATIENCE, read.next()).await.unwrap().unwrap();
+    assert!(matches!(&next, Delivery::Message(message) if message.sequence == 2), "{next:?}");
+}

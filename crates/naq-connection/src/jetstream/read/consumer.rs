@@ -211,20 +211,39 @@ impl Ephemeral {
     /// Whether pulls still stand at the server, though nothing comes: then it is
     /// looking through much that doesn't match.
     pub(super) async fn is_at_work(&mut self) -> bool {
-        #[derive(Deserialize)]
-        struct Info {
-            #[serde(default)]
-            num_waiting: u64,
-        }
-        let subject = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
-        let info: Result<Info> =
-            api::call(&self.wire, OPERATION, &subject, &(), Nature::Question).await;
-        let at_work = info.is_ok_and(|info| info.num_waiting > 0);
+        let at_work = self.info().await.is_ok_and(|info| info.num_waiting > 0);
         if at_work {
             self.last_grant = Instant::now();
         }
         at_work
     }
+
+    /// Whether nothing that matches is left, nor on its way here.
+    pub(super) async fn has_given_all(&self) -> bool {
+        self.info().await.is_ok_and(|info| {
+            info.num_pending == 0 && info.delivered.consumer_seq == self.delivered
+        })
+    }
+
+    async fn info(&self) -> Result<RawInfo> {
+        let subject = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
+        api::call(&self.wire, OPERATION, &subject, &(), Nature::Question).await
+    }
+}
+
+/// What the server tells of a consumer, as far as a read wants to know.
+#[derive(Debug, Deserialize)]
+struct RawInfo {
+    #[serde(default)]
+    num_waiting: u64,
+    #[serde(default)]
+    num_pending: u64,
+    delivered: RawDelivered,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawDelivered {
+    consumer_seq: u64,
 }
 
 impl Drop for Ephemeral {

@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The first wait after a failed try to go on; it doubles.
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// How long ago a message must have been stored for a consumer to know of it.
+const SETTLED: Duration = Duration::from_secs(2);
 /// How many messages are looked at before the stream's first sequence is asked
 /// for anew, where they leave holes.
 const LOOKAHEAD: usize = 512;
@@ -41,8 +43,8 @@ pub(super) struct Reader {
     arrived: VecDeque<Message>,
     /// The stream's first sequence, asked for after the last of `arrived` came.
     first: Option<u64>,
-    /// What was there at the last heartbeat, if nothing came since.
-    floor: Option<u64>,
+    /// The last sequence that was there at this moment, if nothing came since.
+    floor: Option<(u64, Instant)>,
 }
 
 /// Where a read stands, and what a failure there leads to.
@@ -189,7 +191,7 @@ impl Reader {
             .with_hint("positions of the old stream mean nothing in the new one: start over")
     }
 
-    /// Asks for more where there is room, waits for something, and looks at one thing.
+    /// Looks at one thing that came, after waiting for some where none is here.
     async fn step(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
         if self.arrived.is_empty() {
             if consumer.is_forgotten() {
@@ -199,25 +201,18 @@ impl Reader {
                     Some(message) => self.arrived.push_back(message),
                     None => return Ok(State::Opening(Why::Turn)),
                 }
-            } else if consumer.wants_pull(self.plan.is_filtered()) {
-                if self.plan.is_filtered() && consumer.stood_still() {
-                    self.look_for_gap(None).await?;
-                }
-                let remaining = self.progress.as_ref().and_then(Progress::remaining);
-                let limit = remaining.filter(|_| !self.in_snapshot());
-                consumer.pull(limit).await?;
+            } else {
+                self.ask(&mut consumer).await?;
                 if !self.ready.is_empty() {
                     return Ok(State::Reading(consumer));
                 }
-            }
-            match consumer.event().await {
-                Event::Message(message) => self.arrived.push_back(message),
-                Event::Denied(error) => return Err(error),
-                Event::Broken(why) => {
-                    if !consumer.live && consumer.is_at_work().await {
-                        return Ok(State::Reading(consumer));
+                match consumer.event().await {
+                    Event::Message(message) => self.arrived.push_back(message),
+                    Event::Denied(error) => return Err(error),
+                    Event::Broken(why) if consumer.live || !consumer.is_at_work().await => {
+                        return Ok(self.broken(why));
                     }
-                    return Ok(self.broken(why));
+                    Event::Broken(_) => return Ok(State::Reading(consumer)),
                 }
             }
             while self.arrived.len() < LOOKAHEAD
@@ -232,6 +227,19 @@ impl Reader {
             None => self.on_message(consumer, message).await,
             Some(status) => self.on_status(consumer, status).await,
         }
+    }
+
+    /// Asks for more where there is room.
+    async fn ask(&mut self, consumer: &mut Ephemeral) -> Result<()> {
+        if !consumer.wants_pull(self.plan.is_filtered()) {
+            return Ok(());
+        }
+        if self.plan.is_filtered() && consumer.stood_still() {
+            self.look_for_gap(None).await?;
+        }
+        let remaining = self.progress.as_ref().and_then(Progress::remaining);
+        let limit = remaining.filter(|_| !self.in_snapshot());
+        consumer.pull(limit).await
     }
 
     async fn on_message(
@@ -289,7 +297,7 @@ impl Reader {
                 if let Some(stream) = stream {
                     progress.examined(stream);
                 }
-                self.refresh().await?;
+                self.refresh(&consumer).await?;
             }
             Status::Ended { missing } => consumer.ended(missing),
             Status::Gone(why) => {
@@ -355,19 +363,28 @@ impl Reader {
 
     /// Moves the position of an idle read on over what doesn't match, or what
     /// ages meanwhile would look like a gap after a break.
-    async fn refresh(&mut self) -> Result<()> {
+    ///
+    /// What was there a while ago is examined when the consumer says now that
+    /// nothing matches it any more. A heartbeat doesn't say that: it may have
+    /// waited here, unread, for as long as the reader took.
+    async fn refresh(&mut self, consumer: &Ephemeral) -> Result<()> {
         if !self.plan.is_filtered() {
             return Ok(());
         }
-        // What was there one heartbeat ago, and hasn't come since, doesn't match.
-        if let (Some(floor), Some(progress)) = (self.floor, &mut self.progress) {
-            progress.examined(floor);
-        }
-        match self.jetstream.info(OPERATION, &self.plan.stream).await {
-            Ok(info) => self.floor = Some(info.state.last_sequence),
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
-                self.floor = None;
+        if let Some((last, since)) = self.floor {
+            if since.elapsed() < SETTLED {
+                return Ok(());
             }
+            if consumer.has_given_all().await
+                && let Some(progress) = &mut self.progress
+            {
+                progress.examined(last);
+            }
+        }
+        self.floor = None;
+        match self.jetstream.info(OPERATION, &self.plan.stream).await {
+            Ok(info) => self.floor = Some((info.state.last_sequence, Instant::now())),
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {}
             Err(error) => return Err(error),
         }
         Ok(())
