@@ -10,6 +10,7 @@
 
 mod answer;
 mod operation;
+mod run;
 mod setup;
 
 use std::env;
@@ -26,7 +27,8 @@ use proptest::prelude::{Strategy, TestCaseError};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use answer::Answer;
-use operation::{Operation, Run};
+use operation::Operation;
+use run::Run;
 use setup::Setup;
 
 /// Enough to find what the suite has not thought of, little enough for every run.
