@@ -14,6 +14,9 @@ use serde_json::json;
 use super::support::{Own, PATIENCE, Reading, Seen, events, now, refused};
 use crate::wait;
 
+/// How long a reading may be silent about a stream that is gone.
+const IN_TIME: Duration = Duration::from_secs(15);
+
 fn numbered(count: u64) -> impl Iterator<Item = Event> {
     (1..=count).map(|n| Event::job_progress(format!("job-{}", n % 3), n.to_string()))
 }
@@ -230,7 +233,7 @@ pub async fn a_log_deleted_under_a_reading_is_not_found(js: Arc<dyn JetStream>) 
     assert_eq!(reading.next().await, Seen::Event(1));
     assert_eq!(reading.next().await, Seen::CaughtUp(1));
     own.js.delete_stream(&own.name).await.unwrap();
-    let error = reading.error().await;
+    let error = wait::within("the error", IN_TIME, reading.error()).await;
     assert!(error.is(ErrorKind::NotFound), "{error:?}");
 }
 
@@ -243,7 +246,7 @@ pub async fn a_log_made_anew_under_a_reading_is_a_conflict(js: Arc<dyn JetStream
     }
     own.make_anew().await;
     own.log(Event::log("of another life")).await;
-    let error = reading.error().await;
+    let error = wait::within("the error", IN_TIME, reading.error()).await;
     // Who sees the stream between its two lives sees none.
     let expected = [ErrorKind::Conflict, ErrorKind::NotFound];
     assert!(expected.contains(&error.kind()), "{error:?}");

@@ -26,11 +26,26 @@ const READER_API: [&str; 6] = [
     "$JS.API.DIRECT.GET.events.>",
 ];
 
+/// What it gives besides to who makes and cleans the stream.
+const KEEPER_API: [&str; 4] = [
+    "$JS.API.STREAM.CREATE.events",
+    "$JS.API.STREAM.UPDATE.events",
+    "$JS.API.STREAM.PURGE.events",
+    "$JS.API.INFO",
+];
+
 /// A server with one who may everything, one who may log, and one who may read.
 async fn server() -> NatsServer {
     NatsServer::builder()
         .user(User::new("admin", "a"))
         .user(User::new("producer", "p").may_publish(["events.>"]).may_subscribe(["_INBOX.>"]))
+        .user(User::new("own", "o").may_publish(["events.>"]).may_subscribe(["_INBOX_own.>"]))
+        .user(
+            User::new("keeper", "k")
+                .may_publish(READER_API)
+                .may_publish(KEEPER_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
         .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
         .start()
         .await
@@ -70,6 +85,29 @@ async fn a_producer_with_the_right_to_publish_alone_logs() {
     assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
     producer.stop().await;
     admin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_keeps_the_stream_makes_changes_and_cleans_it() {
+    let server = server().await;
+    let mut config = assume(&server.url_as("keeper", "k"));
+    config.events = config.events.with_stream(StreamMode::Ensure);
+    let keeper = Program::start(config.clone()).await.unwrap();
+    keeper.stop().await;
+    config.events = config.events.with_max_msgs(2_000_000_u64);
+    let keeper = Program::start(config).await.unwrap();
+    let mut producer = assume(&server.url());
+    let own = ServerConfig::default()
+        .with_url(server.url_as("own", "o").as_str())
+        .with_inbox_prefix("_INBOX_own");
+    producer.connection = producer.connection.with_server(own);
+    let producer = Program::start(producer).await.unwrap();
+    producer.events.log_event_acked(Event::job_paused("j")).await.unwrap();
+    assert_eq!(keeper.events.get_event_history("j", 9).await.unwrap().events.len(), 1);
+    assert_eq!(keeper.events.cleanup_old_events(Duration::from_secs(60)).await.unwrap().removed, 0);
+    assert_eq!(keeper.events.cleanup_old_events(Duration::ZERO).await.unwrap().removed, 1);
+    producer.stop().await;
+    keeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

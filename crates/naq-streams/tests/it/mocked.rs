@@ -273,3 +273,11 @@ async fn without_a_connection_every_call_says_so_and_health_is_bad() {
     assert_eq!(listed[0].as_ref().unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(service.health().await.state, HealthState::Unhealthy);
 }
+
+#[tokio::test]
+async fn who_may_not_list_streams_is_not_ill() {
+    let mut mock = MockJetStream::new();
+    mock.expect_list_streams()
+        .returning(|_| futures::stream::iter([Err(error(ErrorKind::PermissionDenied))]).boxed());
+    assert_eq!(service(mock).health().await.state, HealthState::Healthy);
+}
