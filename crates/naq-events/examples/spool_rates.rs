@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use naq_core::config::SpoolFsync;
 use naq_core::events::{EncodedEvent, EventIds, EventType};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
+use naq_events::spool::SpoolFsync;
 use naq_events::spool::{
     PositionSet, ReadLimit, SentContext, Spool, SpoolEntry, SpoolOptions, SpoolOutcome,
     SpoolPosition,

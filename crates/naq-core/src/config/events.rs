@@ -1,6 +1,5 @@
 //! The section `events`: the stream, the buffer, and what questions may cost.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::section;
@@ -44,34 +43,6 @@ choice! {
         DropNewest = "drop_newest",
         /// Drop the oldest events that are not sent yet, and count them.
         DropOldest = "drop_oldest",
-    }
-}
-
-choice! {
-    /// When an event goes to the spool first.
-    pub enum SpoolMode = "`overflow` or `always`" {
-        /// When the server doesn't take events fast enough for the buffer.
-        #[default]
-        Overflow = "overflow",
-        /// Always: an event is accepted once it is in the spool's file.
-        Always = "always",
-    }
-}
-
-choice! {
-    /// When the spool makes the disk keep what was written to its files.
-    ///
-    /// Whatever is chosen, the end of the process alone (`kill -9`, a panic,
-    /// out of memory) loses nothing: the operating system has it. The choice is
-    /// about the end of the machine: a power cut, a crash of the kernel.
-    pub enum SpoolFsync = "`always`, `interval` or `never`" {
-        /// Before a write is answered; nothing that was accepted is lost.
-        Always = "always",
-        /// As often as `spool_fsync_interval`; the events of the last interval may be lost.
-        #[default]
-        Interval = "interval",
-        /// When the operating system does it by itself; the events of half a minute or so may be lost.
-        Never = "never",
     }
 }
 
@@ -125,18 +96,6 @@ section! {
         /// The longest wait before a failed publish is tried again.
         retry_backoff_max (with_retry_backoff_max): Duration = Duration::from_secs(5),
             Duration::from_millis(1)..=Duration::from_secs(600);
-        /// The folder of the spool: what the server doesn't take is kept there. Without it there is none.
-        spool_dir (with_spool_dir): Option<PathBuf> = None;
-        /// When an event goes to the spool first.
-        spool_mode (with_spool_mode): SpoolMode = SpoolMode::Overflow;
-        /// How many bytes of disk the spool may take; then `overflow` applies.
-        spool_max_bytes (with_spool_max_bytes): Size = Size::from_gib(1),
-            Size::from_mib(1)..=Size::from_gib(1 << 20);
-        /// When the spool makes the disk keep what was written; it bounds what a power cut loses.
-        spool_fsync (with_spool_fsync): SpoolFsync = SpoolFsync::Interval;
-        /// How long `spool_fsync = "interval"` waits before it makes the disk keep what was written.
-        spool_fsync_interval (with_spool_fsync_interval): Duration = Duration::from_millis(100),
-            Duration::from_millis(1)..=Duration::from_secs(60);
         /// How long a question waits until what this service had accepted is stored.
         settle_timeout (with_settle_timeout): Duration = Duration::from_secs(10),
             Duration::ZERO..=Duration::from_secs(3_600);

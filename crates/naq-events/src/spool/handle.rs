@@ -114,7 +114,7 @@ impl Spool {
     /// of their positions, which are neighbours.
     ///
     /// When it answers, the events survive the end of the process; with
-    /// [`SpoolFsync::Always`](naq_core::config::SpoolFsync) also that of the
+    /// [`SpoolFsync::Always`](super::SpoolFsync::Always) also that of the
     /// machine. If the future is dropped the events may be in the spool.
     ///
     /// # Errors

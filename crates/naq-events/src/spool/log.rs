@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use naq_core::config::SpoolFsync;
+use super::SpoolFsync;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::files;

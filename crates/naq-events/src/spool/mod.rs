@@ -1,8 +1,12 @@
 //! What the server doesn't take, kept on disk: append-only, checked, and found again after a crash.
 //!
+//! This is storage alone: [`EventService`](crate::EventService) doesn't write
+//! to it. A program that wants its events to survive it appends them here,
+//! logs them, and settles them when they are stored.
+//!
 //! # Files
 //!
-//! Below the folder that the configuration names, each process that spools has
+//! Below the folder that it is opened with, each process that spools has
 //! one of its own, `1`, `2`, …, held by a file lock that the system releases
 //! when the process ends. A process that opens the spool takes over a folder
 //! in which a dead one left events before it takes an empty one.
@@ -23,7 +27,7 @@
 //! that [`Spool::append`] had answered, whatever the policy: the system has it.
 //! The end of the machine (power cut, kernel crash) may lose:
 //!
-//! | [`SpoolFsync`](naq_core::config::SpoolFsync) | events | `sent` marks |
+//! | [`SpoolFsync`] | events | `sent` marks |
 //! |---|---|---|
 //! | `Always` | none that was answered | none |
 //! | `Interval` | those of the last interval | those of the last interval |
@@ -80,7 +84,7 @@ mod tests;
 pub use handle::{Appending, Spool};
 pub use inspect::{SpoolFolder, SpoolReport, SpoolWalk, spool_folders};
 pub use mark::SpoolOutcome;
-pub use options::SpoolOptions;
+pub use options::{SpoolFsync, SpoolOptions};
 pub use positions::{PositionSet, SpoolPosition};
 pub use read::{ReadLimit, SpoolChunk};
 pub use record::{SpoolEntry, SpoolState, SpooledEvent};

@@ -1,13 +1,40 @@
 //! What a spool may take, and when it makes the disk keep it.
 
+use std::fmt;
 use std::time::Duration;
-
-use naq_core::config::{EventsConfig, SpoolFsync};
 
 /// The largest segment, unless asked for another.
 const MAX_SEGMENT: u64 = 64 << 20;
 /// The smallest segment, unless asked for another.
 const MIN_SEGMENT: u64 = 256 << 10;
+
+/// When a spool makes the disk keep what was written to its files.
+///
+/// Whatever is chosen, the end of the process alone (`kill -9`, a panic, out
+/// of memory) loses nothing: the operating system has it. The choice is about
+/// the end of the machine: a power cut, a crash of the kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SpoolFsync {
+    /// Before a write is answered; nothing that was accepted is lost.
+    Always,
+    /// As often as [`SpoolOptions::fsync_interval`]; the events of the last
+    /// interval may be lost.
+    #[default]
+    Interval,
+    /// When the operating system does it by itself; the events of half a
+    /// minute or so may be lost.
+    Never,
+}
+
+impl fmt::Display for SpoolFsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Always => "always",
+            Self::Interval => "interval",
+            Self::Never => "never",
+        })
+    }
+}
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]
@@ -36,15 +63,6 @@ impl Default for SpoolOptions {
 }
 
 impl SpoolOptions {
-    /// What the section `events` says.
-    #[must_use]
-    pub fn from_config(config: &EventsConfig) -> Self {
-        Self::default()
-            .with_max_bytes(config.spool_max_bytes.bytes())
-            .with_fsync(config.spool_fsync)
-            .with_fsync_interval(config.spool_fsync_interval)
-    }
-
     /// Sets [`max_bytes`](Self::max_bytes), and [`segment_bytes`](Self::segment_bytes) with it.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use naq_core::config::SpoolFsync;
+use naq_events::spool::SpoolFsync;
 use naq_events::spool::{PositionSet, Spool, SpoolOptions, SpoolOutcome};
 
 use crate::{entries, numbers, read_all};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naq_core::ErrorKind;
-use naq_core::config::SpoolFsync;
+use naq_events::spool::SpoolFsync;
 use naq_events::spool::{PositionSet, ReadLimit, Spool, SpoolOptions, SpoolOutcome, SpoolPosition};
 
 use crate::{entries, entry, numbers};

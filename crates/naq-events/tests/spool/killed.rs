@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use naq_core::config::SpoolFsync;
+use naq_events::spool::SpoolFsync;
 use naq_events::spool::{Spool, SpoolOptions};
 
 use crate::child::start;

@@ -7,8 +7,8 @@ mod model;
 
 use std::path::{Path, PathBuf};
 
+use crate::spool::SpoolFsync;
 use naq_core::Timestamp;
-use naq_core::config::SpoolFsync;
 use naq_core::events::{Event, EventEncoder, EventSubjects};
 
 use super::log::SpoolLog;
