@@ -17,7 +17,11 @@ pub(crate) const OPERATION: &str = "get_event_analytics";
 /// Measures the events of a type whose own timestamp lies in the range, in one pass.
 pub(crate) async fn analytics(log: &Log, request: AnalyticsRequest) -> Result<EventAnalytics> {
     let open = log.open(OPERATION).await?;
-    let scan = Scan { operation: OPERATION, subjects: log.every_subject(), limits: request.scan };
+    let scan = Scan {
+        operation: OPERATION,
+        subjects: log.subjects().of_type(request.event_type.as_str()),
+        limits: request.scan,
+    };
     let mut fold = AnalyticsFold::new(&request);
     let end = scan.run(log, &open, |recorded| fold.observe(&recorded)).await?;
     let mut analytics = fold.finish();

@@ -64,16 +64,6 @@ impl Log {
         &self.subjects
     }
 
-    /// One filter for all events.
-    ///
-    /// A pass over the past reads all types to find one: servers up to 2.15
-    /// take ten times as long to read a stream of many subjects through the
-    /// two filters that a type has, with and without an entity, as to read all
-    /// of it.
-    pub(crate) fn every_subject(&self) -> Vec<String> {
-        vec![self.subjects.all()]
-    }
-
     /// The clock that ages are measured by.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock

@@ -41,14 +41,10 @@ impl Place {
 
     /// The options of the read for it.
     pub(super) fn options(self, log: &Log, open: &OpenLog, filter: &Filter) -> ReadOptions {
-        let mut subjects = filter.subject_filters(log.subjects());
-        if subjects.len() > 1 && self.until != jetstream::ReadUntil::Never {
-            subjects = log.every_subject();
-        }
         ReadOptions::default()
             .with_start(self.start)
             .with_until(self.until)
-            .with_subjects(subjects)
+            .with_subjects(filter.subject_filters(log.subjects()))
             .with_created(open.info.created)
     }
 }

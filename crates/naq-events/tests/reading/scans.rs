@@ -29,7 +29,8 @@ async fn each_question_reads_the_subjects_that_it_is_about() {
     service.get_event_stats(None, None).await.unwrap();
     assert_eq!(asked(&log), ["info", "read Beginning..Head events.>"]);
     service.get_event_analytics("job_paused", None, None).await.unwrap();
-    assert_eq!(asked(&log), ["info", "read Beginning..Head events.>"]);
+    let expected = "read Beginning..Head events.job_paused events.job_paused.>";
+    assert_eq!(asked(&log), ["info", expected]);
 }
 
 #[tokio::test]
