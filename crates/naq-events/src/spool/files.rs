@@ -101,12 +101,12 @@ pub(super) fn typed(operation: &'static str, path: &Path, error: io::Error) -> E
         Io::PermissionDenied | Io::ReadOnlyFilesystem => (
             ErrorKind::PermissionDenied,
             "the spool's folder can't be written to",
-            "give the user that runs this program the folder, or set `spool_dir` to another",
+            "give the user that runs this program the folder, or open the spool in another",
         ),
         Io::NotFound | Io::NotADirectory => (
             ErrorKind::NotFound,
             "a file or folder of the spool is gone",
-            "see who removes files below `spool_dir`: what is removed there is lost",
+            "see who removes files of the spool: what is removed there is lost",
         ),
         _ => (
             ErrorKind::Unavailable,

@@ -48,7 +48,7 @@ impl Owner {
         }
         Err(Error::new(ErrorKind::LimitReached, OPEN, "too many programs share the spool's folder")
             .with("path", root.display().to_string())
-            .with_hint("give some of them another `spool_dir`"))
+            .with_hint("open the spool of some of them in another folder"))
     }
 
     /// Takes this folder, unless somebody has it.
