@@ -58,7 +58,7 @@ async fn an_event_is_stored_with_its_id_its_stamps_and_under_its_subject() {
             .await;
     let receipt = service.log_event_acked(Event::job_started("j.1", "w", "q")).await.unwrap();
     let messages = stored(&jetstream).await;
-    assert_eq!((receipt.sequence, receipt.duplicate), (1, false));
+    assert_eq!((receipt.sequence, receipt.duplicate), (Some(1), false));
     assert_eq!(messages[0].subject, "events.job_started.j=2E1");
     assert_eq!(messages[0].headers.get("Nats-Msg-Id"), Some(receipt.id.to_string().as_str()));
     let event: serde_json::Value = serde_json::from_slice(&messages[0].payload).unwrap();
@@ -90,7 +90,7 @@ async fn a_lost_ack_is_settled_by_the_message_id() {
     let (service, jetstream) = started(EventsConfig::default()).await;
     jetstream.faults().lose_acks(1);
     let receipt = service.log_event_acked("hello").await.unwrap();
-    assert_eq!((receipt.sequence, receipt.duplicate), (1, true));
+    assert_eq!((receipt.sequence, receipt.duplicate), (Some(1), true));
     assert_eq!(stored(&jetstream).await.len(), 1);
     let counters = service.counters();
     assert_eq!((counters.acked, counters.duplicates, counters.retried), (1, 1, 1));
@@ -166,7 +166,7 @@ async fn the_same_id_is_stored_once() {
     let event = Event::log("x").with_id("order-7");
     let first = service.log_event_acked(&event).await.unwrap();
     let second = service.log_event_acked(&event).await.unwrap();
-    assert_eq!((first.sequence, second.sequence, second.duplicate), (1, 1, true));
+    assert_eq!((first.sequence, second.sequence, second.duplicate), (Some(1), Some(1), true));
     assert_eq!(stored(&jetstream).await.len(), 1);
 }
 

@@ -91,7 +91,7 @@ impl Own {
     pub(super) async fn log(&self, event: impl Into<EventInput>) -> u64 {
         let receipt = self.events.log_event_acked(event).await.unwrap();
         assert!(!receipt.duplicate, "{receipt:?}");
-        receipt.sequence
+        receipt.sequence.unwrap()
     }
 
     /// Stores events, in order.

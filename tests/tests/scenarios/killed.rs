@@ -136,7 +136,7 @@ async fn a_reading_with_a_filter_goes_on_where_it_was() {
             let job = format!("{round}-{n}");
             program.events.log_event_acked(Event::job_resumed(job.as_str())).await.unwrap();
             let receipt = program.events.log_event_acked(Event::job_paused(job.as_str())).await;
-            expected.push(receipt.unwrap().sequence);
+            expected.push(receipt.unwrap().sequence.unwrap());
         }
         while seen.len() < expected.len() {
             let item = wait::within("an item", PATIENCE, reading.next()).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::section::section;
 use super::setting::choice;
-use super::{ConfigProblem, Size};
+use super::{ConfigProblem, Size, SpoolConfig};
 use crate::jetstream::Storage;
 
 choice! {
@@ -33,7 +33,7 @@ choice! {
 
 choice! {
     /// What logging an event into a full buffer does.
-    pub enum OverflowPolicy = "`wait`, `fail`, `drop_newest` or `drop_oldest`" {
+    pub enum OverflowPolicy = "`wait`, `fail`, `drop_newest`, `drop_oldest` or `spool`" {
         /// Wait for room, up to `overflow_wait`, then fail with LimitReached.
         #[default]
         Wait = "wait",
@@ -43,6 +43,9 @@ choice! {
         DropNewest = "drop_newest",
         /// Drop the oldest events that are not sent yet, and count them.
         DropOldest = "drop_oldest",
+        /// Wait for room as long as the spool makes some, and fail with
+        /// LimitReached where it is full.
+        Spool = "spool",
     }
 }
 
@@ -109,6 +112,8 @@ section! {
         redact_drop (with_redact_drop): Vec<String> = Vec::new();
         /// Fields, as dotted paths, whose value is replaced by `***` before an event is buffered.
         redact_mask (with_redact_mask): Vec<String> = Vec::new();
+        /// What the server doesn't take is kept on disk.
+        spool (with_spool): SpoolConfig = SpoolConfig::default();
     }
     check = rules_among_fields
 }
@@ -148,6 +153,11 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
         "must be at most 128 bytes of tokens of `A-Za-z0-9_-` with dots between them",
     );
     broken(config.service_name.is_empty(), "service_name", "must not be empty");
+    broken(
+        config.overflow == OverflowPolicy::Spool && config.spool.dir.is_none(),
+        "overflow",
+        "needs `spool.dir` where it is `spool`",
+    );
     problems
 }
 

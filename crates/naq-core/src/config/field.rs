@@ -1,4 +1,4 @@
-//! A field of a section: one value, or a table of named sections.
+//! A field of a section: one value, another section, or a table of named sections.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -79,7 +79,24 @@ impl<S: Section> Field for BTreeMap<String, S> {
 }
 
 fn inside(problems: Vec<ConfigProblem>, key: &str, name: &str) -> Vec<ConfigProblem> {
-    problems.into_iter().map(|problem| problem.inside(name).inside(key)).collect()
+    within(within(problems, name), key)
+}
+
+/// The problems of what `key` names, as seen from outside of it.
+pub(super) fn within(problems: Vec<ConfigProblem>, key: &str) -> Vec<ConfigProblem> {
+    problems.into_iter().map(|problem| problem.inside(key)).collect()
+}
+
+/// The entries of a section that is a field of another one.
+pub(super) fn nested_docs<S: Section>(key: &str) -> Vec<KeyDoc> {
+    S::keys()
+        .into_iter()
+        .map(|doc| KeyDoc {
+            key: format!("{key}.{}", doc.key),
+            variable: format!("{}_{}", key.to_ascii_uppercase(), doc.variable),
+            ..doc
+        })
+        .collect()
 }
 
 /// The problem that a value outside its range is.

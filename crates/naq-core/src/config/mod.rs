@@ -40,6 +40,7 @@ mod server_url;
 mod setting;
 mod size;
 mod sources;
+mod spool;
 mod streams;
 mod variables;
 
@@ -52,6 +53,7 @@ pub use problem::ConfigProblem;
 pub use reference::KeyDoc;
 pub use server_url::ServerUrl;
 pub use size::Size;
+pub use spool::{SpoolConfig, SpoolFsync, SpoolMode};
 pub use streams::StreamsConfig;
 pub use variables::COMMAND_VARIABLES;
 

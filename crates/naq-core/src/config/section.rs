@@ -56,7 +56,8 @@ pub(super) fn deserialize<'de, S: Section, D: Deserializer<'de>>(
 /// Declares a section: a struct whose doc comments, defaults and ranges are
 /// also what the reference, the parser and the validation know.
 ///
-/// A field is `name (setter): Type = default, low..=high;`, the range optional.
+/// A field is `name (setter): Type = default, low..=high;`, the range optional. Its type may be
+/// another section, whose keys are then one level further in.
 /// `..name (setter): Other = "doc";` as the last field takes in the keys of another section, and
 /// `check = function` adds rules that involve several fields.
 macro_rules! section {
@@ -130,7 +131,7 @@ macro_rules! section {
                         stringify!($field), &self.$field, &$range,
                     )); )?
                 )*
-                $( problems.extend(self.$inner.problems()); )?
+                $( problems.extend(<$inner_ty as $crate::config::section::Section>::problems(&self.$inner)); )?
                 $( problems.extend($check(self)); )?
                 problems
             }
@@ -148,6 +149,32 @@ macro_rules! section {
                 )*
                 $( keys.extend(<$inner_ty as $crate::config::section::Section>::keys()); )?
                 keys
+            }
+        }
+
+        // A section can be a field of another one: its keys are one level further in.
+        impl $crate::config::field::Field for $name {
+            fn assign(
+                &mut self,
+                key: &str,
+                value: &serde_json::Value,
+            ) -> Vec<$crate::config::ConfigProblem> {
+                let problems = $crate::config::section::Section::set_all(self, value);
+                $crate::config::field::within(problems, key)
+            }
+
+            fn problems(&self, key: &str) -> Vec<$crate::config::ConfigProblem> {
+                let problems = $crate::config::section::Section::problems(self);
+                $crate::config::field::within(problems, key)
+            }
+
+            fn docs(
+                &self,
+                key: &str,
+                _range: Option<(String, String)>,
+                _help: &[&str],
+            ) -> Vec<$crate::config::KeyDoc> {
+                $crate::config::field::nested_docs::<Self>(key)
             }
         }
 

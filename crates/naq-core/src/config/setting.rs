@@ -112,7 +112,7 @@ impl Setting for PathBuf {
     fn read(value: &Value) -> Result<Self, String> {
         match value.as_str() {
             Some(text) if !text.is_empty() => Ok(Self::from(text)),
-            _ => Err("must be the path of a file".to_owned()),
+            _ => Err("must be the path of a file or folder".to_owned()),
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) fn typed(operation: &'static str, path: &Path, error: io::Error) -> E
         Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => (
             ErrorKind::LimitReached,
             "there is no room on the spool's disk",
-            "free space on that disk, or set `spool_max_bytes` to what it can hold",
+            "free space on that disk, or set `spool.max_bytes` to what it can hold",
         ),
         Io::PermissionDenied | Io::ReadOnlyFilesystem => (
             ErrorKind::PermissionDenied,

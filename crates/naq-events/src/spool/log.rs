@@ -128,8 +128,8 @@ impl SpoolLog {
     fn is_full(&self) -> Error {
         Error::new(ErrorKind::LimitReached, "spool_append", "the spool is full")
             .with("path", self.owner.folder.display().to_string())
-            .with("spool_max_bytes", self.options.max_bytes.to_string())
-            .with_hint("see why the server doesn't take the events, or raise `spool_max_bytes`")
+            .with("spool.max_bytes", self.options.max_bytes.to_string())
+            .with_hint("see why the server doesn't take the events, or raise `spool.max_bytes`")
     }
 
     /// The segment to add so many bytes to, begun where there is none.

@@ -81,10 +81,12 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use naq_core::config::SpoolFsync;
+
 pub use handle::{Appending, Spool};
 pub use inspect::{SpoolFolder, SpoolReport, SpoolWalk, spool_folders};
 pub use mark::SpoolOutcome;
-pub use options::{SpoolFsync, SpoolOptions};
+pub use options::SpoolOptions;
 pub use positions::{PositionSet, SpoolPosition};
 pub use read::{ReadLimit, SpoolChunk};
 pub use record::{SpoolEntry, SpoolState, SpooledEvent};

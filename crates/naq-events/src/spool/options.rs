@@ -1,40 +1,13 @@
 //! What a spool may take, and when it makes the disk keep it.
 
-use std::fmt;
 use std::time::Duration;
+
+use naq_core::config::{SpoolConfig, SpoolFsync};
 
 /// The largest segment, unless asked for another.
 const MAX_SEGMENT: u64 = 64 << 20;
 /// The smallest segment, unless asked for another.
 const MIN_SEGMENT: u64 = 256 << 10;
-
-/// When a spool makes the disk keep what was written to its files.
-///
-/// Whatever is chosen, the end of the process alone (`kill -9`, a panic, out
-/// of memory) loses nothing: the operating system has it. The choice is about
-/// the end of the machine: a power cut, a crash of the kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SpoolFsync {
-    /// Before a write is answered; nothing that was accepted is lost.
-    Always,
-    /// As often as [`SpoolOptions::fsync_interval`]; the events of the last
-    /// interval may be lost.
-    #[default]
-    Interval,
-    /// When the operating system does it by itself; the events of half a
-    /// minute or so may be lost.
-    Never,
-}
-
-impl fmt::Display for SpoolFsync {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Always => "always",
-            Self::Interval => "interval",
-            Self::Never => "never",
-        })
-    }
-}
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]
@@ -59,6 +32,15 @@ impl Default for SpoolOptions {
         let (max_bytes, fsync_interval) = (1 << 30, Duration::from_millis(100));
         let segment_bytes = segment_bytes(max_bytes);
         Self { max_bytes, fsync: SpoolFsync::Interval, fsync_interval, segment_bytes }
+    }
+}
+
+impl From<&SpoolConfig> for SpoolOptions {
+    fn from(config: &SpoolConfig) -> Self {
+        Self::default()
+            .with_max_bytes(config.max_bytes.bytes())
+            .with_fsync(config.fsync)
+            .with_fsync_interval(config.fsync_interval)
     }
 }
 

@@ -23,7 +23,7 @@ async fn a_stored_event_gives_its_receipt() {
     let message = session.message().await;
     session.answer(Ok(PublishAck { stream: "events".into(), sequence: 42, duplicate: true }));
     let receipt = within(logging).await.unwrap().unwrap();
-    assert_eq!((receipt.sequence, receipt.duplicate), (42, true));
+    assert_eq!((receipt.sequence, receipt.duplicate), (Some(42), true));
     assert_eq!(Some(receipt.id.to_string()), message.message_id);
     let counters = service.counters();
     assert_eq!((counters.acked, counters.duplicates, counters.pending), (1, 1, 0));

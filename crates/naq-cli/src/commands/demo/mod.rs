@@ -135,7 +135,13 @@ async fn work(
 ) -> Result<u64, Failure> {
     // Stored before anything else of the run: from here on the log is read.
     let first = Event::worker_started(run.worker(1), run.queue());
-    let first_sequence = events.log_acked(first.into()).await?.sequence;
+    let first_sequence = events.log_acked(first.into()).await?.sequence.ok_or_else(|| {
+        Failure::complaint(
+            Exit::Failed,
+            "the server takes no events: the first one is in the spool",
+            "`naq doctor` tells what is wrong with the server",
+        )
+    })?;
 
     let (queue, jobs) = Queue::new(QUEUED);
     let queue = Arc::new(queue);

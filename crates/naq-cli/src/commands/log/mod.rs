@@ -66,12 +66,12 @@ async fn one(context: &mut Context, args: &single::EventArgs) -> Outcome {
         let receipt =
             session.writing(async |events| Ok(events.log_acked(event.into()).await?)).await?;
         context.output.answer(&receipt, |receipt, view| {
+            let id = view.paint.name(&receipt.id);
             let known = if receipt.duplicate { ", which the log had already" } else { "" };
-            format!(
-                "stored {} at sequence {}{known}\n",
-                view.paint.name(&receipt.id),
-                receipt.sequence
-            )
+            match receipt.sequence {
+                Some(sequence) => format!("stored {id} at sequence {sequence}{known}\n"),
+                None => format!("spooled {id}\n"),
+            }
         })?;
         Ok(Exit::Done)
     })

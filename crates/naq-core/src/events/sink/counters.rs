@@ -8,14 +8,17 @@ use crate::events::EventId;
 
 /// What became of the events that a sink was given, since it was made.
 ///
-/// At every instant `offered = acked + failed + unknown + dropped + rejected
-/// + pending` ([`is_balanced`](Self::is_balanced)): nothing is lost in silence.
+/// At every instant `offered + recovered = acked + failed + unknown + dropped +
+/// rejected + pending + spooled` ([`is_balanced`](Self::is_balanced)): nothing
+/// is lost in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct EventCounters {
     /// Handed in, whatever became of them.
     pub offered: u64,
+    /// Found in the spool, where an earlier process had left them.
+    pub recovered: u64,
     /// Stored, as the server confirmed; a duplicate of a stored one counts too.
     pub acked: u64,
     /// Accepted, and then refused by the server for good.
@@ -27,26 +30,42 @@ pub struct EventCounters {
     /// Refused before acceptance, which the caller was told: malformed, too
     /// large, no room, or the sink was closed.
     pub rejected: u64,
-    /// Accepted and not settled yet.
+    /// Accepted, only in memory, and not settled yet.
     pub pending: u64,
+    /// In the spool, and not settled yet: they survive the end of the process.
+    pub spooled: u64,
     /// Publishes that were sent again.
     pub retried: u64,
     /// Confirmations that said the event was stored before.
     pub duplicates: u64,
+    /// Sent again though they may have been stored before, and the stream
+    /// could not be asked: each may be in it twice.
+    pub possible_duplicates: u64,
     /// Batches that were sent.
     pub batches: u64,
     /// What the pending events take of the buffer, in bytes, bookkeeping included.
     pub pending_bytes: u64,
     /// Bytes of the events that were stored.
     pub acked_bytes: u64,
+    /// How many bytes of disk the spool takes.
+    pub spool_bytes: u64,
+    /// How long the oldest event in the spool has been there, by the wall
+    /// clock; zero where there is none.
+    pub spool_age: Duration,
 }
 
 impl EventCounters {
     /// Whether every offered event is accounted for.
     #[must_use]
     pub const fn is_balanced(&self) -> bool {
-        self.offered
-            == self.acked + self.failed + self.unknown + self.dropped + self.rejected + self.pending
+        self.offered + self.recovered
+            == self.acked
+                + self.failed
+                + self.unknown
+                + self.dropped
+                + self.rejected
+                + self.pending
+                + self.spooled
     }
 
     /// How many events are known or feared not to be stored.
@@ -69,6 +88,9 @@ pub struct FlushReport {
     pub unknown: u64,
     /// Given up by the overflow policy.
     pub dropped: u64,
+    /// Not settled when the flush was over, and in the spool: they go on, and
+    /// survive the end of the process.
+    pub spooled: u64,
     /// Not settled when the flush's time was over; they go on.
     pub pending: u64,
     /// How long the flush took.
@@ -79,18 +101,26 @@ impl FlushReport {
     /// Whether all of them are stored.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
+        self.is_safe() && self.spooled == 0
+    }
+
+    /// Whether all of them are stored, or in the spool to be stored later.
+    #[must_use]
+    pub const fn is_safe(&self) -> bool {
         self.failed + self.unknown + self.dropped + self.pending == 0
     }
 }
 
-/// The confirmation that one event is stored.
+/// The confirmation that one event is safe: stored, or in the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EventReceipt {
     /// The event's identity.
     pub id: EventId,
     /// Its sequence in the stream; of the first one, if it was stored before.
-    pub sequence: u64,
+    /// `None` where the event is in the spool: the server didn't take it (yet),
+    /// it survives the end of the process, and it will be stored later.
+    pub sequence: Option<u64>,
     /// Whether the stream had it already.
     pub duplicate: bool,
 }
@@ -99,7 +129,19 @@ impl EventReceipt {
     /// The receipt of an event that was stored at `sequence`.
     #[must_use]
     pub fn new(id: EventId, sequence: u64, duplicate: bool) -> Self {
-        Self { id, sequence, duplicate }
+        Self { id, sequence: Some(sequence), duplicate }
+    }
+
+    /// The receipt of an event that is in the spool.
+    #[must_use]
+    pub fn spooled(id: EventId) -> Self {
+        Self { id, sequence: None, duplicate: false }
+    }
+
+    /// Whether the event is in the spool, and not known to be stored yet.
+    #[must_use]
+    pub const fn is_spooled(&self) -> bool {
+        self.sequence.is_none()
     }
 }
 
@@ -111,6 +153,8 @@ mod tests {
     fn the_account_is_balanced_only_when_every_event_is_in_it() {
         let mut counters = EventCounters {
             offered: 6,
+            recovered: 1,
+            spooled: 1,
             acked: 1,
             failed: 1,
             unknown: 1,
