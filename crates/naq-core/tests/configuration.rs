@@ -43,7 +43,7 @@ fn capitalized(text: &str) -> String {
 fn list(section: &str) -> String {
     let mut text = "\n".to_owned();
     for doc in NaqConfig::reference() {
-        if doc.key.starts_with(&format!("{section}.")) && !doc.key.contains("<name>") {
+        if doc.key.starts_with(&format!("{section}.")) && !doc.key.contains("<name>.") {
             text.push_str(&entry(&doc));
         }
     }

@@ -70,6 +70,10 @@ fn events() -> Vec<Event> {
         Event::worker_heartbeat("worker-1"),
         Event::worker_error("worker-1", "out of memory"),
         Event::log("hello"),
+        Event::events_lost(3, "drop_newest")
+            .with_field("types", json!({"job_progress": 1, "worker_heartbeat": 2}))
+            .with_field("first_time", "2026-11-24T11:59:50.000000Z")
+            .with_field("last_time", "2026-11-24T11:59:59.500000Z"),
         Event::job_failed("a.b *>\r\n\u{1f600}", "quote \" slash \\ tab \t nul \0", 1e-7)
             .with_worker_id("worker-1")
             .with_queue("")

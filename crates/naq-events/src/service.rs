@@ -48,7 +48,7 @@ pub struct EventService {
     pub(crate) config: EventsConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
-    pub(crate) encoder: EventEncoder,
+    pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
     pub(crate) writer: Writer,
     connections: Arc<dyn ConnectionProvider>,
@@ -75,12 +75,14 @@ impl EventService {
             subjects.clone(),
             config.scan_limit,
         );
+        let encoder =
+            EventEncoder::new(subjects).with_service_version(config.service_version.as_str());
+        let encoder = Arc::new(encoder);
         Ok(Self {
             log,
-            encoder: EventEncoder::new(subjects)
-                .with_service_version(config.service_version.as_str()),
+            encoder: Arc::clone(&encoder),
             redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
-            writer: Writer::new(&config, Arc::clone(&clock)),
+            writer: Writer::new(&config, Arc::clone(&clock), encoder),
             config,
             clock,
             connections,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use naq_core::Result;
 use naq_core::events::{
-    EncodedEvent, EventCounters, EventInput, EventReceipt, EventSink, FlushReport, SERVICE,
+    EncodedEvent, EventAccount, EventCounters, EventInput, EventReceipt, EventSink, FlushReport,
+    SERVICE,
 };
 
 use crate::service::EventService;
@@ -66,5 +67,9 @@ impl EventSink for EventService {
 
     fn counters(&self) -> EventCounters {
         self.writer.counters()
+    }
+
+    fn account(&self) -> EventAccount {
+        self.writer.account()
     }
 }

@@ -61,7 +61,9 @@ fn type_name(event: &Event, paint: Paint) -> String {
     let name = format!("{name:TYPE_WIDTH$}");
     match &event.event_type {
         _ if event.is_failure() => paint.bad(name),
-        EventType::WorkerError | EventType::SchedulerError => paint.bad(name),
+        EventType::WorkerError | EventType::SchedulerError | EventType::EventsLost => {
+            paint.bad(name)
+        }
         EventType::JobCompleted => paint.good(name),
         EventType::JobRetryScheduled | EventType::JobCancelled | EventType::JobWaiting => {
             paint.warn(name)

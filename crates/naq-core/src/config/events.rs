@@ -1,5 +1,6 @@
 //! The section `events`: the stream, the buffer, and what questions may cost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::section::section;
@@ -41,7 +42,7 @@ choice! {
         Fail = "fail",
         /// Drop the event that is being logged, and count it.
         DropNewest = "drop_newest",
-        /// Drop the oldest events that are not sent yet, and count them.
+        /// Drop the oldest events that are not sent yet and whose own policy drops, and count them.
         DropOldest = "drop_oldest",
         /// Wait for room as long as the spool makes some, and fail with
         /// LimitReached where it is full.
@@ -87,7 +88,10 @@ section! {
             Duration::ZERO..=Duration::from_secs(60);
         /// What logging an event into a full buffer does.
         overflow (with_overflow): OverflowPolicy = OverflowPolicy::Wait;
-        /// How long `overflow = "wait"` waits for room.
+        /// What it does for one type of event, by its name; `overflow` holds for all others.
+        overflow_by_type (with_overflow_by_type): BTreeMap<String, OverflowPolicy> =
+            BTreeMap::new();
+        /// How long the policy `wait` waits for room.
         overflow_wait (with_overflow_wait): Duration = Duration::from_secs(30),
             Duration::ZERO..=Duration::from_secs(3_600);
         /// How long an event is tried before its outcome is given as unknown.
@@ -156,6 +160,12 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
     broken(
         config.overflow == OverflowPolicy::Spool && config.spool.dir.is_none(),
         "overflow",
+        "needs `spool.dir` where it is `spool`",
+    );
+    broken(
+        config.overflow_by_type.values().any(|policy| *policy == OverflowPolicy::Spool)
+            && config.spool.dir.is_none(),
+        "overflow_by_type",
         "needs `spool.dir` where it is `spool`",
     );
     problems

@@ -33,6 +33,7 @@ mod extra;
 mod extra_de;
 mod field;
 mod kv;
+mod overflow_by_type;
 mod problem;
 mod reference;
 mod section;

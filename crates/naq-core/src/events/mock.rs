@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventCounters, EventHistory,
-    EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats, FlushReport,
-    HistoryRequest, ReadEvents, StatsRequest,
+    AnalyticsRequest, CleanupReport, CleanupRequest, EventAccount, EventAnalytics, EventCounters,
+    EventHistory, EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats,
+    FlushReport, HistoryRequest, ReadEvents, StatsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -24,6 +24,7 @@ mockall::mock! {
         async fn log_batch(&self, events: Vec<EventInput>) -> Vec<Result<()>>;
         async fn flush(&self, within: Duration) -> Result<FlushReport>;
         fn counters(&self) -> EventCounters;
+        fn account(&self) -> EventAccount;
     }
 
     #[async_trait]

@@ -30,7 +30,10 @@ pub use query::{
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;
-pub use sink::{EventCounters, EventReceipt, EventSink, EventSinkExt, FlushReport, JobLogger};
+pub use sink::{
+    AckLatency, EventAccount, EventCounters, EventLoss, EventReceipt, EventSink, EventSinkExt,
+    FlushReport, JobLogger, LossReason,
+};
 pub use wire::{
     EncodedEvent, EventEncoder, EventInput, EventSubjects, MAX_DEPTH, MalformedReason,
     ParsedSubject, SERVICE, decode,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Event, EventCounters, EventInput, EventReceipt, EventSink, EventSinkExt, EventType,
-    FlushReport, JobContext, JobLogger,
+    Event, EventAccount, EventCounters, EventInput, EventReceipt, EventSink, EventSinkExt,
+    EventType, FlushReport, JobContext, JobLogger,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -56,6 +56,10 @@ impl EventSink for Remembering {
     fn counters(&self) -> EventCounters {
         EventCounters { offered: self.events().len() as u64, ..EventCounters::default() }
     }
+
+    fn account(&self) -> EventAccount {
+        EventAccount { counters: self.counters(), ..EventAccount::default() }
+    }
 }
 
 #[tokio::test]
@@ -86,6 +90,7 @@ async fn each_kind_has_a_helper_that_logs_what_its_constructor_makes() -> Result
     log.log_worker_heartbeat("w").await?;
     log.log_worker_error("w", "e").await?;
     log.log_message("m").await?;
+    log.log_events_lost(3, "r").await?;
     let logged: Vec<_> = log.events().into_iter().map(|event| event.event_type).collect();
     assert_eq!(logged, EventType::KNOWN);
     assert_eq!(log.events()[2], Event::job_started("j", "w", "q"));
@@ -118,6 +123,7 @@ async fn a_sink_behind_pointers_is_the_same_sink() -> Result<()> {
     assert_eq!(boxed.batch_log_events(["e"]).await.len(), 1);
     assert!(boxed.flush(Duration::ZERO).await.is_err());
     assert_eq!(boxed.counters().offered, 5);
+    assert_eq!(boxed.account().counters, boxed.counters());
     assert_eq!(inner.events().len(), 5);
     Ok(())
 }

@@ -26,6 +26,9 @@ impl State {
             Ok(ack) => {
                 let Some(slot) = self.schedule.settle_first() else { return };
                 effects.recovered |= self.gate.passed();
+                self.losses.stream_flows();
+                let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+                self.latencies.record(now.saturating_sub(accepted), 1, now);
                 let outcome = Outcome::Acked { duplicate: ack.duplicate };
                 let id = slot.item.event.id();
                 let receipt = slot
@@ -97,10 +100,16 @@ impl State {
     /// When something is due next.
     pub(super) fn next_tick(&self, now: Duration) -> Option<Duration> {
         let shut_until = self.gate.opens_at().filter(|&at| at > now && !self.schedule.is_empty());
-        [self.schedule.oldest_deadline(), self.schedule.next_wake(), shut_until, self.notices.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.schedule.oldest_deadline(),
+            self.schedule.next_wake(),
+            shut_until,
+            self.notices.due(),
+            self.losses.due(self.schedule.is_empty()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Gives up everything that is left, when nobody will send it any more.
@@ -141,6 +150,7 @@ impl State {
         effects: &mut Effects,
     ) {
         let item = &mut slot.item;
+        self.losses.settled(slot.number, matches!(outcome, Outcome::Acked { .. }));
         self.ledger.settle(slot.number, outcome, item.charge(), item.event.size() as u64);
         if let (Some(sender), Some(receipt)) = (item.receipt.take(), receipt) {
             effects.receipts.push((sender, receipt));

@@ -46,7 +46,17 @@ impl Writer {
     /// finishes what a dropped stop left.
     pub(crate) async fn stop(&self, within: Duration) -> FlushReport {
         self.shared.close_intake();
-        let report = self.flush(within).await;
+        let deadline = self.shared.clock.deadline(within);
+        let mut report = self.flush(within).await;
+        let tells = {
+            let state = self.shared.lock();
+            state.gate.is_open() && !state.losses.are_told()
+        };
+        if tells {
+            self.shared.tell_losses(true);
+            let left = deadline.saturating_sub(self.shared.now());
+            report.add(&self.flush(left).await);
+        }
         self.end();
         report
     }

@@ -8,9 +8,11 @@
 //! | `state.rs`, `sending.rs`, `answering.rs` | these together: each step under the lock |
 //! | `shared.rs` | the lock, and what is done after it is released |
 //! | `source.rs`, `driver.rs` | messages out, answers in: the publish session |
-//! | `offer.rs`, `waiting.rs` | whether an event is accepted, and who waits for room |
+//! | `offer.rs`, `policy.rs`, `waiting.rs` | whether an event is accepted, and who waits for room |
 //! | `flushing.rs` | waiting for outcomes: flush, settle, stop |
 //! | `notices.rs`, `refusals.rs` | what is told of failures: to the log, to the caller |
+//! | `losses.rs`, `telling_losses.rs` | what was dropped, and how the stream is told |
+//! | `latency.rs` | how long events take until they are stored |
 
 mod alarm;
 mod answering;
@@ -19,9 +21,12 @@ mod chain;
 mod driver;
 mod flushing;
 mod gate;
+mod latency;
 mod ledger;
+mod losses;
 mod notices;
 mod offer;
+mod policy;
 mod refusals;
 mod schedule;
 mod sending;
@@ -29,6 +34,7 @@ mod shared;
 mod slot;
 mod source;
 mod state;
+mod telling_losses;
 mod verdict;
 mod waiting;
 
@@ -37,17 +43,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::config::{EventsConfig, OverflowPolicy};
+use naq_core::config::EventsConfig;
 use naq_core::connection::ConnectionProvider;
-use naq_core::events::{EncodedEvent, EventCounters, EventReceipt};
+use naq_core::events::{EncodedEvent, EventAccount, EventCounters, EventEncoder, EventReceipt};
 use naq_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
 use self::backoff::Backoff;
 use self::driver::DriverGuard;
 use self::offer::Offer;
+use self::policy::Policies;
 use self::shared::Shared;
 use self::state::{Intake, Limits};
+use self::telling_losses::LossEvents;
 use crate::stream_setup::StreamSetup;
 
 /// Events are gathered no longer than this while they flow: waking the sender
@@ -63,7 +71,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     driver: Mutex<Option<DriverGuard>>,
     hasher: RandomState,
-    overflow: OverflowPolicy,
+    policies: Policies,
     overflow_wait: Duration,
     delivery_timeout: Duration,
 }
@@ -88,7 +96,11 @@ pub(crate) struct Standing {
 
 impl Writer {
     /// A writer that accepts nothing yet.
-    pub(crate) fn new(config: &EventsConfig, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        config: &EventsConfig,
+        clock: Arc<dyn Clock>,
+        encoder: Arc<EventEncoder>,
+    ) -> Self {
         let limits = Limits {
             max_events: config.buffer_max_events as u64,
             max_bytes: config.buffer_max_bytes.bytes(),
@@ -97,11 +109,13 @@ impl Writer {
             delivery_timeout: config.delivery_timeout,
             backoff: Backoff::new(config.retry_backoff_min, config.retry_backoff_max),
         };
+        let loss_events = LossEvents::new(config, encoder, Arc::clone(&clock));
+        let stream = config.stream_name.clone();
         Self {
-            shared: Arc::new(Shared::new(clock, config.stream_name.clone(), limits)),
+            shared: Arc::new(Shared::new(clock, stream, limits, loss_events)),
             driver: Mutex::new(None),
             hasher: RandomState::new(),
-            overflow: config.overflow,
+            policies: Policies::new(config),
             overflow_wait: config.overflow_wait,
             delivery_timeout: config.delivery_timeout,
         }
@@ -216,6 +230,17 @@ impl Writer {
     /// The account of every event so far.
     pub(crate) fn counters(&self) -> EventCounters {
         self.shared.lock().ledger.counters()
+    }
+
+    /// The counters, losses and latencies in one snapshot.
+    pub(crate) fn account(&self) -> EventAccount {
+        let now = self.shared.now();
+        let state = self.shared.lock();
+        let mut account = EventAccount::default();
+        account.counters = state.ledger.counters();
+        account.losses = state.losses.account();
+        account.ack_latency = state.latencies.summary(now);
+        account
     }
 
     /// How the writer is doing.

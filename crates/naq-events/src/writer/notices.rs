@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use naq_core::Error;
 
+use super::losses::Sum;
+
 /// At most one notice in this time.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -12,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Notice {
     pub(super) failed: u64,
     pub(super) unknown: u64,
-    pub(super) dropped: u64,
+    pub(super) dropped: Sum,
     /// Publishes that didn't pass and will be tried again.
     pub(super) retrying: u64,
     /// The latest reason.
@@ -21,7 +23,7 @@ pub(super) struct Notice {
 
 impl Notice {
     fn is_empty(&self) -> bool {
-        self.failed + self.unknown + self.dropped + self.retrying == 0
+        self.failed + self.unknown + self.dropped.count() + self.retrying == 0
     }
 }
 
@@ -62,6 +64,8 @@ impl Notice {
     /// Writes it to the program's log: counts and the cause, never an event's content.
     pub(super) fn tell(&self, stream: &str, pending: u64) {
         let Self { failed, unknown, dropped, retrying, cause } = self;
+        let types = dropped.types();
+        let (dropped, types) = (dropped.count(), (!types.is_empty()).then_some(types));
         let cause = cause.as_ref().map(tracing::field::display);
         if failed + unknown + dropped > 0 {
             tracing::warn!(
@@ -69,6 +73,7 @@ impl Notice {
                 failed,
                 unknown,
                 dropped,
+                types,
                 retrying,
                 pending,
                 cause,

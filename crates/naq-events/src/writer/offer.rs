@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use naq_core::clock::ClockExt;
 use naq_core::config::OverflowPolicy;
-use naq_core::events::EncodedEvent;
+use naq_core::events::{EncodedEvent, LossReason};
 use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
@@ -33,7 +33,8 @@ pub(super) enum Offer {
 impl Writer {
     pub(super) fn item(&self, event: EncodedEvent, receipt: Option<Receipt>) -> Item {
         let entity = event.entity().map(|entity| self.hasher.hash_one(entity));
-        Item { event, entity, receipt }
+        let may_drop = self.policies.may_drop(event.event_type());
+        Item { event, entity, may_drop, receipt }
     }
 
     /// Accepts the event if there is room, or there is after what the policy does.
@@ -61,7 +62,7 @@ impl Writer {
         let has_room = state.waiting.is_empty() && state.fits(charge);
         if !has_room {
             effects.wake = state.hurry();
-            let made_room = match self.overflow {
+            let made_room = match self.policies.of(item.event.event_type()) {
                 OverflowPolicy::DropOldest => state.make_room(charge, &mut effects),
                 OverflowPolicy::Wait if !at_once => {
                     self.shared.carry_out(state, effects);
@@ -75,7 +76,7 @@ impl Writer {
             };
             if !made_room {
                 state.ledger.drop_newest();
-                state.notices.gather().dropped += 1;
+                state.lose(item.event.event_type(), LossReason::DropNewest, now);
                 self.shared.carry_out(state, effects);
                 return match item.receipt {
                     Some(_) => Err(refusals::dropped()),
@@ -114,7 +115,7 @@ impl Writer {
 
 impl Shared {
     /// Takes the event in, for which there is room, and wakes whom it takes to send it.
-    fn admit(
+    pub(super) fn admit(
         &self,
         mut state: MutexGuard<'_, State>,
         mut effects: Effects,

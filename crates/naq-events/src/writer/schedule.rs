@@ -81,7 +81,9 @@ impl Schedule {
         self.accepted += 1;
         let key = self.slots.insert(slot);
         self.age.push_back(&mut self.slots, key);
-        self.unsent.push_back(&mut self.slots, key);
+        if self.slots[key].item.may_drop {
+            self.unsent.push_back(&mut self.slots, key);
+        }
         let queue = entity.and_then(|entity| self.entities.get_mut(&entity));
         if let Some(queue) = queue {
             self.slots[queue.tail].follower = Some(key);
@@ -101,9 +103,7 @@ impl Schedule {
             Some(key) => key,
             None => self.fresh.pop_front(&mut self.slots)?,
         };
-        if self.slots[key].tries == 0 {
-            self.unsent.remove(&mut self.slots, key);
-        }
+        self.leave_unsent(key);
         self.sent.push_back(key);
         let slot = &mut self.slots[key];
         slot.place = Place::Sent;
@@ -174,7 +174,7 @@ impl Schedule {
         })
     }
 
-    /// Gives up the oldest event that was never sent.
+    /// Gives up the oldest event that was never sent and may be dropped.
     pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
         let key = self.unsent.first()?;
         self.take_out(key);
@@ -233,6 +233,14 @@ impl Schedule {
         self.again.push_back(&mut self.slots, key);
     }
 
+    /// Takes an event that leaves for the first time out of what may be dropped.
+    fn leave_unsent(&mut self, key: usize) {
+        let slot = &self.slots[key];
+        if slot.tries == 0 && slot.item.may_drop {
+            self.unsent.remove(&mut self.slots, key);
+        }
+    }
+
     /// Takes an event that isn't on its way out of wherever it waits.
     fn take_out(&mut self, key: usize) {
         match self.slots[key].place {
@@ -248,9 +256,7 @@ impl Schedule {
     /// Removes an event that waits nowhere any more, and gives the turn to its follower.
     fn release(&mut self, key: usize) -> Slot {
         self.age.remove(&mut self.slots, key);
-        if self.slots[key].tries == 0 {
-            self.unsent.remove(&mut self.slots, key);
-        }
+        self.leave_unsent(key);
         let slot = self.slots.remove(key);
         let Some(entity) = slot.item.entity else { return slot };
         let Some(queue) = self.entities.get_mut(&entity) else { return slot };

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::sending::{Outgoing, Taken};
 use super::state::{Effects, Intake, Limits, State};
+use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
 
 /// The writer's state behind its lock, and who is to be told of changes.
@@ -19,6 +20,7 @@ use super::verdict::Verdict;
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stream: String,
+    pub(super) loss_events: LossEvents,
     state: Mutex<State>,
     /// The number of the session that may send, to be read without the lock.
     session: AtomicU64,
@@ -33,10 +35,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(clock: Arc<dyn Clock>, stream: String, limits: Limits) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        stream: String,
+        limits: Limits,
+        loss_events: LossEvents,
+    ) -> Self {
         Self {
             clock,
             stream,
+            loss_events,
             state: Mutex::new(State::new(limits)),
             session: AtomicU64::new(0),
             max_payload: AtomicU64::new(0),
@@ -139,6 +147,7 @@ impl Shared {
 
     /// Does what is due. Answers when something is due next, and whether the session is stuck.
     pub(super) fn tick(&self) -> (Option<Duration>, bool) {
+        self.tell_losses(false);
         let now = self.now();
         let mut effects = Effects::default();
         let mut state = self.lock();
@@ -170,7 +179,12 @@ impl Shared {
         state.give_up_all(&mut effects);
         self.session.store(state.session, Ordering::Relaxed);
         let notice = state.notices.take_rest();
+        let untold = state.losses.untold();
         self.carry_out(state, effects);
+        if untold > 0 {
+            let stream = self.stream.as_str();
+            tracing::warn!(stream, untold, "events were dropped, and the stream doesn't tell");
+        }
         if let Some(notice) = notice {
             notice.tell(&self.stream, 0);
         }

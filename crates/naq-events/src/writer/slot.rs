@@ -10,7 +10,7 @@ use super::chain::{Link, Linked};
 
 /// The role of the list by age: every event in hand, as accepted.
 pub(super) const AGE: usize = 0;
-/// The role of the list of what was never sent, as accepted.
+/// The role of the list of what was never sent and may be dropped, as accepted.
 pub(super) const UNSENT: usize = 1;
 /// The role of the two lists of what may be sent next.
 pub(super) const READY: usize = 2;
@@ -23,6 +23,8 @@ pub(super) struct Item {
     /// Which events must stay in order with it, as a hash of their entity. Two
     /// entities that share one wait for each other, which does no harm.
     pub(super) entity: Option<u64>,
+    /// Whether it may be given up for another one while it is unsent.
+    pub(super) may_drop: bool,
     /// Where the outcome goes, if somebody waits for it.
     pub(super) receipt: Option<oneshot::Sender<Result<EventReceipt>>>,
 }

@@ -7,13 +7,15 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use naq_core::events::EventReceipt;
+use naq_core::events::{EventReceipt, EventType, LossReason};
 use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
 use super::gate::Gate;
+use super::latency::Latencies;
 use super::ledger::{Ledger, Outcome};
+use super::losses::Losses;
 use super::notices::Notices;
 use super::refusals;
 use super::schedule::Schedule;
@@ -75,6 +77,8 @@ pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) schedule: Schedule,
     pub(super) ledger: Ledger,
+    pub(super) losses: Losses,
+    pub(super) latencies: Latencies,
     pub(super) gate: Gate,
     pub(super) waiting: WaitingRoom,
     pub(super) notices: Notices,
@@ -102,6 +106,8 @@ impl State {
         Self {
             schedule: Schedule::new(),
             ledger: Ledger::new(limits.max_events, limits.max_bytes),
+            losses: Losses::default(),
+            latencies: Latencies::new(),
             gate: Gate::new(limits.backoff),
             waiting: WaitingRoom::default(),
             notices: Notices::default(),
@@ -146,12 +152,22 @@ impl State {
         }
     }
 
-    /// Drops unsent events, oldest first, until there is room for this charge.
-    /// Says whether there is.
+    /// An event of this type, logged at that time, was dropped.
+    pub(super) fn lose(&mut self, event_type: &EventType, reason: LossReason, logged: Duration) {
+        self.losses.add(event_type, reason, logged);
+        self.notices.gather().dropped.add(event_type, logged);
+    }
+
+    /// Drops unsent events whose policy allows it, oldest first, until there is
+    /// room for this charge. Says whether there is.
     pub(super) fn make_room(&mut self, charge: u64, effects: &mut Effects) -> bool {
-        while !self.fits(charge) {
+        // Whoever waits for room has a right to what is free.
+        let mut missing = if self.waiting.is_empty() { 0 } else { charge };
+        while !self.fits(charge) || missing > 0 {
             let Some(slot) = self.schedule.drop_oldest() else { return false };
-            self.notices.gather().dropped += 1;
+            missing = missing.saturating_sub(slot.item.charge());
+            let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+            self.lose(slot.item.event.event_type(), LossReason::DropOldest, logged);
             let receipt = slot.item.receipt.is_some().then(|| Err(refusals::dropped()));
             self.settle(slot, Outcome::Dropped, receipt, effects);
         }

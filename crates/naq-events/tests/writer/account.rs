@@ -1,7 +1,8 @@
 //! The account of all events, sampled while threads log and a server refuses.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use naq_core::clock::SystemClock;
@@ -13,16 +14,20 @@ use naq_core::streams::MockStreamManager;
 use super::support::{SECOND, assume};
 use naq_events::prelude::*;
 
-/// Every seventh message is refused for good, every eleventh for the moment.
-fn moody() -> MockJetStream {
+/// Every seventh message is refused for good, every eleventh for the moment;
+/// `notices` are told the ids of what tells of losses.
+fn moody(notices: &Arc<Mutex<HashSet<String>>>) -> MockJetStream {
     let mut jetstream = MockJetStream::new();
     jetstream
         .expect_server_info()
         .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
-    let count = Arc::new(AtomicU64::new(0));
+    let (count, notices) = (Arc::new(AtomicU64::new(0)), Arc::clone(notices));
     jetstream.expect_publish_many().returning(move |messages| {
-        let count = Arc::clone(&count);
-        let answers = messages.map(move |_| {
+        let (count, notices) = (Arc::clone(&count), Arc::clone(&notices));
+        let answers = messages.map(move |message| {
+            if message.subject == "events.events_lost" {
+                notices.lock().unwrap().extend(message.message_id);
+            }
             let sequence = count.fetch_add(1, Ordering::Relaxed);
             let refused = |kind| Err(Error::new(kind, "publish", "in a mood"));
             match sequence {
@@ -44,7 +49,8 @@ async fn the_account_is_balanced_at_every_instant_under_load() {
         .with_buffer_max_events(500_usize)
         .with_overflow(OverflowPolicy::DropOldest)
         .with_delivery_timeout(2 * SECOND);
-    let connections = SingleJetStream::provider(Arc::new(moody()));
+    let notices = Arc::default();
+    let connections = SingleJetStream::provider(Arc::new(moody(&notices)));
     let streams = Arc::new(MockStreamManager::new());
     let clock = Arc::new(SystemClock::new());
     let service = Arc::new(EventService::new(connections, streams, clock, config).unwrap());
@@ -55,9 +61,13 @@ async fn the_account_is_balanced_at_every_instant_under_load() {
         move || {
             let mut samples = 0_u64;
             while !done.load(Ordering::Relaxed) {
-                let counters = service.counters();
+                let account = service.account();
+                let counters = account.counters;
                 assert!(counters.is_balanced(), "{counters:?}");
-                assert!(counters.pending <= 500, "{counters:?}");
+                // Notices of losses need no room: one for each of two reasons.
+                assert!(counters.pending <= 502, "{counters:?}");
+                let losses: u64 = account.losses.iter().map(|loss| loss.count).sum();
+                assert_eq!(losses, counters.dropped);
                 samples += 1;
             }
             samples
@@ -85,7 +95,9 @@ async fn the_account_is_balanced_at_every_instant_under_load() {
     assert!(sampler.join().unwrap() > 0);
     assert_eq!(report.pending, 0);
     let counters = service.counters();
-    assert_eq!(counters.offered, THREADS * (EACH + EACH / 10));
+    let told = notices.lock().unwrap().len() as u64;
+    assert!(told > 0, "{counters:?}");
+    assert_eq!(counters.offered, THREADS * (EACH + EACH / 10) + told);
     assert_eq!(counters.rejected, THREADS * EACH / 10);
     assert_eq!((counters.pending, counters.pending_bytes), (0, 0));
     assert!(counters.acked > 0 && counters.failed > 0, "{counters:?}");

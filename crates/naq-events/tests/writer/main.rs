@@ -6,6 +6,7 @@
 mod account;
 mod batching;
 mod life;
+mod losses;
 mod order;
 mod outcomes;
 mod overflow;

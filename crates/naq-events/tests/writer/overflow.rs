@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use naq_core::config::OverflowPolicy;
 
-use super::support::{SECOND, advance, assume, eventually, spawn, started, within};
+use super::support::{SECOND, Session, advance, assume, eventually, spawn, started, within};
 use naq_events::prelude::*;
 
 fn two(overflow: OverflowPolicy) -> EventsConfig {
@@ -126,10 +126,69 @@ async fn dropping_the_oldest_spares_what_is_under_way() {
     }
     assert_eq!((service.counters().dropped, service.counters().pending), (2, 2));
     session.store();
-    assert_eq!(session.jobs(1).await, ["sent"]);
+    assert_eq!(session.jobs(2).await, ["sent", "events_lost"]);
     service.log_job_paused("other").await.unwrap();
-    assert_eq!(session.jobs(1).await, ["other"]);
-    service.log_job_paused("third").await.unwrap();
     assert_eq!(service.counters().dropped, 3, "nothing unsent is left: the new one goes");
     assert!(service.counters().is_balanced());
+}
+
+/// Room for two events; heartbeats give way, progress is dropped when it comes, the rest waits.
+fn by_type() -> EventsConfig {
+    two(OverflowPolicy::Wait).with_overflow_by_type([
+        ("worker_heartbeat".to_owned(), OverflowPolicy::DropOldest),
+        ("job_progress".to_owned(), OverflowPolicy::DropNewest),
+        ("log".to_owned(), OverflowPolicy::Fail),
+    ])
+}
+
+/// As `by_type`, the whole room taken by one event under way and one held behind it.
+async fn full(held: Event) -> (Arc<EventService>, Session, ManualClock) {
+    let (service, mut server, clock) = started(by_type()).await;
+    service.log_job_paused("a").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(1).await;
+    service.log_event(held.with_job_id("a")).await.unwrap();
+    (service, session, clock)
+}
+
+#[tokio::test]
+async fn each_type_has_its_own_policy() {
+    let (service, _session, _clock) = full(Event::new("x")).await;
+    service.log_job_progress("b", "dropped").await.unwrap();
+    assert_eq!(service.counters().dropped, 1);
+    let error = service.log_event("fails").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert_eq!(service.counters().rejected, 1);
+    let mut waits = Box::pin(service.log_job_paused("waits"));
+    assert!(futures::poll!(&mut waits).is_pending());
+    assert!(service.counters().is_balanced());
+}
+
+#[tokio::test]
+async fn an_event_whose_type_waits_is_not_dropped_for_another() {
+    let (service, _session, _clock) = full(Event::new("waits")).await;
+    service.log_worker_heartbeat("w").await.unwrap();
+    let counters = service.counters();
+    assert_eq!((counters.dropped, counters.pending), (1, 2), "the new one is dropped");
+}
+
+#[tokio::test]
+async fn the_oldest_event_that_may_be_dropped_gives_way_whichever_type_drops_it() {
+    let (service, mut session, _clock) = full(Event::new("job_progress")).await;
+    service.log_worker_heartbeat("w").await.unwrap();
+    let counters = service.counters();
+    assert_eq!((counters.dropped, counters.pending), (1, 2));
+    assert_eq!(session.jobs(1).await, ["w"]);
+    session.store();
+    session.store();
+    eventually("nothing else is left", || service.counters().acked == 2).await;
+}
+
+#[tokio::test]
+async fn the_synchronous_call_fails_where_the_policy_waits() {
+    let (service, _session, _clock) = full(Event::new("x")).await;
+    let error = service.try_log_event(Event::job_paused("b")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    service.try_log_event(Event::job_progress("b", "dropped")).unwrap();
+    assert_eq!((service.counters().rejected, service.counters().dropped), (1, 1));
 }

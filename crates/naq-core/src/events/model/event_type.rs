@@ -97,7 +97,7 @@ macro_rules! event_types {
                 }
             }
 
-            /// What the kind is about; `None` for `log` and custom kinds, which may be about any.
+            /// What the kind is about; `None` for `log`, `events_lost` and custom kinds, which may be about any.
             #[must_use]
             pub const fn entity_kind(&self) -> Option<EntityKind> {
                 match self {
@@ -146,6 +146,8 @@ event_types! {
     WorkerHeartbeat = "worker_heartbeat", WORKER, "A worker is alive.";
     WorkerError = "worker_error", WORKER, "A worker failed at something beside its jobs.";
     Log = "log", None, "A message, about anything or nothing.";
+    EventsLost = "events_lost", None,
+        "The log has a hole: events were given up; `count`, `types` and `reason` say which.";
 }
 
 impl EventType {
@@ -242,7 +244,7 @@ mod tests {
             assert_eq!(EventType::from(kind.as_str()), *kind);
             assert!(!kind.is_custom());
         }
-        assert_eq!(EventType::KNOWN.len(), 25);
+        assert_eq!(EventType::KNOWN.len(), 26);
     }
 
     #[test]

@@ -162,4 +162,14 @@ impl Event {
     pub fn log(message: impl Into<Text>) -> Self {
         Self::new(EventType::Log).with_message(message)
     }
+
+    /// Events were given up, so many of them, and why: the log has a hole here.
+    ///
+    /// A service tells it of its own events, with the custom fields `types`
+    /// (how many of each type), `first_time` and `last_time` beside `count`. A
+    /// program that drops events before it logs them can tell that too.
+    #[must_use]
+    pub fn events_lost(count: u64, reason: impl Into<Text>) -> Self {
+        Self::new(EventType::EventsLost).with_reason(reason).with_field("count", count)
+    }
 }

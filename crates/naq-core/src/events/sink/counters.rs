@@ -98,6 +98,16 @@ pub struct FlushReport {
 }
 
 impl FlushReport {
+    /// Adds a report that began where this one ended.
+    pub fn add(&mut self, later: &Self) {
+        self.acked += later.acked;
+        self.failed += later.failed;
+        self.unknown += later.unknown;
+        self.dropped += later.dropped;
+        (self.spooled, self.pending) = (later.spooled, later.pending);
+        self.elapsed += later.elapsed;
+    }
+
     /// Whether all of them are stored.
     #[must_use]
     pub const fn is_clean(&self) -> bool {

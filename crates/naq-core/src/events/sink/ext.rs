@@ -108,6 +108,8 @@ helpers! {
     log_worker_error = worker_error(worker: &str, error: &str),
         "A worker failed at something beside its jobs.";
     log_message = log(message: &str), "A message: an event of type `log`.";
+    log_events_lost = events_lost(count: u64, reason: &str),
+        "Events were given up before they were logged, so many of them, and why.";
 }
 
 impl<T: EventSink + ?Sized> EventSinkExt for T {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::Result;
-use crate::events::{EventCounters, EventInput, EventReceipt, FlushReport};
+use crate::events::{EventAccount, EventCounters, EventInput, EventReceipt, FlushReport};
 
 /// Takes events and sees to it that they are stored.
 ///
@@ -37,7 +37,9 @@ pub trait EventSink: Debug + Send + Sync + 'static {
 
     /// Accepts an event into the buffer if there is room at once; never waits.
     ///
-    /// For code that isn't async, and for drop guards.
+    /// For code that isn't async, and for drop guards. Where the policy of the
+    /// event's type is to wait, it fails here as the policy `fail` does; what
+    /// drops drops here too, and is `Ok`.
     ///
     /// # Errors
     /// As [`log`](Self::log).
@@ -72,12 +74,20 @@ pub trait EventSink: Debug + Send + Sync + 'static {
 
     /// The account of every event so far, one consistent snapshot.
     fn counters(&self) -> EventCounters;
+
+    /// The counters, what was dropped by type and reason, and how long events
+    /// take until they are stored: one consistent snapshot.
+    ///
+    /// It costs more than the counters alone: for reports and metrics, not for
+    /// each event.
+    fn account(&self) -> EventAccount;
 }
 
 forward_port! { EventSink {
     plain {
         try_log(event: EventInput) -> Result<()>;
         counters() -> EventCounters;
+        account() -> EventAccount;
     }
     boxed {
         log[](event: EventInput) -> Result<()>;

@@ -1,0 +1,273 @@
+//! What was lost: counted by type and reason, and told in the stream itself.
+//!
+//! Every loss is in two sums: one since the beginning, for the account, and
+//! one of what the stream doesn't tell yet. As soon as the stream takes events
+//! again the second becomes an `events_lost` event. Until that is stored its
+//! sum is kept, and goes back if it isn't: so a loss can't lose its own notice,
+//! and a lost notice makes no notice of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use naq_core::events::{Event, EventLoss, EventType, LossReason};
+use serde_json::{Map, Value};
+
+/// So many types are told apart; programs that make up types can't fill the memory with them.
+const TYPES: usize = 32;
+
+/// Under this name go the types beyond those.
+const OTHER: &str = "other";
+
+/// While losses go on, the stream is told of them no more often than this.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// An `events_lost` that fails is tried again after so long at the latest.
+const LONGEST: Duration = Duration::from_secs(64);
+
+/// Losses for one reason, summed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    count: u64,
+    by_type: BTreeMap<EventType, u64>,
+    /// When the first and the last of them were logged, in monotonic time.
+    span: Option<(Duration, Duration)>,
+}
+
+impl Sum {
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn add(&mut self, event_type: &EventType, logged: Duration) {
+        self.add_many(event_type, 1);
+        self.widen(logged, logged);
+    }
+
+    fn add_many(&mut self, event_type: &EventType, count: u64) {
+        self.count += count;
+        if let Some(known) = self.by_type.get_mut(event_type) {
+            *known += count;
+        } else if self.by_type.len() < TYPES {
+            self.by_type.insert(event_type.clone(), count);
+        } else {
+            *self.by_type.entry(OTHER.into()).or_default() += count;
+        }
+    }
+
+    fn widen(&mut self, first: Duration, last: Duration) {
+        let (from, to) = self.span.unwrap_or((first, last));
+        self.span = Some((from.min(first), to.max(last)));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (event_type, count) in &other.by_type {
+            self.add_many(event_type, *count);
+        }
+        if let Some((first, last)) = other.span {
+            self.widen(first, last);
+        }
+    }
+
+    /// The types with their counts, in a line for the program's log.
+    pub(super) fn types(&self) -> String {
+        let types: Vec<String> =
+            self.by_type.iter().map(|(name, count)| format!("{name}={count}")).collect();
+        types.join(" ")
+    }
+
+    /// The event that tells the stream; `wall` and `now` are the same instant.
+    pub(super) fn event(&self, reason: LossReason, wall: Timestamp, now: Duration) -> Event {
+        let types: Map<String, Value> = self
+            .by_type
+            .iter()
+            .map(|(event_type, count)| (event_type.as_str().to_owned(), Value::from(*count)))
+            .collect();
+        let (first, last) = self.span.unwrap_or((now, now));
+        let at = |logged: Duration| wall.saturating_sub(now.saturating_sub(logged)).to_string();
+        Event::events_lost(self.count, reason.as_str())
+            .with_field("types", types)
+            .with_field("first_time", at(first))
+            .with_field("last_time", at(last))
+    }
+}
+
+/// A notice on its way to the stream.
+#[derive(Debug)]
+struct Telling {
+    /// The number of its event.
+    number: u64,
+    reason: LossReason,
+    sum: Sum,
+}
+
+/// All losses, and what the stream knows of them.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    total: BTreeMap<LossReason, Sum>,
+    untold: BTreeMap<LossReason, Sum>,
+    telling: Vec<Telling>,
+    /// Whether the stream took something since the last loss that it doesn't know.
+    flows: bool,
+    not_before: Duration,
+    /// How often in a row telling it failed.
+    failures: u32,
+}
+
+impl Losses {
+    /// An event is lost that was logged at this time.
+    pub(super) fn add(&mut self, event_type: &EventType, reason: LossReason, logged: Duration) {
+        for sums in [&mut self.total, &mut self.untold] {
+            sums.entry(reason).or_default().add(event_type, logged);
+        }
+    }
+
+    /// The stream took an event.
+    pub(super) fn stream_flows(&mut self) {
+        self.flows |= !self.untold.is_empty();
+    }
+
+    /// When the stream is to be told, if there is anything to tell: at once as
+    /// it flows, and as a try where `idle` says that nothing else is under way.
+    pub(super) fn due(&self, idle: bool) -> Option<Duration> {
+        let wanted = !self.untold.is_empty() && self.telling.is_empty() && (self.flows || idle);
+        wanted.then_some(self.not_before)
+    }
+
+    /// Whether the stream knows of everything.
+    pub(super) fn are_told(&self) -> bool {
+        self.untold.is_empty() && self.telling.is_empty()
+    }
+
+    /// How many losses the stream doesn't tell.
+    pub(super) fn untold(&self) -> u64 {
+        let telling = self.telling.iter().map(|telling| &telling.sum);
+        self.untold.values().chain(telling).map(Sum::count).sum()
+    }
+
+    /// Everything that is to be told now; each goes back by [`telling`](Self::telling).
+    pub(super) fn take(&mut self, now: Duration) -> BTreeMap<LossReason, Sum> {
+        let wait = INTERVAL.saturating_mul(1 << self.failures.min(20)).min(LONGEST);
+        self.not_before = now.saturating_add(wait);
+        self.flows = false;
+        std::mem::take(&mut self.untold)
+    }
+
+    /// A sum is on its way as the event of this number.
+    pub(super) fn telling(&mut self, number: u64, reason: LossReason, sum: Sum) {
+        self.telling.push(Telling { number, reason, sum });
+    }
+
+    /// An event has its outcome, which may be one that tells of losses.
+    pub(super) fn settled(&mut self, number: u64, is_stored: bool) {
+        // Nearly always there is none.
+        let Some(at) = self.telling.iter().position(|telling| telling.number == number) else {
+            return;
+        };
+        let Telling { reason, sum, .. } = self.telling.swap_remove(at);
+        if is_stored {
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.untold.entry(reason).or_default().merge(&sum);
+        }
+    }
+
+    /// The account since the beginning.
+    pub(super) fn account(&self) -> Vec<EventLoss> {
+        let of = |(reason, sum): (&LossReason, &Sum)| -> Vec<EventLoss> {
+            let types = sum.by_type.iter();
+            types.map(|(name, count)| EventLoss::new(*reason, name, *count)).collect()
+        };
+        self.total.iter().flat_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn lost(losses: &mut Losses, event_type: &str, at: Duration) {
+        losses.add(&event_type.into(), LossReason::DropNewest, at);
+    }
+
+    #[test]
+    fn a_loss_is_told_when_the_stream_flows_or_nothing_else_is_under_way() {
+        let mut losses = Losses::default();
+        assert_eq!((losses.due(true), losses.are_told()), (None, true));
+        lost(&mut losses, "x", SECOND);
+        assert_eq!((losses.due(false), losses.due(true)), (None, Some(Duration::ZERO)));
+        losses.stream_flows();
+        assert_eq!(losses.due(false), Some(Duration::ZERO));
+        assert_eq!(losses.untold(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_before_a_loss_says_nothing_about_it() {
+        let mut losses = Losses::default();
+        losses.stream_flows();
+        lost(&mut losses, "x", SECOND);
+        assert_eq!(losses.due(false), None);
+    }
+
+    #[test]
+    fn a_notice_that_is_lost_goes_back_into_the_sum_and_waits_longer_each_time() {
+        let mut losses = Losses::default();
+        lost(&mut losses, "a", SECOND);
+        lost(&mut losses, "b", 3 * SECOND);
+        let mut waits = Vec::new();
+        for number in 0..3 {
+            let (reason, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
+            losses.telling(number, reason, sum);
+            assert_eq!(losses.due(true), None, "one at a time");
+            lost(&mut losses, "a", 2 * SECOND);
+            losses.settled(99, false);
+            losses.settled(number, false);
+            waits.push(losses.due(true).unwrap().as_secs());
+        }
+        assert_eq!(waits, [1, 2, 4]);
+        let (_, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
+        assert_eq!((sum.count(), sum.types().as_str()), (5, "a=4 b=1"));
+        assert_eq!(sum.span, Some((SECOND, 3 * SECOND)));
+        losses.telling(7, LossReason::DropNewest, sum);
+        losses.settled(7, true);
+        assert!(losses.are_told());
+        assert_eq!(
+            losses.account(),
+            [
+                EventLoss::new(LossReason::DropNewest, "a", 4),
+                EventLoss::new(LossReason::DropNewest, "b", 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn types_beyond_the_first_ones_share_a_name() {
+        let mut losses = Losses::default();
+        for number in 0..100 {
+            lost(&mut losses, &format!("type_{number:02}"), SECOND);
+        }
+        let account = losses.account();
+        assert_eq!(account.len(), TYPES + 1);
+        let other = account.iter().find(|loss| loss.event_type == OTHER).unwrap();
+        assert_eq!(other.count, 100 - TYPES as u64);
+        assert_eq!(account.iter().map(|loss| loss.count).sum::<u64>(), 100);
+    }
+
+    #[test]
+    fn the_event_says_how_many_of_what_when_and_why() {
+        let mut sum = Sum::default();
+        sum.add(&EventType::JobFailed, 10 * SECOND);
+        sum.add(&EventType::JobFailed, 12 * SECOND);
+        let wall = Timestamp::from_nanos(100_000_000_000);
+        let event = sum.event(LossReason::DropOldest, wall, 20 * SECOND);
+        assert_eq!(event.event_type, EventType::EventsLost);
+        assert_eq!(event.reason.as_deref(), Some("drop_oldest"));
+        assert_eq!(event.custom["count"], 2);
+        assert_eq!(event.custom["types"], serde_json::json!({"job_failed": 2}));
+        assert_eq!(event.custom["first_time"], "1970-01-01T00:01:30.000000Z");
+        assert_eq!(event.custom["last_time"], "1970-01-01T00:01:32.000000Z");
+    }
+}
