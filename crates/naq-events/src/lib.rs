@@ -44,6 +44,7 @@ mod cleanup;
 mod history;
 pub mod prelude;
 mod query;
+pub mod reactions;
 mod read;
 mod redact;
 mod service;

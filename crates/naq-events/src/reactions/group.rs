@@ -1,0 +1,181 @@
+//! A group's consumer: what it is made of, and what must not change about it.
+
+use naq_core::events::{EventSubjects, Filter};
+use naq_core::jetstream::{ConsumerConfig, ConsumerInfo, JetStream, ReadStart};
+use naq_core::{Error, ErrorKind, Result};
+
+use super::REACT;
+use super::options::{GroupOrder, GroupSetup, GroupStart, ReactOptions};
+
+/// Marks a consumer as a group's, and holds the group's name.
+const GROUP: &str = "naq.group";
+/// The filter of the group, in its JSON form.
+const FILTER: &str = "naq.filter";
+/// The order of the group.
+const ORDER: &str = "naq.order";
+
+/// How many events of a group may be in its members' hands, the order apart.
+const MAX_IN_HAND: u64 = 20_000;
+
+/// The longest name of a group, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Checks the name of a group: it is the consumer's name and part of subjects.
+pub(super) fn check_name(operation: &'static str, group: &str) -> Result<()> {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if group.is_empty() || group.len() > MAX_NAME || !group.bytes().all(stands) {
+        return Err(Error::invalid(operation, "group", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+            .with("group", group));
+    }
+    Ok(())
+}
+
+/// What a group's consumer shall be.
+pub(super) fn consumer(
+    group: &str,
+    filter: &Filter,
+    subjects: &EventSubjects,
+    options: &ReactOptions,
+) -> ConsumerConfig {
+    let in_hand = match options.order {
+        GroupOrder::None => MAX_IN_HAND,
+        GroupOrder::Entity => 1,
+    };
+    let mut config = ConsumerConfig::new(group)
+        .with_start(read_start(options.start))
+        .with_ack_wait(options.ack_wait)
+        .with_max_ack_pending(in_hand);
+    if !filter.is_empty() {
+        config.subjects = filter.subject_filters(subjects);
+    }
+    config.description = Some("a group of naq's reactions".to_owned());
+    config.metadata = [
+        (GROUP, group.to_owned()),
+        (FILTER, filter.to_json().to_string()),
+        (ORDER, options.order.as_str().to_owned()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    config
+}
+
+/// Where a consumer starts.
+pub(super) const fn read_start(start: GroupStart) -> ReadStart {
+    match start {
+        GroupStart::New => ReadStart::New,
+        GroupStart::Beginning => ReadStart::Beginning,
+        GroupStart::Time(time) => ReadStart::Time(time),
+        GroupStart::Sequence(sequence) => ReadStart::Sequence(sequence),
+    }
+}
+
+/// Whether a consumer is a group's.
+pub(super) fn is_group(config: &ConsumerConfig) -> bool {
+    config.metadata.contains_key(GROUP)
+}
+
+/// The filter that a group's consumer was made with, in its JSON form.
+pub(super) fn filter_of(config: &ConsumerConfig) -> Option<&str> {
+    config.metadata.get(FILTER).map(String::as_str)
+}
+
+/// The order that a group's consumer keeps: the one that it is able to keep.
+pub(super) const fn order_of(config: &ConsumerConfig) -> GroupOrder {
+    if config.max_ack_pending == 1 { GroupOrder::Entity } else { GroupOrder::None }
+}
+
+/// Makes the group's consumer, or checks that the one which is there fits.
+///
+/// # Errors
+/// `Conflict` that names the filter or order in which the group differs;
+/// `NotFound` for a consumer that should have been made by an operator.
+pub(super) async fn ensure(
+    jetstream: &dyn JetStream,
+    stream: &str,
+    wanted: ConsumerConfig,
+    options: &ReactOptions,
+) -> Result<ConsumerInfo> {
+    let told = |error: Error| error.in_operation(REACT).with("group", wanted.name.clone());
+    match jetstream.consumer_info(stream, &wanted.name).await {
+        Ok(info) => return check(info, &wanted, options).map_err(told),
+        Err(error) if !error.is(ErrorKind::NotFound) => return Err(told(error)),
+        Err(error) if options.setup == GroupSetup::Assume => {
+            return Err(told(error).with_hint(
+                "an operator has to make a durable pull consumer of the group's name first",
+            ));
+        }
+        Err(_) => {}
+    }
+    match jetstream.create_consumer(stream, wanted.clone()).await {
+        Ok(info) => Ok(info),
+        // Another member made it at the same time, from another moment on.
+        Err(error) if error.is(ErrorKind::AlreadyExists) => {
+            let info = jetstream.consumer_info(stream, &wanted.name).await.map_err(told)?;
+            check(info, &wanted, options).map_err(told)
+        }
+        Err(error) if error.is(ErrorKind::PermissionDenied) => Err(told(error)
+            .with_hint("let an operator make the group's consumer, and use GroupSetup::Assume")),
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// A group means the same events to each of its members, or it means nothing.
+fn check(
+    info: ConsumerInfo,
+    wanted: &ConsumerConfig,
+    options: &ReactOptions,
+) -> Result<ConsumerInfo> {
+    let differs = |field: &'static str, had: &str, wanted: &str| {
+        Error::new(ErrorKind::Conflict, REACT, format!("the group has another {field}"))
+            .with("field", field)
+            .with("had", had)
+            .with("wanted", wanted)
+            .with_hint("give it the same, choose another group, or remove the group first")
+    };
+    // A consumer that an operator made says nothing of a filter: what it lets
+    // through is checked by each member.
+    if let (Some(had), Some(new)) = (filter_of(&info.config), filter_of(wanted))
+        && had != new
+    {
+        return Err(differs("filter", had, new));
+    }
+    let order = order_of(&info.config);
+    if order != options.order {
+        return Err(differs("order", order.as_str(), options.order.as_str()));
+    }
+    Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_consumers_and_subjects_take() {
+        for name in ["mail", "a-b_C9", &"x".repeat(64)] {
+            check_name("react", name).unwrap();
+        }
+        for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(65)] {
+            assert!(check_name("react", name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_group_reads_only_the_subjects_that_its_filter_asks_for() {
+        let subjects = EventSubjects::default();
+        let options = ReactOptions::default();
+        let all = consumer("g", &Filter::new(), &subjects, &options);
+        assert!(all.subjects.is_empty() && is_group(&all));
+        let job = consumer("g", &Filter::new().job("j"), &subjects, &options);
+        assert_eq!(job.subjects, ["events.*.j"]);
+        assert_eq!(filter_of(&job), Some(r#"{"job_id":"j"}"#));
+    }
+
+    #[test]
+    fn order_is_one_event_in_hand() {
+        let options = ReactOptions::default().with_order(GroupOrder::Entity);
+        let config = consumer("g", &Filter::new(), &EventSubjects::default(), &options);
+        assert_eq!((config.max_ack_pending, order_of(&config)), (1, GroupOrder::Entity));
+    }
+}
