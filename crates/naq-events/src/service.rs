@@ -38,7 +38,9 @@ const FULL: f64 = 0.8;
 ///   which this service accepted them, through refusals and reconnects.
 /// - A publish that was in doubt is repeated with the same message id; within
 ///   the stream's `duplicate_window` that stores the event once.
-/// - What is accepted and not stored yet is lost if the process dies.
+/// - What is accepted and not stored yet is lost if the process dies, unless it
+///   is in the [spool](crate::spool): with `spool.dir` set, what the server
+///   doesn't take is there, and with `spool.mode = "always"` all that is accepted.
 ///
 /// Before [`start`](Service::start) and after [`stop`](Service::stop) every
 /// call is `Closed`. Dropping the service ends its task; events without an
@@ -153,6 +155,9 @@ impl Service for EventService {
     /// stream is seen to before the first event is sent.
     async fn start(&self) -> Result<()> {
         tell_risks(&self.config);
+        if self.writer.is_open() {
+            return Ok(());
+        }
         let mut setup =
             StreamSetup::new(&self.config, self.log.subjects(), Arc::clone(&self.streams));
         if !self.is_lazy().await {
@@ -163,7 +168,8 @@ impl Service for EventService {
             };
             self.writer.set_limits(jetstream.server_info().max_payload, max_message);
         }
-        self.writer.start(Arc::clone(&self.connections), setup)
+        let spool = self.writer.open_spool(&self.config).await?;
+        self.writer.start(Arc::clone(&self.connections), setup, spool)
     }
 
     /// Accepts nothing any more and waits for the outcome of what was accepted.
@@ -188,7 +194,8 @@ impl Service for EventService {
     }
 
     async fn health(&self) -> Health {
-        let Standing { is_open, is_blocked, fill, counters, trouble } = self.writer.standing();
+        let Standing { is_open, is_blocked, fill, counters, trouble, spool_trouble } =
+            self.writer.standing();
         if !is_open {
             return Health::unhealthy("accepts no events: it is not started, or stopped");
         }
@@ -201,14 +208,19 @@ impl Service for EventService {
                 Some(trouble) => format!("events are not stored at the moment: {trouble}"),
                 None => "events are not stored at the moment".to_owned(),
             }),
+            Ok(()) if spool_trouble.is_some() => Health::degraded(match spool_trouble {
+                Some(trouble) => format!("the spool takes no events: {trouble}"),
+                None => "the spool takes no events".to_owned(),
+            }),
             Ok(()) if fill > FULL => {
                 Health::degraded(format!("the event buffer is {:.0} % full", fill * 100.0))
             }
             Ok(()) => Health::healthy().with_detail(format!(
-                "{} of {} events stored, {} pending, {} not stored",
+                "{} of {} events stored, {} pending, {} in the spool, {} not stored",
                 counters.acked,
-                counters.offered,
+                counters.offered + counters.recovered,
                 counters.pending,
+                counters.spooled,
                 counters.not_stored()
             )),
         };

@@ -1,8 +1,8 @@
 //! What the server doesn't take, kept on disk: append-only, checked, and found again after a crash.
 //!
-//! This is storage alone: [`EventService`](crate::EventService) doesn't write
-//! to it. A program that wants its events to survive it appends them here,
-//! logs them, and settles them when they are stored.
+//! This is the storage. [`EventService`](crate::EventService) uses it where
+//! `spool.dir` is set: it appends what the server doesn't take, reads it back,
+//! sends it, and settles it when it is stored.
 //!
 //! # Files
 //!

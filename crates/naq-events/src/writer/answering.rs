@@ -78,6 +78,7 @@ impl State {
         if self.schedule.is_overdue() && self.gate.permit(now) != Permit::None {
             effects.wake = self.sender.take().or(effects.wake.take());
         }
+        self.finish_turning(effects);
         self.grant_room();
     }
 
@@ -85,16 +86,19 @@ impl State {
     /// event on its way has not been answered until the end of its time.
     pub(super) fn tick(&mut self, now: Duration, effects: &mut Effects) -> bool {
         self.schedule.wake(now);
-        while let Some(slot) = self.schedule.expire(now) {
-            self.give_up(slot, refusals::expired, effects);
+        self.tick_the_spool(now, effects);
+        if !self.is_rescued(now) {
+            while let Some(slot) = self.schedule.expire(now) {
+                self.give_up(slot, refusals::expired, effects);
+            }
         }
         if self.schedule.ready() > 0 && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take();
+            effects.wake = self.sender.take().or(effects.wake.take());
         }
         if !effects.settled.is_empty() {
             self.grant_room();
         }
-        self.schedule.is_stuck(now)
+        self.schedule.is_stuck(now) || self.is_turning_late(now)
     }
 
     /// When something is due next.
@@ -106,24 +110,32 @@ impl State {
             shut_until,
             self.notices.due(),
             self.losses.due(self.schedule.is_empty()),
+            self.next_turn(now),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    /// Gives up everything that is left, when nobody will send it any more.
-    pub(super) fn give_up_all(&mut self, effects: &mut Effects) {
+    /// Ends the session, whatever is under way.
+    pub(super) fn abandon_session(&mut self, effects: &mut Effects) {
         self.session += 1;
         self.broken = true;
         effects.wake = self.sender.take();
+    }
+
+    /// Gives up everything that is left, when nobody will send it any more.
+    pub(super) fn give_up_all(&mut self, effects: &mut Effects) {
+        while let Some(slot) = self.take_queued() {
+            self.give_up(slot, refusals::stopped, effects);
+        }
         while let Some(slot) = self.schedule.give_up() {
             self.give_up(slot, refusals::stopped, effects);
         }
     }
 
     /// Ends an event without its having been stored for certain.
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         slot: Slot,
         reason: fn(&Slot, Option<&Error>) -> Error,
@@ -149,9 +161,15 @@ impl State {
         receipt: Option<Result<EventReceipt>>,
         effects: &mut Effects,
     ) {
+        match slot.item.position {
+            Some(position) => self.settle_spooled(position, &slot, outcome, effects),
+            None => {
+                let bytes = slot.item.event.size() as u64;
+                self.ledger.settle(slot.number, outcome, slot.item.charge(), bytes);
+            }
+        }
         let item = &mut slot.item;
         self.losses.settled(slot.number, matches!(outcome, Outcome::Acked { .. }));
-        self.ledger.settle(slot.number, outcome, item.charge(), item.event.size() as u64);
         if let (Some(sender), Some(receipt)) = (item.receipt.take(), receipt) {
             effects.receipts.push((sender, receipt));
         }

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use super::alarm::Alarm;
 use super::shared::Shared;
 use super::source::Source;
+use super::spooling::StreamView;
+use super::verdict::Verdict;
 use crate::stream_setup::StreamSetup;
 
 /// So many answers are taken in under one lock.
@@ -78,7 +80,7 @@ impl Driver {
         loop {
             self.wait_for_work().await;
             match self.connect().await {
-                Ok(jetstream) => self.session(&*jetstream).await,
+                Ok(jetstream) => self.session(jetstream).await,
                 Err(error) => self.shared.connecting_failed(error),
             }
         }
@@ -107,9 +109,12 @@ impl Driver {
     }
 
     /// Sends what there is and takes the answers, until the session is of no use any more.
-    async fn session(&mut self, jetstream: &dyn JetStream) {
+    async fn session(&mut self, jetstream: Arc<dyn JetStream>) {
         self.shared.set_max_payload(jetstream.server_info().max_payload);
-        let session = self.shared.begin_session();
+        if !self.view_the_stream(&*jetstream).await {
+            return;
+        }
+        let session = self.shared.begin_session(&jetstream);
         let source = Source::new(Arc::clone(&self.shared), session);
         let mut session_answers = jetstream.publish_many(source.boxed());
         let mut answers = Vec::with_capacity(ANSWERS);
@@ -132,6 +137,26 @@ impl Driver {
         }
         // First, so that nobody who still holds the source can send from it.
         self.shared.end_session();
+    }
+
+    /// Notes, for the spool, behind what in the stream all stands that this
+    /// session sends. Says whether the server is there.
+    async fn view_the_stream(&mut self, jetstream: &dyn JetStream) -> bool {
+        if !self.shared.lock().views_the_stream() {
+            return true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let asked = shared.now();
+        match self.ticking(jetstream.stream_info(&shared.stream)).await {
+            Ok(info) => shared.lock().stream_seen(StreamView::new(&info, asked)),
+            Err(error) if Verdict::of(&error).breaks_the_session() => {
+                shared.connecting_failed(error);
+                return false;
+            }
+            // Nothing can be looked up then; the ids are recognised for a while.
+            Err(error) => tracing::debug!(%error, "the event stream can't be seen"),
+        }
+        true
     }
 
     /// Awaits something while events go on to age.

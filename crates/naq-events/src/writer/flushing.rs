@@ -8,9 +8,13 @@ use naq_core::clock::ClockExt;
 use naq_core::events::FlushReport;
 use naq_core::{Error, ErrorKind, Result};
 
+use super::schedule::FIRST_NUMBER;
 use super::shared::Shared;
 use super::state::Intake;
 use super::{Writer, refusals};
+
+/// How long a stop lets the spool take what has no outcome, behind its own time.
+const RESCUE: Duration = Duration::from_secs(5);
 
 impl Writer {
     /// Sends what is pending now and waits until all of it has its outcome, at most `within`.
@@ -18,7 +22,8 @@ impl Writer {
         let started = self.shared.now();
         let mut watch = Watch::begin(&self.shared);
         let tally = Tally::begin(&self.shared);
-        watch.wait(tally.below, started.saturating_add(within)).await;
+        let deadline = started.saturating_add(within);
+        watch.wait(deadline, || self.shared.is_settled_or_safe(tally.below)).await;
         let mut report = tally.end();
         report.elapsed = self.shared.clock.elapsed_since(started);
         report
@@ -57,8 +62,41 @@ impl Writer {
             let left = deadline.saturating_sub(self.shared.now());
             report.add(&self.flush(left).await);
         }
+        if self.shared.spool().is_some() {
+            report.add(&self.rescue().await);
+        }
         self.end();
+        self.close_spool().await;
         report
+    }
+
+    /// Lets what has no outcome go to the spool.
+    async fn rescue(&self) -> FlushReport {
+        let started = self.shared.now();
+        let mut watch = Watch::begin(&self.shared);
+        let tally = Tally::begin(&self.shared);
+        self.shared.begin_rescue(started);
+        let deadline = started.saturating_add(RESCUE);
+        if !watch.wait(deadline, || self.shared.lock().is_rescue_over()).await {
+            let stream = self.shared.stream.as_str();
+            tracing::error!(stream, "the spool did not take all events in time");
+        }
+        let mut report = tally.end();
+        report.elapsed = self.shared.clock.elapsed_since(started);
+        report
+    }
+
+    /// Gives the spool's folder back.
+    async fn close_spool(&self) {
+        if let Some(keeper) = self.take_keeper() {
+            keeper.end().await;
+        }
+        let Some(spool) = self.shared.set_spool(None) else { return };
+        if let Some(spool) = Arc::into_inner(spool)
+            && let Err(error) = spool.close().await
+        {
+            tracing::error!(%error, "the spool was not closed as it should be");
+        }
     }
 
     /// Ends the task; whatever has no outcome gets one.
@@ -78,9 +116,12 @@ async fn settle(shared: &Shared, within: Duration) -> Result<()> {
         state.schedule.accepted()
     };
     let deadline = shared.clock.deadline(within);
+    let is_settled = || shared.is_settled(below);
+    // With nothing accepted there is nothing to wait for, but what others left.
     if within.is_zero()
-        || shared.is_settled(below)
-        || Watch::begin(shared).wait(below, deadline).await
+        || below == FIRST_NUMBER
+        || is_settled()
+        || Watch::begin(shared).wait(deadline, is_settled).await
     {
         return Ok(());
     }
@@ -118,15 +159,19 @@ impl<'a> Watch<'a> {
         Self { shared }
     }
 
-    /// Waits until each event with a smaller number is settled. Says whether that came in time.
-    async fn wait(&mut self, below: u64, deadline: Duration) -> bool {
+    /// Waits until events are settled. Says whether that came in time.
+    async fn wait(
+        &mut self,
+        deadline: Duration,
+        is_settled: impl Fn() -> bool + Send + Sync,
+    ) -> bool {
         let shared = self.shared;
         let settled = async {
             loop {
                 let mut told = std::pin::pin!(shared.settled.notified());
                 // Registered before looking, or an outcome in between goes unnoticed.
                 told.as_mut().enable();
-                if shared.is_settled(below) {
+                if is_settled() {
                     return;
                 }
                 let sender = shared.lock().hurry();

@@ -58,6 +58,14 @@ impl Gate {
         matches!(self.state, State::Open { .. })
     }
 
+    /// Whether trying again didn't help either.
+    pub(super) const fn is_stuck(&self) -> bool {
+        match self.state {
+            State::Open { .. } => false,
+            State::Shut { times, .. } | State::Probing { times } => times >= 2,
+        }
+    }
+
     /// When one may be sent, where the gate is shut.
     pub(super) const fn opens_at(&self) -> Option<Duration> {
         match self.state {

@@ -81,6 +81,45 @@ impl Ledger {
         self.counters.dropped += 1;
     }
 
+    /// So many events were found in the spool.
+    pub(super) fn recover(&mut self, count: u64, torn: u64, corrupt: u64) {
+        self.counters.recovered += count;
+        self.counters.spooled += count;
+        self.counters.torn += torn;
+        self.counters.corrupt += corrupt;
+    }
+
+    /// So many events in the spool turned out to be damaged.
+    pub(super) fn corrupt(&mut self, count: u64) {
+        self.counters.corrupt += count;
+    }
+
+    /// So many events were sent that may have been stored before.
+    pub(super) fn possible_duplicates(&mut self, count: u64) {
+        self.counters.possible_duplicates += count;
+    }
+
+    /// The accepted event of this number is in the spool now.
+    pub(super) fn keep(&mut self, number: u64, charge: u64) {
+        self.release(number, charge);
+        self.counters.spooled += 1;
+        self.tally(number, |report| report.spooled += 1);
+    }
+
+    /// The event of this number, which was to be in the spool when it is
+    /// accepted, is not accepted after all.
+    pub(super) fn withdraw(&mut self, number: u64, charge: u64) {
+        self.release(number, charge);
+        self.counters.rejected += 1;
+    }
+
+    /// The event of this number, which is in the spool, ended.
+    pub(super) fn settle_spooled(&mut self, number: u64, outcome: Outcome, bytes: u64) {
+        self.counters.spooled -= 1;
+        self.tally(number, |report| report.spooled = report.spooled.saturating_sub(1));
+        self.end(number, outcome, bytes);
+    }
+
     /// A batch was sent, so many of it not for the first time.
     pub(super) fn sent_batch(&mut self, retried: u64) {
         self.counters.batches += 1;
@@ -89,9 +128,19 @@ impl Ledger {
 
     /// The accepted event of this number ended.
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome, charge: u64, bytes: u64) {
+        self.release(number, charge);
+        self.end(number, outcome, bytes);
+    }
+
+    /// It is not pending any more.
+    fn release(&mut self, number: u64, charge: u64) {
+        self.counters.pending -= 1;
+        self.counters.pending_bytes -= charge;
+        self.tally(number, |report| report.pending -= 1);
+    }
+
+    fn end(&mut self, number: u64, outcome: Outcome, bytes: u64) {
         let counters = &mut self.counters;
-        counters.pending -= 1;
-        counters.pending_bytes -= charge;
         match outcome {
             Outcome::Acked { duplicate } => {
                 counters.acked += 1;
@@ -102,15 +151,18 @@ impl Ledger {
             Outcome::Unknown => counters.unknown += 1,
             Outcome::Dropped => counters.dropped += 1,
         }
+        self.tally(number, |report| match outcome {
+            Outcome::Acked { .. } => report.acked += 1,
+            Outcome::Failed => report.failed += 1,
+            Outcome::Unknown => report.unknown += 1,
+            Outcome::Dropped => report.dropped += 1,
+        });
+    }
+
+    /// Counts it in the flushes that wait for it.
+    fn tally(&mut self, number: u64, count: impl Fn(&mut FlushReport)) {
         for tally in self.tallies.iter_mut().filter(|tally| number < tally.below) {
-            let report = &mut tally.report;
-            report.pending -= 1;
-            match outcome {
-                Outcome::Acked { .. } => report.acked += 1,
-                Outcome::Failed => report.failed += 1,
-                Outcome::Unknown => report.unknown += 1,
-                Outcome::Dropped => report.dropped += 1,
-            }
+            count(&mut tally.report);
         }
     }
 
@@ -120,6 +172,7 @@ impl Ledger {
         self.next_tally += 1;
         let mut report = FlushReport::default();
         report.pending = self.counters.pending;
+        report.spooled = self.counters.spooled;
         self.tallies.push(Tally { id, below, report });
         id
     }
@@ -152,6 +205,27 @@ mod tests {
         assert!(counters.is_balanced());
         assert_eq!((counters.offered, counters.pending, counters.pending_bytes), (6, 1, 100));
         assert_eq!((counters.acked_bytes, counters.duplicates), (7, 1));
+    }
+
+    #[test]
+    fn what_is_in_the_spool_is_counted_there_until_it_ends() {
+        let mut ledger = Ledger::new(10, 1_000);
+        ledger.recover(2, 0, 0);
+        ledger.accept(100);
+        ledger.accept(100);
+        let tally = ledger.begin_tally(3);
+        ledger.keep(1, 100);
+        let counters = ledger.counters();
+        assert!(counters.is_balanced());
+        assert_eq!((counters.pending, counters.pending_bytes, counters.spooled), (1, 100, 3));
+        ledger.settle_spooled(0, Outcome::Failed, 7);
+        ledger.settle_spooled(1, Outcome::Acked { duplicate: false }, 7);
+        ledger.withdraw(2, 100);
+        let counters = ledger.counters();
+        assert!(counters.is_balanced());
+        assert_eq!((counters.spooled, counters.rejected, counters.acked_bytes), (1, 1, 7));
+        let report = ledger.end_tally(tally);
+        assert_eq!((report.acked, report.failed, report.spooled, report.pending), (1, 1, 1, 0));
     }
 
     #[test]

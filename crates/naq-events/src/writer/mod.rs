@@ -9,6 +9,7 @@
 //! | `shared.rs` | the lock, and what is done after it is released |
 //! | `source.rs`, `driver.rs` | messages out, answers in: the publish session |
 //! | `offer.rs`, `policy.rs`, `waiting.rs` | whether an event is accepted, and who waits for room |
+//! | `spooling/` | what goes to disk and comes back, where there is a spool |
 //! | `flushing.rs` | waiting for outcomes: flush, settle, stop |
 //! | `notices.rs`, `refusals.rs` | what is told of failures: to the log, to the caller |
 //! | `losses.rs`, `telling_losses.rs` | what was dropped, and how the stream is told |
@@ -33,6 +34,7 @@ mod sending;
 mod shared;
 mod slot;
 mod source;
+mod spooling;
 mod state;
 mod telling_losses;
 mod verdict;
@@ -43,7 +45,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::config::EventsConfig;
+use naq_core::config::{EventsConfig, OverflowPolicy, SpoolMode};
 use naq_core::connection::ConnectionProvider;
 use naq_core::events::{EncodedEvent, EventAccount, EventCounters, EventEncoder, EventReceipt};
 use naq_core::{Error, ErrorKind, Result};
@@ -54,6 +56,9 @@ use self::driver::DriverGuard;
 use self::offer::Offer;
 use self::policy::Policies;
 use self::shared::Shared;
+use self::slot::Item;
+pub(crate) use self::spooling::OpenedSpool;
+use self::spooling::{KeeperGuard, OnDisk, Otherwise};
 use self::state::{Intake, Limits};
 use self::telling_losses::LossEvents;
 use crate::stream_setup::StreamSetup;
@@ -70,10 +75,13 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     driver: Mutex<Option<DriverGuard>>,
+    keeper: Mutex<Option<KeeperGuard>>,
     hasher: RandomState,
     policies: Policies,
     overflow_wait: Duration,
     delivery_timeout: Duration,
+    /// Whether accepted means on disk.
+    spools_first: bool,
 }
 
 /// Where the outcome of an event goes.
@@ -92,6 +100,8 @@ pub(crate) struct Standing {
     pub(crate) counters: EventCounters,
     /// Why something was not stored the last time.
     pub(crate) trouble: Option<Error>,
+    /// Why the spool takes nothing, where that is so.
+    pub(crate) spool_trouble: Option<Error>,
 }
 
 impl Writer {
@@ -114,11 +124,18 @@ impl Writer {
         Self {
             shared: Arc::new(Shared::new(clock, stream, limits, loss_events)),
             driver: Mutex::new(None),
+            keeper: Mutex::new(None),
             hasher: RandomState::new(),
             policies: Policies::new(config),
             overflow_wait: config.overflow_wait,
             delivery_timeout: config.delivery_timeout,
+            spools_first: config.spool.dir.is_some() && config.spool.mode == SpoolMode::Always,
         }
+    }
+
+    /// Whether events are accepted.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.lock().intake == Intake::Open
     }
 
     /// Begins to accept and to write, `setup` first. Does nothing where that has begun already.
@@ -129,6 +146,7 @@ impl Writer {
         &self,
         connections: Arc<dyn ConnectionProvider>,
         setup: Option<StreamSetup>,
+        spool: Option<OpenedSpool>,
     ) -> Result<()> {
         let mut driver = self.driver();
         match self.shared.lock().intake {
@@ -137,6 +155,9 @@ impl Writer {
             }
             Intake::Open => return Ok(()),
             Intake::NotStarted => {}
+        }
+        if let Some(opened) = spool {
+            *self.keeper() = Some(self.use_spool(opened)?);
         }
         *driver = Some(driver::spawn(Arc::clone(&self.shared), connections, setup)?);
         self.shared.lock().intake = Intake::Open;
@@ -192,11 +213,40 @@ impl Writer {
         receipt: Option<Receipt>,
         deadline: Duration,
     ) -> Result<()> {
-        match self.offer(self.item(event, receipt), false)? {
+        let item = self.item(event, receipt);
+        if self.spools_first && item.receipt.is_none() {
+            return Box::pin(self.submit_to_disk(item, deadline)).await;
+        }
+        self.take_in(item, deadline).await
+    }
+
+    async fn take_in(&self, item: Item, deadline: Duration) -> Result<()> {
+        match self.offer(item, false)? {
             Offer::Accepted => Ok(()),
             // Boxed, so that the common case doesn't carry the room for it.
             Offer::Full(item) => Box::pin(self.wait_for_room(item, deadline)).await,
         }
+    }
+
+    /// Accepts an event and waits until it is on disk.
+    async fn submit_to_disk(&self, mut item: Item, deadline: Duration) -> Result<()> {
+        let (told, kept) = oneshot::channel();
+        let otherwise = match self.policies.of(item.event.event_type()) {
+            OverflowPolicy::Wait => Otherwise::Wait,
+            OverflowPolicy::DropNewest | OverflowPolicy::DropOldest => Otherwise::Drop,
+            _ => Otherwise::Reject,
+        };
+        item.on_disk = Some(OnDisk { told, otherwise });
+        self.take_in(item, deadline).await?;
+        match self.shared.clock.until(deadline, kept).await {
+            Some(Ok(kept)) => kept,
+            Some(Err(_)) => Err(refusals::not_kept(None)),
+            None => Err(refusals::not_kept(self.spool_trouble().as_ref())),
+        }
+    }
+
+    fn spool_trouble(&self) -> Option<Error> {
+        self.shared.lock().spooling.as_ref().and_then(|spooling| spooling.trouble().cloned())
     }
 
     /// Accepts an event and waits for its outcome.
@@ -223,13 +273,35 @@ impl Writer {
         self.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn keeper(&self) -> MutexGuard<'_, Option<KeeperGuard>> {
+        // Nothing panics while it is held.
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_keeper(&self) -> Option<KeeperGuard> {
+        self.keeper().take()
+    }
+
     fn take_driver(&self) -> Option<DriverGuard> {
         self.driver().take()
     }
 
     /// The account of every event so far.
     pub(crate) fn counters(&self) -> EventCounters {
-        self.shared.lock().ledger.counters()
+        let counters = self.shared.lock().ledger.counters();
+        self.with_spool(counters)
+    }
+
+    /// Adds what the spool says of itself.
+    fn with_spool(&self, mut counters: EventCounters) -> EventCounters {
+        if let Some(spool) = self.shared.spool() {
+            let status = spool.status();
+            counters.spool_bytes = status.bytes;
+            let oldest = status.oldest.filter(|_| counters.spooled > 0);
+            counters.spool_age =
+                oldest.map_or(Duration::ZERO, |oldest| self.shared.clock.now().since(oldest));
+        }
+        counters
     }
 
     /// The counters, losses and latencies in one snapshot.
@@ -240,6 +312,8 @@ impl Writer {
         account.counters = state.ledger.counters();
         account.losses = state.losses.account();
         account.ack_latency = state.latencies.summary(now);
+        drop(state);
+        account.counters = self.with_spool(account.counters);
         account
     }
 
@@ -255,6 +329,7 @@ impl Writer {
                 .max(share(counters.pending_bytes, state.limits.max_bytes)),
             counters,
             trouble: state.trouble.clone(),
+            spool_trouble: state.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned()),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Writer {
     pub(super) fn item(&self, event: EncodedEvent, receipt: Option<Receipt>) -> Item {
         let entity = event.entity().map(|entity| self.hasher.hash_one(entity));
         let may_drop = self.policies.may_drop(event.event_type());
-        Item { event, entity, may_drop, receipt }
+        Item { event, entity, may_drop, receipt, position: None, on_disk: None }
     }
 
     /// Accepts the event if there is room, or there is after what the policy does.
@@ -123,13 +123,10 @@ impl Shared {
         charge: u64,
         now: Duration,
     ) {
-        let wake = state.accept(item, charge, now);
+        let wake = state.accept(item, charge, now, &mut effects);
         effects.wake = effects.wake.or(wake);
-        let nudge = std::mem::take(&mut state.driver_sleeps);
+        effects.nudges_driver |= std::mem::take(&mut state.driver_sleeps);
         self.carry_out(state, effects);
-        if nudge {
-            self.nudge.notify_one();
-        }
     }
 }
 

@@ -30,6 +30,23 @@ pub(super) fn stopped(slot: &Slot, trouble: Option<&Error>) -> Error {
         .with_hint("flush before the stop, or give the stop more time")
 }
 
+/// It was to be on disk before it counts as accepted, and isn't.
+pub(super) fn not_kept(trouble: Option<&Error>) -> Error {
+    let kind = trouble.map_or(ErrorKind::OutcomeUnknown, Error::kind);
+    let error = Error::new(kind, LOG, "the event could not be written to the spool in time");
+    match trouble {
+        Some(trouble) => error.with_source(trouble.clone()),
+        None => error,
+    }
+}
+
+/// The service ended without a stop, and the spool got it without answering.
+pub(super) fn handed_over() -> Error {
+    let told = "the event was handed to the spool when the service was dropped";
+    Error::new(ErrorKind::OutcomeUnknown, LOG, told)
+        .with_hint("stop the service before it is dropped")
+}
+
 /// Given up by a policy that drops.
 pub(super) fn dropped() -> Error {
     Error::new(ErrorKind::LimitReached, LOG, "the buffer was full, and the event was dropped")

@@ -16,6 +16,10 @@ use slab::Slab;
 use super::chain::Chain;
 use super::slot::{AGE, Item, Place, READY, Slot, UNSENT};
 
+/// The number of the first event that is accepted: 0 is for what an earlier
+/// process left in the spool.
+pub(super) const FIRST_NUMBER: u64 = 1;
+
 /// The events of one entity that are in hand: a list through their followers.
 #[derive(Debug, Clone, Copy)]
 struct Queue {
@@ -70,18 +74,32 @@ impl Schedule {
             fresh: Chain::new(),
             resting: BTreeSet::new(),
             sent: VecDeque::new(),
-            accepted: 0,
+            accepted: FIRST_NUMBER,
         }
     }
 
     /// Takes an event in, behind all others of its entity.
     pub(super) fn accept(&mut self, item: Item, deadline: Duration) {
-        let entity = item.entity;
-        let slot = Slot::new(item, self.accepted, deadline, Place::Fresh);
+        let number = self.next_number();
+        self.admit(Slot::new(item, number, deadline, Place::Fresh));
+    }
+
+    /// Gives an event that is accepted its number.
+    pub(super) fn next_number(&mut self) -> u64 {
+        let number = self.accepted;
         self.accepted += 1;
+        number
+    }
+
+    /// Takes an event in that has its number already, behind all others of its entity.
+    pub(super) fn admit(&mut self, mut slot: Slot) {
+        let entity = slot.item.entity;
+        slot.place = Place::Fresh;
+        slot.follower = None;
+        let is_unsent = slot.tries == 0;
         let key = self.slots.insert(slot);
         self.age.push_back(&mut self.slots, key);
-        if self.slots[key].item.may_drop {
+        if is_unsent && self.slots[key].item.may_drop {
             self.unsent.push_back(&mut self.slots, key);
         }
         let queue = entity.and_then(|entity| self.entities.get_mut(&entity));
@@ -189,6 +207,11 @@ impl Schedule {
         Some(self.release(key))
     }
 
+    /// Takes everything out, oldest first. Nothing is on its way.
+    pub(super) fn take_all(&mut self) -> Vec<Slot> {
+        std::iter::from_fn(|| self.give_up()).collect()
+    }
+
     /// When the oldest event is given up.
     pub(super) fn oldest_deadline(&self) -> Option<Duration> {
         self.age.first().map(|key| self.slots[key].deadline)
@@ -204,7 +227,7 @@ impl Schedule {
         self.age.first().map(|key| self.slots[key].number)
     }
 
-    /// How many were accepted so far; the next one's number.
+    /// The number of the event that is accepted next.
     pub(super) const fn accepted(&self) -> u64 {
         self.accepted
     }

@@ -8,7 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn item(encoder: &EventEncoder, entity: Option<u64>) -> Item {
     let event = encoder.encode(&Event::new("x"), Timestamp::from_nanos(1)).unwrap();
-    Item { event, entity, may_drop: true, receipt: None }
+    Item { event, entity, may_drop: true, receipt: None, position: None, on_disk: None }
 }
 
 fn trouble() -> Error {
@@ -26,7 +26,7 @@ fn with(entities: &[Option<u64>]) -> Schedule {
 }
 
 fn sent(schedule: &mut Schedule) -> Vec<u64> {
-    std::iter::from_fn(|| schedule.send_next().map(|slot| slot.number)).collect()
+    std::iter::from_fn(|| schedule.send_next().map(|slot| slot.number - FIRST_NUMBER)).collect()
 }
 
 #[test]
@@ -69,16 +69,16 @@ fn only_unsent_events_are_dropped_oldest_first() {
     let mut schedule = with(&[Some(1), Some(1), Some(2), None]);
     schedule.send_next();
     let mut dropped = || schedule.drop_oldest().map(|slot| slot.number);
-    assert_eq!([dropped(), dropped(), dropped(), dropped()], [Some(1), Some(2), Some(3), None]);
+    assert_eq!([dropped(), dropped(), dropped(), dropped()], [Some(2), Some(3), Some(4), None]);
     assert_eq!(schedule.under_way(), 1);
 }
 
 #[test]
 fn an_event_gives_its_turn_away_when_it_is_dropped_or_expires() {
     let mut schedule = with(&[Some(1), Some(1), Some(1)]);
-    assert_eq!(schedule.drop_oldest().map(|slot| slot.number), Some(0));
+    assert_eq!(schedule.drop_oldest().map(|slot| slot.number), Some(1));
     assert!(schedule.expire(59 * SECOND).is_none());
-    assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(1));
+    assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(2));
     assert_eq!(sent(&mut schedule), [2]);
 }
 
@@ -177,7 +177,7 @@ proptest! {
             prop_assert!(order.is_sorted(), "{order:?}");
         }
         left.sort_unstable();
-        prop_assert_eq!(left, (0..schedule.accepted()).collect::<Vec<_>>());
+        prop_assert_eq!(left, (FIRST_NUMBER..schedule.accepted()).collect::<Vec<_>>());
         prop_assert!(schedule.is_empty() && schedule.entities.is_empty());
         prop_assert!(schedule.unsent.is_empty() && schedule.resting.is_empty());
         prop_assert_eq!((schedule.ready(), schedule.under_way()), (0, 0));

@@ -105,7 +105,8 @@ impl State {
     /// Whether a session makes sense now: there is something to send, and no
     /// reason to wait with it.
     pub(super) fn wants_a_session(&self, now: Duration) -> bool {
-        !self.schedule.is_empty() && self.gate.permit(now) != Permit::None
+        (!self.schedule.is_empty() || self.has_more_on_disk())
+            && self.gate.permit(now) != Permit::None
     }
 
     /// Begins a session and says its number.

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::jetstream::PublishAck;
+use naq_core::jetstream::{JetStream, PublishAck};
 use naq_core::{Error, Result};
 use tokio::sync::Notify;
 
@@ -14,6 +14,7 @@ use super::sending::{Outgoing, Taken};
 use super::state::{Effects, Intake, Limits, State};
 use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
+use crate::spool::Spool;
 
 /// The writer's state behind its lock, and who is to be told of changes.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub(super) struct Shared {
     pub(super) settled: Notify,
     /// Told when the driver, which sleeps, has something to do.
     pub(super) nudge: Notify,
+    /// Told when the spool's keeper, which is idle, has something to do.
+    pub(super) keeper_nudge: Notify,
+    /// The spool, from the start to the stop.
+    spool: Mutex<Option<Arc<Spool>>>,
 }
 
 impl Shared {
@@ -51,12 +56,25 @@ impl Shared {
             max_message: AtomicU64::new(0),
             settled: Notify::new(),
             nudge: Notify::new(),
+            keeper_nudge: Notify::new(),
+            spool: Mutex::new(None),
         }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No step under the lock panics, and each leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The spool, if there is one.
+    pub(super) fn spool(&self) -> Option<Arc<Spool>> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the spool, or takes it away.
+    pub(super) fn set_spool(&self, spool: Option<Arc<Spool>>) -> Option<Arc<Spool>> {
+        let mut held = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, spool)
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -91,9 +109,12 @@ impl Shared {
         self.lock().take(session, now, sender, batch)
     }
 
-    pub(super) fn begin_session(&self) -> u64 {
+    pub(super) fn begin_session(&self, jetstream: &Arc<dyn JetStream>) -> u64 {
         let mut state = self.lock();
         let session = state.begin_session();
+        if state.session_begins(jetstream) {
+            self.keeper_nudge.notify_one();
+        }
         self.session.store(session, Ordering::Relaxed);
         session
     }
@@ -103,7 +124,9 @@ impl Shared {
         let mut state = self.lock();
         let wake = state.end_session(now, fastrand::f64());
         self.session.store(state.session, Ordering::Relaxed);
-        self.carry_out(state, Effects { wake, ..Effects::default() });
+        let mut effects = Effects { wake, are_settled: true, ..Effects::default() };
+        state.session_ended(now, &mut effects);
+        self.carry_out(state, effects);
     }
 
     /// Whether the session can't send any more and has got all its answers.
@@ -114,7 +137,13 @@ impl Shared {
 
     /// Whether each event with a smaller number has its outcome.
     pub(super) fn is_settled(&self, below: u64) -> bool {
-        self.lock().schedule.oldest_number().is_none_or(|oldest| oldest >= below)
+        self.lock().oldest_number().is_none_or(|oldest| oldest >= below)
+    }
+
+    /// Whether each event with a smaller number has its outcome, or is in the
+    /// spool and will be there for a while.
+    pub(super) fn is_settled_or_safe(&self, below: u64) -> bool {
+        self.is_settled(below) || self.lock().is_safe(below)
     }
 
     /// The server's answers, in the order of the messages.
@@ -143,6 +172,9 @@ impl Shared {
         notice.retrying += 1;
         notice.cause = Some(error.clone());
         state.trouble = Some(error);
+        let mut effects = Effects { are_settled: true, ..Effects::default() };
+        state.tick_the_spool(now, &mut effects);
+        self.carry_out(state, effects);
     }
 
     /// Does what is due. Answers when something is due next, and whether the session is stuck.
@@ -170,12 +202,26 @@ impl Shared {
         state.waiting.close();
     }
 
+    /// Lets all that has no outcome go to the spool.
+    pub(super) fn begin_rescue(&self, now: Duration) {
+        let mut effects =
+            Effects { nudges_driver: true, nudges_keeper: true, ..Effects::default() };
+        let mut state = self.lock();
+        state.begin_rescue(now, &mut effects);
+        self.carry_out(state, effects);
+    }
+
     /// The end: whatever has no outcome gets one.
     pub(super) fn end(&self) {
+        let now = self.now();
         let mut effects = Effects::default();
         let mut state = self.lock();
         state.intake = Intake::Stopped;
         state.waiting.close();
+        state.abandon_session(&mut effects);
+        if let Some(spool) = self.spool() {
+            state.hand_over(&spool, now, self.clock.now(), &mut effects);
+        }
         state.give_up_all(&mut effects);
         self.session.store(state.session, Ordering::Relaxed);
         let notice = state.notices.take_rest();
@@ -192,7 +238,8 @@ impl Shared {
 
     /// Releases the lock, and does what had to wait for that.
     pub(super) fn carry_out(&self, state: MutexGuard<'_, State>, effects: Effects) {
-        let watched = state.watchers > 0 && !effects.settled.is_empty();
+        let watched = state.watchers > 0 && (effects.are_settled || !effects.settled.is_empty());
+        let nudges_keeper = effects.nudges_keeper && state.keeper_is_idle();
         drop(state);
         if let Some(sender) = effects.wake {
             sender.wake();
@@ -200,6 +247,15 @@ impl Shared {
         for (sender, receipt) in effects.receipts {
             // Whoever doesn't wait any more has no use for it.
             let _ = sender.send(receipt);
+        }
+        for (sender, told) in effects.on_disk {
+            let _ = sender.send(told);
+        }
+        if effects.nudges_driver {
+            self.nudge.notify_one();
+        }
+        if nudges_keeper {
+            self.keeper_nudge.notify_one();
         }
         if watched {
             self.settled.notify_waiters();

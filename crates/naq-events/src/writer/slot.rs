@@ -7,6 +7,8 @@ use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::chain::{Link, Linked};
+use super::spooling::OnDisk;
+use crate::spool::SpoolPosition;
 
 /// The role of the list by age: every event in hand, as accepted.
 pub(super) const AGE: usize = 0;
@@ -27,6 +29,10 @@ pub(super) struct Item {
     pub(super) may_drop: bool,
     /// Where the outcome goes, if somebody waits for it.
     pub(super) receipt: Option<oneshot::Sender<Result<EventReceipt>>>,
+    /// Where it stands in the spool, if it came from there.
+    pub(super) position: Option<SpoolPosition>,
+    /// Who waits until it is on disk.
+    pub(super) on_disk: Option<OnDisk>,
 }
 
 impl Item {

@@ -19,7 +19,8 @@ use super::losses::Losses;
 use super::notices::Notices;
 use super::refusals;
 use super::schedule::Schedule;
-use super::slot::{Item, Slot};
+use super::slot::{Item, Place, Slot};
+use super::spooling::Spooling;
 use super::waiting::WaitingRoom;
 
 /// Whether the sender has to be woken for a new event.
@@ -45,6 +46,14 @@ pub(super) struct Effects {
     pub(super) settled: Vec<Slot>,
     /// Whether something was stored after a time in which nothing was.
     pub(super) recovered: bool,
+    /// Told whether their events are on disk.
+    pub(super) on_disk: Vec<(oneshot::Sender<Result<()>>, Result<()>)>,
+    /// Whether something else was settled, or went to the spool.
+    pub(super) are_settled: bool,
+    /// Whether the driver has something to do.
+    pub(super) nudges_driver: bool,
+    /// Whether the spool's keeper has something to do.
+    pub(super) nudges_keeper: bool,
 }
 
 /// Whether events are accepted.
@@ -83,6 +92,8 @@ pub(super) struct State {
     pub(super) waiting: WaitingRoom,
     pub(super) notices: Notices,
     pub(super) intake: Intake,
+    /// What goes to disk and comes back, if there is a spool.
+    pub(super) spooling: Option<Box<Spooling>>,
     /// Which session may send; an older one finds out here that it is over.
     pub(super) session: u64,
     /// Whether that session is of no use any more.
@@ -112,6 +123,7 @@ impl State {
             waiting: WaitingRoom::default(),
             notices: Notices::default(),
             intake: Intake::NotStarted,
+            spooling: None,
             session: 0,
             broken: true,
             hurry: false,
@@ -132,10 +144,25 @@ impl State {
 
     /// Takes an event in. Hands out whom to wake, which is seldom anybody:
     /// while events flow the sender comes back by itself.
-    pub(super) fn accept(&mut self, item: Item, charge: u64, now: Duration) -> Option<Waker> {
-        self.hurry |= item.receipt.is_some();
+    pub(super) fn accept(
+        &mut self,
+        item: Item,
+        charge: u64,
+        now: Duration,
+        effects: &mut Effects,
+    ) -> Option<Waker> {
         self.ledger.accept(charge);
-        self.schedule.accept(item, now.saturating_add(self.limits.delivery_timeout));
+        let deadline = now.saturating_add(self.limits.delivery_timeout);
+        if self.goes_to_disk() {
+            let number = self.schedule.next_number();
+            effects.nudges_keeper |=
+                self.queue_for_disk(Slot::new(item, number, deadline, Place::Fresh));
+            return None;
+        }
+        self.hurry |= item.receipt.is_some();
+        self.schedule.accept(item, deadline);
+        // Looked at by itself at the latest when the oldest event is late.
+        effects.nudges_driver |= self.spooling.is_some() && self.is_half_full();
         let wanted = match self.flow {
             Flow::Asleep => true,
             Flow::Gathering { .. } => self.hurry || self.schedule.ready() >= self.limits.batch,
@@ -164,7 +191,8 @@ impl State {
         // Whoever waits for room has a right to what is free.
         let mut missing = if self.waiting.is_empty() { 0 } else { charge };
         while !self.fits(charge) || missing > 0 {
-            let Some(slot) = self.schedule.drop_oldest() else { return false };
+            let oldest = self.schedule.drop_oldest().or_else(|| self.drop_queued());
+            let Some(slot) = oldest else { return false };
             missing = missing.saturating_sub(slot.item.charge());
             let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
             self.lose(slot.item.event.event_type(), LossReason::DropOldest, logged);

@@ -67,7 +67,14 @@ impl Shared {
             state.losses.telling(number, reason, sum);
             match event {
                 Some(event) => {
-                    let item = Item { event, entity: None, may_drop: false, receipt: None };
+                    let item = Item {
+                        event,
+                        entity: None,
+                        may_drop: false,
+                        receipt: None,
+                        position: None,
+                        on_disk: None,
+                    };
                     let charge = item.charge();
                     self.admit(state, Effects::default(), item, charge, now);
                 }

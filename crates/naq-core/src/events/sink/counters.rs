@@ -47,6 +47,12 @@ pub struct EventCounters {
     pub pending_bytes: u64,
     /// Bytes of the events that were stored.
     pub acked_bytes: u64,
+    /// How often the end of one of the spool's files was cut off, because
+    /// writing it had not been finished: that was never accepted.
+    pub torn: u64,
+    /// Damaged records of the spool, set aside; those of events that had been
+    /// accepted are `failed`.
+    pub corrupt: u64,
     /// How many bytes of disk the spool takes.
     pub spool_bytes: u64,
     /// How long the oldest event in the spool has been there, by the wall

@@ -24,7 +24,8 @@ macro_rules! helpers {
                 self.log(event.into())
             }
 
-            /// Accepts an event, a string or a JSON object and waits until it is stored.
+            /// Accepts an event, a string or a JSON object and waits until it is
+            /// stored, or in the spool.
             ///
             /// # Errors
             /// Those of [`log_acked`](EventSink::log_acked).

@@ -11,7 +11,8 @@ use crate::events::{EventAccount, EventCounters, EventInput, EventReceipt, Flush
 /// Takes events and sees to it that they are stored.
 ///
 /// Accepted is not stored: an accepted event is in a bounded buffer and is
-/// lost if the process dies before it is sent. [`log_acked`](Self::log_acked)
+/// lost if the process dies before it is sent, unless the sink has a spool on
+/// disk and the event is in it. [`log_acked`](Self::log_acked)
 /// and [`flush`](Self::flush) wait for the store. One sink stores the events
 /// of one entity (job, worker or schedule) in the order in which it accepted
 /// them, and each once within the stream's duplicate window. Its account,
@@ -45,7 +46,8 @@ pub trait EventSink: Debug + Send + Sync + 'static {
     /// As [`log`](Self::log).
     fn try_log(&self, event: EventInput) -> Result<()>;
 
-    /// Accepts an event and waits until it is stored.
+    /// Accepts an event and waits until it is stored, or in the spool because
+    /// the server doesn't take it; the receipt says which.
     ///
     /// Dropping the future after acceptance doesn't take the event back.
     ///
@@ -64,7 +66,8 @@ pub trait EventSink: Debug + Send + Sync + 'static {
 
     /// Sends what is pending now and waits until it is settled, at most `within`.
     ///
-    /// Events that are accepted meanwhile are not waited for. The report
+    /// It ends early where all that is left is in the spool and the server takes
+    /// nothing at the moment. Events that are accepted meanwhile are not waited for. The report
     /// accounts for each event that was pending; those that aren't settled in
     /// time go on.
     ///

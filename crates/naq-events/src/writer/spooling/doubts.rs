@@ -1,0 +1,151 @@
+//! Whether an event that was sent before is in the stream.
+//!
+//! Within the stream's duplicate window nobody needs to know: it is sent again
+//! under its id, and stored once. Later the stream is read behind the sequence
+//! that was noted before the event was sent.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use naq_core::jetstream::{Delivery, JetStream, ReadOptions, ReadStart, ReadUntil};
+use naq_core::{ErrorKind, Result, Timestamp};
+
+use super::views::StreamView;
+use crate::spool::{SentContext, SpoolPosition, SpoolState, SpooledEvent};
+
+/// Up to so many subjects are asked for by name; else all are read.
+const MAX_SUBJECTS: usize = 64;
+
+/// What a clock here and one in the server may differ by within a window, and
+/// what an event may wait until it is sent.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Tells what is recognised by its id from what has to be looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recognition {
+    /// How long the stream recognises an id.
+    pub(super) window: Duration,
+    /// The wall time now.
+    pub(super) now: Timestamp,
+    /// The wall time as it would be if nobody had set that clock since the
+    /// service was made.
+    pub(super) steady_now: Timestamp,
+}
+
+impl Recognition {
+    /// Whether the stream still recognises what was sent at this time.
+    ///
+    /// A wall clock that was set back in between says nothing; then it doesn't.
+    pub(super) fn covers(&self, sent: &SentContext) -> bool {
+        if self.now < sent.sent_at {
+            return false;
+        }
+        let elapsed = self.now.since(sent.sent_at).max(self.steady_now.since(sent.sent_at));
+        elapsed.saturating_add(MARGIN.min(self.window / 10)) < self.window
+    }
+}
+
+/// What became clear about events in doubt.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// They are in the stream, at these sequences.
+    pub(super) found: HashMap<SpoolPosition, u64>,
+    /// They were not found, and may have been where the stream can't be read (any more).
+    pub(super) possible_duplicates: u64,
+}
+
+/// The context of an event that is in doubt and not recognised by its id any more.
+pub(super) fn doubt(event: &SpooledEvent, recognition: &Recognition) -> Option<SentContext> {
+    match event.state {
+        SpoolState::InDoubt(sent) if !recognition.covers(&sent) => Some(sent),
+        SpoolState::InDoubt(_) | SpoolState::Unsent => None,
+    }
+}
+
+/// Looks the events that are in doubt up in the stream, where they can be there.
+///
+/// # Errors
+/// Those of the reading; without the right to read, all count as not to be found.
+pub(super) async fn clear(
+    jetstream: &dyn JetStream,
+    stream: &str,
+    view: Option<StreamView>,
+    doubtful: &[(&SpooledEvent, SentContext)],
+) -> Result<Cleared> {
+    let mut cleared = Cleared::default();
+    let mut wanted: HashMap<&Bytes, (SpoolPosition, bool)> = HashMap::new();
+    let mut start = u64::MAX;
+    for (event, sent) in doubtful {
+        match view.filter(|view| view.created == sent.stream_created) {
+            Some(view) => {
+                let from = sent.last_sequence.saturating_add(1);
+                let is_cut = from < view.first_sequence;
+                wanted.insert(event.event.payload(), (event.position, is_cut));
+                start = start.min(from.max(view.first_sequence).max(1));
+            }
+            None => cleared.possible_duplicates += 1,
+        }
+    }
+    let Some(view) = view.filter(|_| !wanted.is_empty()) else { return Ok(cleared) };
+    let mut subjects: Vec<String> =
+        doubtful.iter().map(|(event, _)| event.event.subject().to_owned()).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    if subjects.len() > MAX_SUBJECTS {
+        subjects.clear();
+    }
+    let options = ReadOptions::default()
+        .with_start(ReadStart::Sequence(start))
+        .with_until(ReadUntil::Head)
+        .with_subjects(subjects)
+        .with_created(view.created);
+    let mut reading = jetstream.read(stream, options);
+    let mut has_gap = false;
+    while let Some(delivery) = reading.next().await {
+        match delivery {
+            Ok(Delivery::Message(message)) => {
+                if let Some((position, _)) = wanted.remove(&message.payload) {
+                    cleared.found.insert(position, message.sequence);
+                }
+                if wanted.is_empty() {
+                    break;
+                }
+            }
+            Ok(Delivery::Gap { .. }) => has_gap = true,
+            Ok(Delivery::CaughtUp { .. } | Delivery::Resumed { .. }) => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                has_gap = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let unseen = wanted.values().filter(|(_, is_cut)| *is_cut || has_gap).count();
+    cleared.possible_duplicates += unseen as u64;
+    Ok(cleared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn an_id_is_relied_upon_only_while_the_stream_surely_knows_it() {
+        let sent = SentContext { stream_created: at(0), last_sequence: 7, sent_at: at(1_000) };
+        let covers = |now, steady| {
+            Recognition { window: 120 * SECOND, now: at(now), steady_now: at(steady) }.covers(&sent)
+        };
+        assert!(covers(1_000, 1_000) && covers(1_114, 1_114));
+        assert!(!covers(1_115, 1_115), "a margin is kept");
+        assert!(!covers(999, 999), "a clock that was set back says nothing");
+        assert!(!covers(1_010, 1_200), "set back while the service ran");
+    }
+}

@@ -1,0 +1,238 @@
+//! From disk into the schedule: the steps under the lock.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use naq_core::events::EventReceipt;
+use naq_core::jetstream::JetStream;
+
+use super::doubts::Recognition;
+use super::numbers::RECOVERED;
+use super::state::Held;
+use super::views::StreamView;
+use crate::spool::{PositionSet, ReadLimit, SpoolOutcome, SpoolPosition, SpooledEvent};
+use crate::writer::gate::Permit;
+use crate::writer::ledger::Outcome;
+use crate::writer::shared::Shared;
+use crate::writer::slot::{Item, Place, Slot};
+use crate::writer::state::{Effects, State};
+
+/// More is read while less than this is in hand.
+const LOW_EVENTS: u64 = 8_000;
+const LOW_BYTES: u64 = 8 << 20;
+
+/// A view of the stream that is older is refreshed.
+const VIEW_AGE: Duration = Duration::from_secs(10);
+
+/// What is to be read from the spool, and for whom.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) from: SpoolPosition,
+    pub(super) limit: ReadLimit,
+    /// The session that will send it.
+    pub(super) session: u64,
+    pub(super) jetstream: Arc<dyn JetStream>,
+    pub(super) view: Option<StreamView>,
+    /// Whether that view has to be seen anew first.
+    pub(super) is_stale: bool,
+    pub(super) recognition: Recognition,
+}
+
+/// What was read from the spool, and is to be sent.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// The session that it was read for.
+    pub(super) session: u64,
+    pub(super) events: Vec<SpooledEvent>,
+    /// Where to read on.
+    pub(super) next: SpoolPosition,
+    /// How many of them may have been stored before.
+    pub(super) possible_duplicates: u64,
+}
+
+impl Shared {
+    /// These events were read; those that were `found` in the stream, at these
+    /// sequences, are settled. Hands out the rest.
+    pub(super) fn found(
+        &self,
+        events: Vec<SpooledEvent>,
+        found: &HashMap<SpoolPosition, u64>,
+    ) -> Vec<SpooledEvent> {
+        let (mut rest, mut effects) = (Vec::with_capacity(events.len()), Effects::default());
+        let mut state = self.lock();
+        for event in events {
+            match found.get(&event.position) {
+                Some(&sequence) => state.found(&event, sequence, &mut effects),
+                None => rest.push(event),
+            }
+        }
+        self.carry_out(state, effects);
+        rest
+    }
+
+    /// Hands what was read to its session.
+    pub(super) fn fetched(&self, fetched: Fetched, hasher: &RandomState) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.fetched(fetched, now, hasher, &mut effects);
+        state.consider_going_past(now);
+        self.carry_out(state, effects);
+    }
+
+    /// What became of events is noted in the spool.
+    pub(super) fn noted(&self) {
+        let now = self.now();
+        let mut state = self.lock();
+        if let Some(spooling) = &mut state.spooling {
+            spooling.is_noting = false;
+        }
+        state.consider_going_past(now);
+        self.carry_out(state, Effects { are_settled: true, ..Effects::default() });
+    }
+}
+
+impl State {
+    /// What to read next, if there is a session that could send it.
+    pub(super) fn next_fetch(&self, now: Duration, wall: Timestamp) -> Option<Fetch> {
+        let spooling = self.spooling.as_ref()?;
+        let jetstream = Arc::clone(spooling.jetstream.as_ref()?);
+        let is_over = self.broken || spooling.turning_since.is_some();
+        // What has its outcome comes out again until that is noted.
+        if is_over || !self.has_more_on_disk() || !spooling.notes.is_empty() {
+            return None;
+        }
+        let limit = match self.gate.permit(now) {
+            Permit::All => ReadLimit::default(),
+            Permit::One if self.schedule.is_empty() => ReadLimit::new(1, 1),
+            Permit::One | Permit::None => return None,
+        };
+        if spooling.in_hand >= LOW_EVENTS || spooling.in_hand_bytes >= LOW_BYTES {
+            return None;
+        }
+        let view = spooling.views.latest();
+        Some(Fetch {
+            from: spooling.next,
+            limit,
+            session: self.session,
+            jetstream,
+            view,
+            is_stale: view.is_some_and(|view| view.seen.saturating_add(VIEW_AGE) <= now),
+            recognition: Recognition {
+                window: view
+                    .and_then(|view| view.duplicate_window)
+                    .unwrap_or(spooling.duplicate_window),
+                now: wall,
+                steady_now: spooling.steady(now),
+            },
+        })
+    }
+
+    /// Whether the disk has to be asked for something.
+    pub(super) fn has_work_for_the_disk(&self, now: Duration, not_before: Duration) -> bool {
+        let Some(spooling) = &self.spooling else { return false };
+        let has_queued = !spooling.queue.is_empty()
+            && spooling.is_through
+            && spooling.turning_since.is_none()
+            && spooling.takes(now);
+        let reads = now >= not_before && self.next_fetch(now, Timestamp::default()).is_some();
+        has_queued || !spooling.notes.is_empty() || reads
+    }
+
+    /// The stream was seen.
+    pub(in crate::writer) fn stream_seen(&mut self, view: StreamView) {
+        if let Some(spooling) = &mut self.spooling {
+            spooling.views.push(view);
+        }
+    }
+
+    /// The spool passed over damaged events.
+    pub(super) fn events_corrupt(&mut self, count: u64) {
+        for _ in 0..count {
+            self.ledger.settle_spooled(RECOVERED, Outcome::Failed, 0);
+        }
+        self.ledger.corrupt(count);
+    }
+
+    /// An event that was in doubt is in the stream.
+    fn found(&mut self, event: &SpooledEvent, sequence: u64, effects: &mut Effects) {
+        let Some(spooling) = &mut self.spooling else { return };
+        let number = spooling.numbers.get(event.position);
+        let bytes = event.event.size() as u64;
+        self.losses.settled(number, true);
+        self.ledger.settle_spooled(number, Outcome::Acked { duplicate: true }, bytes);
+        if let Some(held) = spooling.held.remove(&event.position) {
+            effects.receipts.push((held.receipt, Ok(EventReceipt::new(held.id, sequence, true))));
+        }
+        effects.are_settled = true;
+    }
+
+    /// Puts what was read behind all that is in hand, if the session still wants it.
+    fn fetched(
+        &mut self,
+        fetched: Fetched,
+        now: Duration,
+        hasher: &RandomState,
+        effects: &mut Effects,
+    ) {
+        if fetched.session != self.session || self.broken {
+            return;
+        }
+        let Some(spooling) = &mut self.spooling else { return };
+        self.ledger.possible_duplicates(fetched.possible_duplicates);
+        for event in fetched.events {
+            let position = event.position;
+            let receipt = spooling.held.remove(&position);
+            let item = Item {
+                entity: event.event.entity().map(|entity| hasher.hash_one(entity)),
+                event: event.event,
+                may_drop: false,
+                receipt: receipt.map(|Held { receipt, .. }| receipt),
+                position: Some(position),
+                on_disk: None,
+            };
+            spooling.in_hand += 1;
+            spooling.in_hand_bytes += item.event.size() as u64;
+            let patience = now.saturating_add(self.limits.delivery_timeout);
+            let number = spooling.numbers.get(position);
+            self.schedule.admit(Slot::new(item, number, patience, Place::Fresh));
+        }
+        spooling.next = fetched.next;
+        self.hurry = true;
+        effects.wake = self.sender.take().or(effects.wake.take());
+        effects.nudges_driver = true;
+    }
+
+    /// The outcome of an event in the spool that was in hand.
+    pub(in crate::writer) fn settle_spooled(
+        &mut self,
+        position: SpoolPosition,
+        slot: &Slot,
+        outcome: Outcome,
+        effects: &mut Effects,
+    ) {
+        let bytes = slot.item.event.size() as u64;
+        self.ledger.settle_spooled(slot.number, outcome, bytes);
+        let Some(spooling) = &mut self.spooling else { return };
+        spooling.in_hand -= 1;
+        spooling.in_hand_bytes -= bytes;
+        let noted = match outcome {
+            Outcome::Acked { .. } => SpoolOutcome::Acked,
+            Outcome::Dropped => SpoolOutcome::Dropped,
+            Outcome::Failed | Outcome::Unknown => SpoolOutcome::Failed,
+        };
+        spooling.note(noted, position);
+        effects.nudges_keeper = true;
+    }
+
+    /// What became of events, to be noted in the spool.
+    pub(super) fn take_notes(&mut self) -> Vec<(SpoolOutcome, PositionSet)> {
+        let Some(spooling) = &mut self.spooling else { return Vec::new() };
+        let notes = std::mem::take(&mut spooling.notes);
+        spooling.is_noting = !notes.is_empty();
+        notes
+    }
+}

@@ -1,0 +1,252 @@
+//! From memory to disk: the steps under the lock.
+
+use std::time::Duration;
+
+use naq_core::config::SpoolMode;
+use naq_core::events::{EventReceipt, LossReason};
+use naq_core::{Error, Result, Timestamp};
+use tokio::sync::oneshot;
+
+use super::state::Held;
+use crate::spool::{SentContext, Spool, SpoolEntry, SpoolPosition};
+use crate::writer::ledger::Outcome;
+use crate::writer::refusals;
+use crate::writer::shared::Shared;
+use crate::writer::slot::Slot;
+use crate::writer::state::{Effects, State};
+
+/// So many events are written at once.
+const MAX_EVENTS: usize = 1_000;
+/// Writing stops with the event that reaches so many bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The shortest and the longest wait before a spool in trouble is asked again.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Somebody who waits until an event is on disk.
+#[derive(Debug)]
+pub(in crate::writer) struct OnDisk {
+    /// Told that it is, or why not.
+    pub(in crate::writer) told: oneshot::Sender<Result<()>>,
+    /// What becomes of it where the spool takes nothing.
+    pub(in crate::writer) otherwise: Otherwise,
+}
+
+/// What becomes of an event that the spool doesn't take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::writer) enum Otherwise {
+    /// It waits, as long as somebody waits for it.
+    Wait,
+    /// It is refused.
+    Reject,
+    /// It is dropped.
+    Drop,
+}
+
+impl Shared {
+    /// The spool has answered about these events: the position of the first one, or why not.
+    pub(super) fn written(&self, batch: Vec<Slot>, appended: Result<SpoolPosition>) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let was_in_trouble = state.spooling.as_ref().is_some_and(|s| s.trouble.is_some());
+        match &appended {
+            Ok(first) => state.kept(batch, *first, &mut effects),
+            Err(error) => state.not_kept(batch, error, now, &mut effects),
+        }
+        state.consider_going_past(now);
+        self.carry_out(state, effects);
+        match appended {
+            Err(error) if !was_in_trouble => tracing::error!(%error, "the spool takes no events"),
+            Ok(_) if was_in_trouble => tracing::info!("the spool takes events again"),
+            _ => {}
+        }
+    }
+}
+
+impl State {
+    /// Takes an accepted event in, for the spool.
+    pub(in crate::writer) fn queue_for_disk(&mut self, slot: Slot) -> bool {
+        let Some(spooling) = &mut self.spooling else { return false };
+        spooling.queue.push_back(slot);
+        spooling.is_idle && spooling.turning_since.is_none()
+    }
+
+    /// The next events to write, and those that nobody wants written any more.
+    pub(super) fn take_for_disk(&mut self, now: Duration, effects: &mut Effects) -> Vec<Slot> {
+        let mut batch = Vec::new();
+        let Some(spooling) = &mut self.spooling else { return batch };
+        if !spooling.is_through || spooling.turning_since.is_some() || !spooling.takes(now) {
+            return batch;
+        }
+        let (mut bytes, mut withdrawn) = (0, Vec::new());
+        while batch.len() < MAX_EVENTS && bytes < MAX_BYTES {
+            let Some(slot) = spooling.queue.pop_front() else { break };
+            if slot.item.on_disk.as_ref().is_some_and(|on_disk| on_disk.told.is_closed()) {
+                withdrawn.push(slot);
+                continue;
+            }
+            bytes += slot.item.event.size() as u64;
+            batch.push(slot);
+        }
+        spooling.writing = batch.len();
+        for slot in withdrawn {
+            self.ledger.withdraw(slot.number, slot.item.charge());
+            effects.settled.push(slot);
+        }
+        if !effects.settled.is_empty() {
+            self.grant_room();
+        }
+        batch
+    }
+
+    /// What is known of an event that was sent, and was accepted at these times.
+    pub(super) fn sent_context(&self, accepted: Duration, accepted_at: Timestamp) -> SentContext {
+        let view = self.spooling.as_ref().and_then(|spooling| spooling.views.before(accepted));
+        view.map_or(SentContext::lost(accepted_at), |view| view.context(accepted_at))
+    }
+
+    /// Puts events back that were not written, in front of all others.
+    pub(super) fn put_back(&mut self, batch: Vec<Slot>) {
+        let Some(spooling) = &mut self.spooling else { return };
+        spooling.writing = 0;
+        for slot in batch.into_iter().rev() {
+            spooling.queue.push_front(slot);
+        }
+    }
+
+    /// The events are in the spool, the first one at this position.
+    fn kept(&mut self, batch: Vec<Slot>, first: SpoolPosition, effects: &mut Effects) {
+        let waits = self.gate.is_open();
+        let Some(spooling) = &mut self.spooling else { return };
+        spooling.writing = 0;
+        spooling.trouble = None;
+        spooling.failures = 0;
+        let mut position = first;
+        for mut slot in batch {
+            self.ledger.keep(slot.number, slot.item.charge());
+            spooling.numbers.push(position, slot.number);
+            if let Some(receipt) = slot.item.receipt.take() {
+                let id = slot.item.event.id().clone();
+                if waits {
+                    spooling.held.insert(position, Held { receipt, id, deadline: slot.deadline });
+                } else {
+                    effects.receipts.push((receipt, Ok(EventReceipt::spooled(id))));
+                }
+            }
+            if let Some(on_disk) = slot.item.on_disk.take() {
+                effects.on_disk.push((on_disk.told, Ok(())));
+            }
+            effects.settled.push(slot);
+            position = position.next();
+        }
+        self.grant_room();
+        effects.nudges_driver |= self.broken;
+    }
+
+    /// The spool didn't take the events: the policy applies to those that somebody
+    /// waits for, the others wait, or go past it where it is empty.
+    fn not_kept(&mut self, batch: Vec<Slot>, error: &Error, now: Duration, effects: &mut Effects) {
+        let mut stay = Vec::with_capacity(batch.len());
+        for mut slot in batch {
+            let otherwise = slot.item.on_disk.as_ref().map(|on_disk| on_disk.otherwise);
+            match otherwise {
+                None | Some(Otherwise::Wait) => {
+                    stay.push(slot);
+                    continue;
+                }
+                Some(Otherwise::Reject) => {
+                    self.ledger.withdraw(slot.number, slot.item.charge());
+                }
+                Some(Otherwise::Drop) => {
+                    let (charge, bytes) = (slot.item.charge(), slot.item.event.size() as u64);
+                    self.ledger.settle(slot.number, Outcome::Dropped, charge, bytes);
+                    let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+                    self.lose(slot.item.event.event_type(), LossReason::DropNewest, logged);
+                }
+            }
+            if let Some(on_disk) = slot.item.on_disk.take() {
+                let told = match on_disk.otherwise {
+                    Otherwise::Drop => Ok(()),
+                    _ => Err(refusals::full(None, Some(error))),
+                };
+                effects.on_disk.push((on_disk.told, told));
+            }
+            effects.settled.push(slot);
+        }
+        self.put_back(stay);
+        self.grant_room();
+        let on_disk = self.ledger.counters().spooled;
+        let Some(spooling) = &mut self.spooling else { return };
+        spooling.failures = spooling.failures.saturating_add(1);
+        let wait = RETRY_MIN.saturating_mul(1 << (spooling.failures - 1).min(8)).min(RETRY_MAX);
+        spooling.retry_at = now.saturating_add(wait);
+        spooling.trouble = Some(error.clone());
+        if on_disk == 0 && spooling.mode == SpoolMode::Overflow {
+            // As if there were no spool, until it is tried again.
+            spooling.is_through = false;
+            for slot in std::mem::take(&mut spooling.queue) {
+                self.schedule.admit(slot);
+            }
+            effects.nudges_driver = true;
+        }
+    }
+
+    /// Gives up what has waited for a spool in trouble until the end of its time.
+    pub(super) fn expire_queue(&mut self, now: Duration, effects: &mut Effects) {
+        loop {
+            let Some(spooling) = &mut self.spooling else { return };
+            if spooling.trouble.is_none()
+                || spooling.queue.front().is_none_or(|slot| slot.deadline > now)
+            {
+                return;
+            }
+            let Some(slot) = spooling.queue.pop_front() else { return };
+            self.give_up(slot, refusals::expired, effects);
+        }
+    }
+
+    /// Hands all that is in memory over to the spool without waiting, because
+    /// the service ends here and now.
+    pub(in crate::writer) fn hand_over(
+        &mut self,
+        spool: &Spool,
+        now: Duration,
+        wall: Timestamp,
+        effects: &mut Effects,
+    ) {
+        self.unload(effects);
+        self.tell_held(effects);
+        let timeout = self.limits.delivery_timeout;
+        let Some(spooling) = &mut self.spooling else { return };
+        while spooling.trouble.is_none() && !spooling.queue.is_empty() {
+            let count = spooling.queue.len().min(MAX_EVENTS);
+            let entries = spooling.queue.iter().take(count).map(|slot| {
+                let waited = now.saturating_sub(slot.deadline.saturating_sub(timeout));
+                SpoolEntry::new(slot.item.event.clone(), wall.saturating_sub(waited))
+            });
+            // It writes them even though nobody waits for the answer.
+            let Ok(_) = spool.try_append(entries.collect()) else { return };
+            for mut slot in spooling.queue.drain(..count) {
+                self.ledger.keep(slot.number, slot.item.charge());
+                if let Some(receipt) = slot.item.receipt.take() {
+                    effects.receipts.push((receipt, Err(refusals::handed_over())));
+                }
+                effects.settled.push(slot);
+            }
+        }
+    }
+
+    /// Gives up the oldest event that waits for the spool and may be dropped.
+    pub(in crate::writer) fn drop_queued(&mut self) -> Option<Slot> {
+        let queue = &mut self.spooling.as_mut()?.queue;
+        let oldest = queue.iter().position(|slot| slot.item.may_drop && slot.tries == 0)?;
+        queue.remove(oldest)
+    }
+
+    /// Takes out the oldest event that waits for the spool.
+    pub(in crate::writer) fn take_queued(&mut self) -> Option<Slot> {
+        self.spooling.as_mut()?.queue.pop_front()
+    }
+}

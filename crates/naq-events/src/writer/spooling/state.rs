@@ -1,0 +1,144 @@
+//! What the writer's lock has of the spool.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::clock::Clock;
+use naq_core::config::{EventsConfig, SpoolMode, StreamMode};
+use naq_core::events::EventId;
+use naq_core::jetstream::JetStream;
+use naq_core::{Error, Timestamp};
+
+use super::numbers::Numbers;
+use super::views::Views;
+use crate::spool::{PositionSet, SpoolOutcome, SpoolPosition};
+use crate::writer::Receipt;
+use crate::writer::slot::Slot;
+
+/// Somebody waits for the outcome of an event that is in the spool.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) receipt: Receipt,
+    pub(super) id: EventId,
+    /// Until then; after that the spool is the answer.
+    pub(super) deadline: Duration,
+}
+
+/// The spool as the writer sees it.
+#[derive(Debug)]
+pub(in crate::writer) struct Spooling {
+    pub(super) mode: SpoolMode,
+    /// How long an id is recognised where the stream doesn't tell.
+    pub(super) duplicate_window: Duration,
+    /// Whether the stream may be looked at.
+    pub(super) may_view: bool,
+    /// Whether new events go through the spool.
+    pub(super) is_through: bool,
+    /// Since when the session is asked to end, so that what it has comes first.
+    pub(super) turning_since: Option<Duration>,
+    /// Whether everything is to go to disk, because nobody will send it any more.
+    pub(super) is_rescuing: bool,
+    /// Accepted and not in the spool yet, in this order.
+    pub(super) queue: VecDeque<Slot>,
+    /// How many events are being written at the moment; they are not in the queue.
+    pub(super) writing: usize,
+    /// What became of events in the spool, to be noted there.
+    pub(super) notes: Vec<(SpoolOutcome, PositionSet)>,
+    /// Whether notes are being written.
+    pub(super) is_noting: bool,
+    /// Those who wait for outcomes of events that are in the spool and not in hand.
+    pub(super) held: BTreeMap<SpoolPosition, Held>,
+    pub(super) numbers: Numbers,
+    pub(super) views: Views,
+    /// Where to read on: what is before has its outcome, or is in hand.
+    pub(super) next: SpoolPosition,
+    /// How many events of the spool are in the schedule.
+    pub(super) in_hand: u64,
+    /// How many bytes they take.
+    pub(super) in_hand_bytes: u64,
+    /// The way to the stream, while there is a session.
+    pub(super) jetstream: Option<Arc<dyn JetStream>>,
+    /// Why the spool takes nothing at the moment.
+    pub(super) trouble: Option<Error>,
+    /// When it is tried again, and how often it failed.
+    pub(super) retry_at: Duration,
+    pub(super) failures: u32,
+    /// Whether the task that asks the disk waits to be told of work.
+    pub(super) is_idle: bool,
+    /// The wall clock when the service was made, and the monotonic one.
+    anchor: (Timestamp, Duration),
+}
+
+impl Spooling {
+    /// Nothing in hand, and everything that is there still to be read.
+    ///
+    /// New events go through the spool where events were `left` in it.
+    pub(in crate::writer) fn new(config: &EventsConfig, left: bool, clock: &dyn Clock) -> Self {
+        let mode = config.spool.mode;
+        Self {
+            mode,
+            duplicate_window: config.duplicate_window,
+            may_view: config.stream != StreamMode::Assume,
+            is_through: left || mode == SpoolMode::Always,
+            turning_since: None,
+            is_rescuing: false,
+            queue: VecDeque::new(),
+            writing: 0,
+            notes: Vec::new(),
+            is_noting: false,
+            held: BTreeMap::new(),
+            numbers: Numbers::default(),
+            views: Views::default(),
+            next: SpoolPosition::START,
+            in_hand: 0,
+            in_hand_bytes: 0,
+            jetstream: None,
+            trouble: None,
+            retry_at: Duration::ZERO,
+            failures: 0,
+            is_idle: false,
+            anchor: (clock.now(), clock.monotonic()),
+        }
+    }
+
+    /// Why the spool takes nothing at the moment.
+    pub(in crate::writer) const fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
+    /// The wall time at this monotonic time, had nobody set the clock.
+    pub(super) fn steady(&self, monotonic: Duration) -> Timestamp {
+        let (wall, then) = self.anchor;
+        if monotonic >= then {
+            wall.saturating_add(monotonic - then)
+        } else {
+            wall.saturating_sub(then - monotonic)
+        }
+    }
+
+    /// Whether the spool can be asked to take something now.
+    pub(super) fn takes(&self, now: Duration) -> bool {
+        self.trouble.is_none() || self.retry_at <= now
+    }
+
+    /// Notes what became of an event in the spool.
+    pub(super) fn note(&mut self, outcome: SpoolOutcome, position: SpoolPosition) {
+        match self.notes.iter_mut().find(|(noted, _)| *noted == outcome) {
+            Some((_, positions)) => {
+                positions.insert(position);
+            }
+            None => self.notes.push((outcome, [position].into_iter().collect())),
+        }
+    }
+
+    /// The number of the oldest event that is not in the schedule, if `on_disk` of them are in the spool.
+    pub(super) fn oldest_number(&self, on_disk: u64) -> Option<u64> {
+        if on_disk > self.in_hand {
+            return Some(self.numbers.get(self.next));
+        }
+        // Where events are being written nobody knows which; none of them is settled.
+        let queued = self.queue.front().map(|slot| slot.number);
+        if self.writing > 0 { Some(0) } else { queued }
+    }
+}

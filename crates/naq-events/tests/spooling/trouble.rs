@@ -1,0 +1,122 @@
+//! A spool that takes nothing, or not any more, or that was damaged.
+
+use naq_core::config::{OverflowPolicy, Size};
+
+use super::*;
+
+/// Little room: the smallest spool that a configuration may ask for.
+fn small(dir: &Path) -> EventsConfig {
+    let spool = SpoolConfig::in_folder(dir).with_max_bytes(Size::from_mib(1));
+    quick(dir).with_spool(spool).with_buffer_max_events(100_usize)
+}
+
+fn large() -> Event {
+    Event::job_progress("a", "x".repeat(10_000))
+}
+
+#[tokio::test]
+async fn the_policy_applies_where_the_spool_is_full_and_the_program_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let config = small(dir.path()).with_overflow(OverflowPolicy::Spool);
+    let events = started(&jetstream, config).await;
+    jetstream.faults().disconnect();
+    let mut accepted = 0;
+    let error = loop {
+        match events.log_event(large()).await {
+            Ok(()) => accepted += 1,
+            Err(error) => break error,
+        }
+        assert!(accepted < 1_000, "1 MiB holds no 1,000 events of 10 kB");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}");
+    until(&events, "the trouble", |counters| counters.spooled > 50).await;
+    let counters = events.counters();
+    assert_eq!((counters.rejected, counters.failed + counters.unknown), (1, 0));
+    jetstream.faults().reconnect();
+    until(&events, "the drain", |counters| counters.acked == accepted).await;
+    events.log_event(large()).await.unwrap();
+    until(&events, "the end", |counters| counters.acked == accepted + 1).await;
+}
+
+#[tokio::test]
+async fn dropping_the_newest_is_counted_where_the_spool_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let events =
+        started(&jetstream, small(dir.path()).with_overflow(OverflowPolicy::DropNewest)).await;
+    jetstream.faults().disconnect();
+    for _ in 0..400 {
+        events.log_event(large()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    until(&events, "the trouble", |counters| counters.spooled > 50 && counters.dropped > 0).await;
+    jetstream.faults().reconnect();
+    // Those that tell of the losses are stored too.
+    until(&events, "the drain", |counters| {
+        counters.acked + counters.dropped == counters.offered && counters.offered > 400
+    })
+    .await;
+    assert_eq!(stored(&jetstream).await.len() as u64, events.counters().acked);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_told_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let connections = SingleJetStream::provider(Arc::new(MemoryJetStream::new()));
+    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
+    let clock = Arc::new(SystemClock::new());
+    let service = EventService::new(connections, streams, clock, quick(&file)).unwrap();
+    let error = service.start().await.unwrap_err();
+    assert_eq!(error.operation(), "start");
+    assert!(error.get("path").is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn two_services_have_folders_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let first = started(&jetstream, quick(dir.path())).await;
+    let second = started(&jetstream, quick(dir.path())).await;
+    jetstream.faults().disconnect();
+    log(&first, "a", 0..50).await;
+    log(&second, "b", 0..50).await;
+    until(&first, "the spool", |counters| counters.spooled == 50).await;
+    until(&second, "the spool", |counters| counters.spooled == 50).await;
+    jetstream.faults().reconnect();
+    until(&first, "the drain", |counters| counters.acked == 50).await;
+    until(&second, "the drain", |counters| counters.acked == 50).await;
+    for job in ["a", "b"] {
+        assert!(numbers(&jetstream, job).await.into_iter().eq(0..50), "{job}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_set_aside_and_counted_and_the_others_are_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let events = started(&jetstream, quick(dir.path())).await;
+    jetstream.faults().disconnect();
+    log(&events, "a", 0..30).await;
+    events.stop(Duration::ZERO).await.unwrap();
+    let folder = dir.path().join("1");
+    let segment = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segment.into_iter().find(|path| path.extension().is_some_and(|e| e == "events"));
+    let segment = segment.unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&segment, &bytes).unwrap();
+
+    jetstream.faults().reconnect();
+    let events = started(&jetstream, quick(dir.path())).await;
+    until(&events, "the drain", |counters| counters.acked + counters.failed == 30).await;
+    let counters = events.counters();
+    assert_eq!((counters.acked, counters.failed, counters.corrupt), (29, 1, 1));
+    assert_eq!(numbers(&jetstream, "a").await.len(), 29);
+    assert_eq!(std::fs::read_dir(folder.join("quarantine")).unwrap().count(), 1);
+}
