@@ -16,6 +16,8 @@ mod breaks;
 mod closing;
 #[path = "connection/credentials.rs"]
 mod credentials;
+#[path = "connection/early_ends.rs"]
+mod early_ends;
 #[path = "connection/fake.rs"]
 mod fake;
 #[path = "connection/pipeline.rs"]

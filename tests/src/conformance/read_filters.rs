@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use naq_core::jetstream::{
-    GetMessage, Headers, JetStream, ReadOptions, ReadStart, ReadUntil, Which,
+    GetMessage, Headers, JetStream, PurgeKeep, PurgeOptions, ReadOptions, ReadStart, ReadUntil,
+    Which,
 };
 
-use super::support::Seen::{CaughtUp, Message};
+use super::support::Seen::{CaughtUp, Gap, Message};
 use super::support::{Own, invalid};
 
 fn to_head() -> ReadOptions {
@@ -45,6 +46,66 @@ pub async fn a_filter_and_what_lies_below_it_give_all_of_both(js: Arc<dyn JetStr
     assert_eq!(own.read_all(limited).await, want[1..4]);
     let above = to_head().with_subjects(vec![own.subject("b"), own.subject("b.>")]);
     assert_eq!(own.read_all(above).await, [Message(3), CaughtUp(6)]);
+}
+
+pub async fn several_filters_go_from_the_past_into_the_present(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.store_all(["a", "a.1", "b", "a", "b"]).await;
+    let both = || ReadOptions::default().with_subjects(vec![own.subject("a"), own.subject("a.>")]);
+    let mut reading = own.read(both());
+    for want in [Message(1), Message(2), Message(4), CaughtUp(5)] {
+        assert_eq!(reading.next().await, want);
+    }
+    own.store_all(["a.2", "b", "a"]).await;
+    assert_eq!(reading.next().await, Message(6));
+    assert_eq!(reading.next().await, Message(8));
+    // A limit, and an end that lies ahead, count for both parts together.
+    let mut limited = own.read(both().with_limit(6));
+    for want in [1, 2, 4, 6, 8].map(Message) {
+        assert_eq!(limited.next().await, want);
+    }
+    assert_eq!(limited.next().await, CaughtUp(8));
+    let mut until = own.read(both().with_until(ReadUntil::Sequence(10)));
+    for want in [1, 2, 4, 6, 8].map(Message) {
+        assert_eq!(until.next().await, want);
+    }
+    assert_eq!(until.next().await, CaughtUp(8));
+    own.store_all(["a.1", "b", "a"]).await;
+    assert_eq!(limited.rest().await, [Message(9)]);
+    assert_eq!(until.rest().await, [Message(9)]);
+}
+
+pub async fn several_filters_begin_and_end_where_one_does(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.store_all(["a", "b.1", "c", "a", "b.2"]).await;
+    let stored = own.stored().await;
+    let both = || to_head().with_subjects(vec![own.subject("a"), own.subject("b.*")]);
+    let since = |n: usize| both().with_start(ReadStart::Time(stored[n].stored_at));
+    assert_eq!(own.read_all(since(3)).await, [Message(4), Message(5), CaughtUp(5)]);
+    let until = |sequence| both().with_until(ReadUntil::Sequence(sequence));
+    assert_eq!(own.read_all(until(4)).await, [Message(1), Message(2), Message(4)]);
+    let behind = both().with_start(ReadStart::Sequence(9));
+    assert_eq!(own.read_all(behind).await, [CaughtUp(5)]);
+    assert_eq!(own.read_all(both().with_limit(2)).await, [Message(1), Message(2)]);
+    let last = both().with_start(ReadStart::LastPerSubject);
+    assert_eq!(own.read_all(last).await, [Message(2), Message(4), Message(5), CaughtUp(5)]);
+    let keep = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(4));
+    own.js.purge_stream(&own.name, keep).await.unwrap();
+    let from_2 = both().with_start(ReadStart::Sequence(2));
+    assert_eq!(own.read_all(from_2).await, [Gap(2, 3), Message(4), Message(5), CaughtUp(5)]);
+}
+
+pub async fn many_messages_of_several_filters_come_in_one_order(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let tails = ["a", "b", "c.1", "c.2", "d"];
+    let messages = (1..=12_000).map(|n| own.message(tails[n % 5], "x")).collect();
+    for ack in own.publish_many(messages).await {
+        ack.unwrap();
+    }
+    let filters = ["a", "b", "c.*"].map(|tail| own.subject(tail)).into();
+    let mut want: Vec<_> = (1..=12_000).filter(|n| n % 5 != 4).map(Message).collect();
+    want.push(CaughtUp(12_000));
+    assert!(own.read_all(to_head().with_subjects(filters)).await == want);
 }
 
 pub async fn filters_that_overlap_are_refused(js: Arc<dyn JetStream>) {

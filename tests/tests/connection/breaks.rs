@@ -102,7 +102,7 @@ async fn reconnects_back_off() {
     let config = quick()
         .with_reconnect_backoff_min(Duration::from_millis(200))
         .with_reconnect_backoff_max(Duration::from_millis(200));
-    let _connection = connect_to(&format!("nats://{}", server.address), config).await;
+    let _connection = connect_to(&server.url(), config).await;
     let start = Instant::now();
     server.hang_up();
     // The first try comes at once, each next one after 100 to 200 ms.

@@ -27,10 +27,9 @@ async fn closing_awaits_the_acknowledgements_of_what_was_sent() {
     // From the first ack on the whole window is out.
     acks.next().await.unwrap().unwrap();
     let rest = tokio::spawn(acks.collect::<Vec<_>>());
+    let direct = connect_to(&server.url(), quick()).await.jetstream();
     wait::until("the rest to be stored", PATIENCE, async || {
-        let before = proxy.passed(Direction::ToServer);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        proxy.passed(Direction::ToServer) == before
+        direct.stream_info("S").await.unwrap().state.messages == 500
     })
     .await;
     connection.close(PATIENCE).await.unwrap();
@@ -88,18 +87,23 @@ async fn what_is_not_sent_at_the_close_is_refused_and_not_sent_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_ends_the_tries_to_reconnect() {
-    let server = FakeServer::start("2.15.1").await;
-    let connection = connect_to(&format!("nats://{}", server.address), quick()).await;
+    let (server, other) = (FakeServer::start("2.15.1").await, FakeServer::start("2.15.1").await);
+    let connection = connect_to(&server.url(), quick()).await;
+    let _goes_on = connect_to(&other.url(), quick()).await;
     server.hang_up();
-    wait::until("some tries", PATIENCE, async || server.came() > 3).await;
+    other.hang_up();
+    wait::until("some tries", PATIENCE, async || server.came() > 3 && other.came() > 3).await;
     connection.close(PATIENCE).await.unwrap();
-    // A try that is under way may still come; then none does.
-    wait::until("the tries to end", PATIENCE, async || {
-        let before = server.came();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        server.came() == before
-    })
-    .await;
+    // A try that is under way may still come; then none does, while one that
+    // was not closed makes many.
+    let more = async |tries| {
+        let before = other.came();
+        wait::until("the other tries", PATIENCE, async || other.came() >= before + tries).await;
+    };
+    more(3).await;
+    let before = server.came();
+    more(10).await;
+    assert_eq!(server.came(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

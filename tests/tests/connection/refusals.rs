@@ -6,7 +6,9 @@ use std::time::Duration;
 use naq_core::ErrorKind;
 use naq_core::config::{ConnectionConfig, ServerConfig};
 use naq_core::connection::ConnectionState;
-use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+use naq_core::jetstream::{
+    JetStream, JetStreamExt, PublishMessage, ReadOptions, ReadUntil, StreamConfig,
+};
 use naq_tests::certs::Certificates;
 use naq_tests::server::{NatsServer, User};
 use naq_tests::wait;
@@ -121,6 +123,55 @@ async fn an_inbox_prefix_of_ones_own_is_enough_to_hear_replies() {
     let jetstream = connect(quick(), config).await.unwrap().jetstream();
     jetstream.create_stream(StreamConfig::new("S", ["s.>"])).await.unwrap();
     assert_eq!(jetstream.publish(numbered(1)).await.unwrap().sequence, 1);
+}
+
+/// What a read of two filters gives, to the end as it stood.
+async fn read_two(jetstream: &dyn JetStream) -> Vec<u64> {
+    let filters = vec!["s.1".to_owned(), "s.2".to_owned()];
+    let options = ReadOptions::default().with_until(ReadUntil::Head).with_subjects(filters);
+    let reading = jetstream.read_to_head("S", options);
+    let messages = wait::within("the messages", PATIENCE, reading).await.unwrap();
+    messages.iter().map(|message| message.sequence).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_each_filter_may_have_no_consumer_of_its_own_one_reads_all() {
+    let server = NatsServer::builder()
+        .user(User::new("admin", "a"))
+        .user(User::new("several", "s").may_publish([
+            "$JS.API.STREAM.INFO.S",
+            "$JS.API.CONSUMER.CREATE.S.*",
+            "$JS.API.CONSUMER.*.S.*",
+            "$JS.API.CONSUMER.MSG.NEXT.S.*",
+        ]))
+        .user(User::new("each", "e").may_publish([
+            "$JS.API.STREAM.INFO.S",
+            "$JS.API.CONSUMER.CREATE.S.*.s.1",
+            "$JS.API.CONSUMER.CREATE.S.*.s.2",
+            "$JS.API.CONSUMER.DELETE.S.*",
+            "$JS.API.CONSUMER.MSG.NEXT.S.*",
+        ]))
+        .start()
+        .await;
+    let of = async |user: &str, password: &str| {
+        let config = ServerConfig::default().with_url(server.url_as(user, password));
+        connect(quick(), config).await.unwrap().jetstream()
+    };
+    let admin = of("admin", "a").await;
+    let one_consumer = StreamConfig::new("S", ["s.>"]).with_max_consumers(1_u64);
+    admin.create_stream(one_consumer).await.unwrap();
+    for n in 1..=4 {
+        admin.publish(numbered(n)).await.unwrap();
+    }
+    assert_eq!(read_two(&*admin).await, [1, 2], "on a stream that takes one consumer");
+    admin.delete_stream("S").await.unwrap();
+    crate::make_stream(&*admin).await;
+    for n in 1..=4 {
+        admin.publish(numbered(n)).await.unwrap();
+    }
+    for user in [of("several", "s").await, of("each", "e").await] {
+        assert_eq!(read_two(&*user).await, [1, 2]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

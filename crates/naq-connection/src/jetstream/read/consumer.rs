@@ -47,6 +47,8 @@ pub(super) struct Ephemeral {
     exhausted: bool,
     /// The last delivery's number.
     pub(super) delivered: u64,
+    /// How many matched and were still to come, by the last word of the server's.
+    pending: u64,
     /// Whether pulls stand (the present was reached), or are answered at once.
     pub(super) live: bool,
     last_grant: Instant,
@@ -73,7 +75,7 @@ impl Ephemeral {
         let name = unique_name(wire);
         let inbox = Inbox::open(wire, OPERATION, wire.request_deadline()).await?;
         let now = Instant::now();
-        let consumer = Self {
+        let mut consumer = Self {
             wire: Arc::clone(wire),
             stream: plan.stream.clone(),
             pull_subject: format!("{}.CONSUMER.MSG.NEXT.{}.{name}", api::PREFIX, plan.stream),
@@ -82,6 +84,7 @@ impl Ephemeral {
             credit: 0,
             exhausted: false,
             delivered: 0,
+            pending: 0,
             live: false,
             last_grant: now,
             last_arrival: now,
@@ -91,10 +94,10 @@ impl Ephemeral {
         let body = plan.create_body(&consumer.name, start, server);
         let subject = plan.create_subject(&consumer.name, server);
         // Creating it twice by the same name is creating it once.
-        let _: serde::de::IgnoredAny =
-            api::call(wire, OPERATION, &subject, &body, Nature::Question)
-                .await
-                .map_err(|error| error.with("stream", &plan.stream))?;
+        let made: RawMade = api::call(wire, OPERATION, &subject, &body, Nature::Question)
+            .await
+            .map_err(|error| error.with("stream", &plan.stream))?;
+        consumer.pending = made.num_pending;
         Ok(consumer)
     }
 
@@ -192,7 +195,19 @@ impl Ephemeral {
         self.credit = self.credit.saturating_sub(1);
         self.exhausted = self.credit == 0;
         self.delivered += 1;
+        self.pending = facts.pending;
         facts.consumer_sequence == self.delivered
+    }
+
+    /// How many that match were still to come, by the server's last word of it:
+    /// with the last delivery, or when it was made.
+    pub(super) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// Forgets the pulls that are out: they ended, whatever they were to bring.
+    pub(super) fn ask_again(&mut self) {
+        self.credit = 0;
     }
 
     /// A pull ended with so many messages missing.
@@ -229,6 +244,13 @@ impl Ephemeral {
         let subject = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
         api::call(&self.wire, OPERATION, &subject, &(), Nature::Question).await
     }
+}
+
+/// What the server tells of a consumer that it just made.
+#[derive(Debug, Deserialize)]
+struct RawMade {
+    #[serde(default)]
+    num_pending: u64,
 }
 
 /// What the server tells of a consumer, as far as a read wants to know.

@@ -8,6 +8,7 @@ use naq_core::{Result, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::OPERATION;
+use super::merged::MOST_SOURCES;
 use crate::jetstream::filters::{are_nested, check_filters};
 use crate::jetstream::time::{deliver_policy, nanos};
 
@@ -24,6 +25,12 @@ pub(super) struct Plan {
     pub(super) headers_only: bool,
     pub(super) limit: Option<u64>,
     pub(super) created: Option<Timestamp>,
+    /// Whether it ends at the stream's end as it stood, where it would go on.
+    pub(super) ends_at_head: bool,
+    /// The stream's last sequence to go by; else as it stands at the opening.
+    pub(super) head: Option<u64>,
+    /// What was stored earlier isn't wanted.
+    not_before: Option<Timestamp>,
     is_nested: bool,
     is_whole: bool,
 }
@@ -41,6 +48,12 @@ impl Plan {
             stream: stream.to_owned(),
             is_nested: are_nested(&subjects),
             is_whole: subjects.is_empty(),
+            not_before: match options.start {
+                ReadStart::Time(time) => Some(time),
+                _ => None,
+            },
+            ends_at_head: false,
+            head: None,
             start: options.start,
             until: options.until,
             subjects,
@@ -48,6 +61,26 @@ impl Plan {
             limit: options.limit,
             created: options.created,
         })
+    }
+
+    /// Whether each filter is to be read by its own.
+    pub(super) fn is_split(&self) -> bool {
+        (2..=MOST_SOURCES).contains(&self.subjects.len())
+            && self.start != ReadStart::LastPerSubject
+            && self.limit != Some(0)
+    }
+
+    /// The same, to the stream's end at most: to this one, or as it stands at the opening.
+    pub(super) fn up_to_the_head(mut self, head: Option<u64>) -> Self {
+        (self.ends_at_head, self.head) = (true, head);
+        self
+    }
+
+    /// The same of one of its filters.
+    pub(super) fn of_one(mut self, filter: String) -> Self {
+        self.subjects = vec![filter];
+        (self.is_nested, self.is_whole) = (false, false);
+        self
     }
 
     /// Whether messages are passed over that don't match.
@@ -79,11 +112,7 @@ impl Plan {
     /// weren't: before the start's time, where a stream in memory has one
     /// message, and all where filters couldn't be [asked](Self::asked) for.
     pub(super) fn wants(&self, message: &StoredMessage) -> bool {
-        let in_time = match self.start {
-            ReadStart::Time(time) => message.stored_at >= time,
-            _ => true,
-        };
-        in_time
+        self.not_before.is_none_or(|time| message.stored_at >= time)
             && (!self.is_nested
                 || self.subjects.iter().any(|filter| subject_matches(filter, &message.subject)))
     }

@@ -28,7 +28,12 @@ pub(super) struct Progress {
 impl Progress {
     /// At the opening, with the stream as it is then.
     pub(super) fn new(plan: &Plan, state: &StreamState) -> Self {
-        let last = state.last_sequence;
+        let last = plan.head.unwrap_or(state.last_sequence);
+        let end = match plan.until {
+            ReadUntil::Never => None,
+            ReadUntil::Head => Some(last),
+            ReadUntil::Sequence(sequence) => Some(sequence),
+        };
         let position = match plan.start {
             ReadStart::Beginning => Some(state.first_sequence.saturating_sub(1)),
             ReadStart::Sequence(sequence) => Some(sequence.saturating_sub(1)),
@@ -42,13 +47,12 @@ impl Progress {
             target: last,
             caught_up: false,
             snapshot: (plan.start == ReadStart::LastPerSubject).then_some(last),
-            end: match plan.until {
-                ReadUntil::Never => None,
-                ReadUntil::Head => Some(last),
-                ReadUntil::Sequence(sequence) => Some(sequence),
+            end: match plan.ends_at_head {
+                true => Some(end.map_or(last, |end| end.min(last))),
+                false => end,
             },
             remaining: plan.limit,
-            seen: last,
+            seen: state.last_sequence,
         }
     }
 
@@ -77,6 +81,16 @@ impl Progress {
     /// The highest sequence known to be examined, as far as that is known.
     pub(super) fn position(&self) -> u64 {
         self.position.unwrap_or(0)
+    }
+
+    /// The stream's last sequence at the opening, or at the last resumption.
+    pub(super) fn target(&self) -> u64 {
+        self.target
+    }
+
+    /// Behind which sequence it ends, if it does.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.end
     }
 
     /// The gap that the stream's first sequence shows in front of `next`, the

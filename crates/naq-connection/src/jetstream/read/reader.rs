@@ -45,6 +45,30 @@ pub(super) struct Reader {
     first: Option<u64>,
     /// The last sequence that was there at this moment, if nothing came since.
     floor: Option<(u64, Instant)>,
+    /// What was done about a server that contradicts itself, if it does.
+    doubt: Option<Doubt>,
+}
+
+/// A server that says that nothing is left, and that something is.
+#[derive(Debug)]
+struct Doubt {
+    /// How long was waited in all; not how long it took, for a server that
+    /// looks through much needs its time.
+    waited: Duration,
+    /// How long to wait before the next try.
+    wait: Duration,
+}
+
+/// How a stream stood when a read was opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opened {
+    pub(super) created: Timestamp,
+    /// Its last sequence.
+    pub(super) head: u64,
+    /// Behind which sequence the read ends, there at the latest.
+    pub(super) end: u64,
+    /// The sequence before the first that is read, as far as that is known.
+    pub(super) position: u64,
 }
 
 /// Where a read stands, and what a failure there leads to.
@@ -83,6 +107,42 @@ impl Reader {
             arrived: VecDeque::new(),
             first: None,
             floor: None,
+            doubt: None,
+        }
+    }
+
+    /// A reader that takes over from another one: it opens with the patience of
+    /// a read that is under way.
+    pub(super) fn in_turn(jetstream: NatsJetStream, plan: Plan) -> Self {
+        Self { state: State::Opening(Why::Turn), ..Self::new(jetstream, plan) }
+    }
+
+    /// Opens, and tells how the stream stood.
+    pub(super) async fn opened(&mut self) -> Result<Opened> {
+        self.state = State::Ended;
+        self.state = self.open(Why::First).await?;
+        let info = (self.created, &self.progress);
+        let (Some(created), Some(progress)) = info else {
+            return Err(Error::new(ErrorKind::Unexpected, OPERATION, "a read opened on nothing"));
+        };
+        Ok(Opened {
+            created,
+            head: progress.target(),
+            end: progress.end().unwrap_or(progress.target()),
+            position: progress.position(),
+        })
+    }
+
+    /// When its stream was made, once it is open.
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.created
+    }
+
+    /// How many that match wait on the server, by its last word.
+    pub(super) fn pending(&self) -> u64 {
+        match &self.state {
+            State::Reading(consumer) => consumer.pending(),
+            State::Opening(_) | State::Ended => 0,
         }
     }
 
@@ -273,6 +333,7 @@ impl Reader {
         let message = stored(message, &facts);
         if self.plan.wants(&message) {
             progress.delivered(sequence);
+            self.doubt = None;
             self.ready.push_back(Delivery::Message(message));
         } else {
             progress.examined(sequence);
@@ -284,6 +345,9 @@ impl Reader {
     async fn on_status(&mut self, mut consumer: Box<Ephemeral>, status: Status) -> Result<State> {
         let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
         match status {
+            Status::Empty if !consumer.live && consumer.pending() > 0 => {
+                return self.doubt(consumer).await;
+            }
             Status::Empty if progress.in_snapshot() => return Ok(self.leave_snapshot()),
             Status::Empty => {
                 consumer.emptied();
@@ -307,6 +371,32 @@ impl Reader {
             Status::Refused(text) => return Err(refused(OPERATION, &text)),
         }
         Ok(self.on(consumer))
+    }
+
+    /// Takes no "nothing is left" from a server whose last word was that something is.
+    ///
+    /// It says so of a pull that got old, however much it still has to look
+    /// through, and then another pull gets more. Or what was left has gone
+    /// meanwhile: a new consumer counts anew. Believing it would end a read
+    /// short, and nobody would know.
+    async fn doubt(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
+        let Some(doubt) = &mut self.doubt else {
+            self.doubt = Some(Doubt { waited: Duration::ZERO, wait: RETRY_MIN });
+            consumer.ask_again();
+            return Ok(State::Reading(consumer));
+        };
+        if doubt.waited > PATIENCE {
+            let message = "the server gives nothing more, and says that there is more";
+            return Err(Error::new(ErrorKind::Unavailable, OPERATION, message)
+                .with("stream", &self.plan.stream)
+                .with("pending", consumer.pending().to_string())
+                .with_hint("the server may be overloaded, or its store damaged: see its log"));
+        }
+        tracing::debug!(stream = %self.plan.stream, pending = consumer.pending(), "a read is unsure");
+        tokio::time::sleep(doubt.wait).await;
+        doubt.waited += doubt.wait;
+        doubt.wait = (doubt.wait * 2).min(RETRY_MAX);
+        Ok(State::Opening(Why::Turn))
     }
 
     /// On with the consumer, unless the end is reached.
