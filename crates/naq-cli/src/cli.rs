@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
@@ -23,8 +24,7 @@ use crate::output::Format;
     propagate_version = true,
     after_help = EXAMPLES,
     max_term_width = 100,
-    subcommand_required = true,
-    arg_required_else_help = true
+    subcommand_required = true
 )]
 pub(crate) struct Cli {
     /// What holds for every command.
@@ -138,6 +138,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.message().to_owned())
 }
 
+/// A count from 1.
+pub(crate) fn positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number >= T::from(1))
+        .ok_or_else(|| "must be a whole number from 1".to_owned())
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = duration(text)?;
     if (Duration::from_millis(10)..=Duration::from_secs(3_600)).contains(&timeout) {
@@ -181,6 +189,14 @@ mod tests {
             }
         }
         check(&Cli::command(), "naq");
+    }
+
+    #[test]
+    fn a_count_begins_at_1() {
+        assert_eq!(positive("7"), Ok(7_u64));
+        for text in ["0", "-1", "x", "4294967296"] {
+            assert!(positive::<u32>(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -15,11 +15,35 @@ mod selection;
 mod tracing_setup;
 mod when;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+
+use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    ExitCode::from(commands::run(cli).code())
+    let exit = match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => not_run(&error),
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Shows the help or the version that was asked for, or tells what is wrong with the line.
+fn not_run(error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    if let DisplayHelp | DisplayVersion = error.kind() {
+        // Where nobody reads it there is nobody to tell.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    if std::env::args_os().len() == 1 {
+        // Nothing was asked: what there is to ask.
+        let _ = write!(anstream::stderr(), "{}", cli::Cli::command().render_help().ansi());
+        return Exit::Usage;
+    }
+    let (failure, color) =
+        complain::not_understood(cli::Cli::command(), std::env::args_os(), error);
+    failure.tell(&mut io::stderr(), output::Notes::new(color).paint())
 }

@@ -40,7 +40,13 @@ fn bad_usage_is_told_without_a_server() {
         ("frobnicate", "frobnicate"),
         ("stats --since yesterday", "1h"),
         ("log", "--type"),
-        ("log x.ndjson --type y", "cannot be used with"),
+        ("log x.ndjson --type y", "can't be used with"),
+        ("log --type x --attempt 0", "from 1"),
+        ("log --type x --field job_id=7", "--job"),
+        ("cleanup --older-than -1d", "-1d"),
+        ("kv get settings", "naq kv get [OPTIONS] <BUCKET> <KEY>"),
+        ("kv", "buckets"),
+        ("stats --scan-limit 0", "from 1"),
         ("log --type x --duration -1", "--duration"),
         ("log --type x --field novalue", "NAME=VALUE"),
         ("analytics", "<TYPE>"),
@@ -51,8 +57,29 @@ fn bad_usage_is_told_without_a_server() {
         let done = run_alone(line);
         assert_eq!(done.code, Some(2), "{line}: {}{}", done.stdout, done.stderr);
         assert!(done.stderr.contains(word), "{line}: {}", done.stderr);
+        assert_eq!(done.stderr.lines().count(), 2, "{line}: {}", done.stderr);
         assert_eq!(done.stdout, "", "{line}");
     }
+}
+
+#[test]
+fn help_and_version_are_answers_and_no_errors() {
+    for line in ["--help", "--version", "help kv put", "kv put --help", "-V"] {
+        let done = run_alone(line);
+        assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{line}");
+        assert!(!done.stdout.is_empty(), "{line}");
+    }
+    // Without anything to do, the help is what there is to try.
+    let done = run_alone("");
+    assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
+    assert!(done.stderr.contains("Usage: naq"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn no_form_of_output_is_passed_over_in_silence() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("export --output jsonl").code, Some(0));
+    insta::assert_snapshot!("export_form", naq.screen("export --output table"));
 }
 
 #[test]

@@ -32,6 +32,26 @@ async fn streams_are_made_shown_purged_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_there_keeps_the_subjects_that_nobody_says() {
+    let naq = Naq::with_events().await;
+    let ensured = naq.json("streams ensure events --max-msgs 5000 --output json");
+    assert_eq!(
+        (&ensured["outcome"], &ensured["stream"]["subjects"]),
+        (&json!("updated"), &json!(["events.>"]))
+    );
+    insta::assert_snapshot!("ensure_no_subject", naq.screen("streams ensure orders --max-msgs 5"));
+}
+
+#[tokio::test]
+async fn a_ttl_per_key_needs_a_bucket_that_allows_it() {
+    let naq = Naq::new().await;
+    assert_eq!(naq.run("kv create settings").code, Some(0));
+    insta::assert_snapshot!("kv_put_ttl_off", naq.screen("kv put settings a 1 --ttl 5s"));
+    assert_eq!(naq.run("kv ensure settings --marker-ttl 1h").code, Some(0));
+    assert_eq!(naq.run("kv put settings a 1 --ttl 60s").code, Some(0));
+}
+
+#[tokio::test]
 async fn a_bucket_s_life() {
     let naq = Naq::new().await;
     for (name, line) in [
@@ -55,8 +75,15 @@ async fn a_bucket_s_life() {
         ("kv_history_json", "kv history settings workers.max --output jsonl"),
         ("kv_buckets", "kv buckets --output table"),
         ("kv_status", "kv status settings --output jsonl"),
-        ("kv_nobody_to_ask", "kv rm settings --bucket-and-all-keys"),
-        ("kv_rm_bucket", "kv rm settings --bucket-and-all-keys --yes --output table"),
+        ("kv_ensure_changed", "kv ensure settings --history 7 --marker-ttl 1h --output table"),
+        ("kv_ensure_loses", "kv ensure settings --history 2"),
+        ("kv_create_differs", "kv create settings --history 9"),
+        ("kv_get_json", "kv get settings leader --output json"),
+        ("kv_rm_again", "kv rm settings workers.max"),
+        ("kv_rm_missing", "kv rm settings nobody"),
+        ("kv_nobody_to_ask", "kv drop settings"),
+        ("kv_drop", "kv drop settings --yes --output table"),
+        ("kv_rm_bucket", "kv rm settings"),
     ] {
         insta::assert_snapshot!(name, naq.screen(line));
     }
@@ -70,6 +97,9 @@ async fn a_value_is_its_bytes() {
     assert_eq!(naq.run_with("kv put files logo -", &bytes).code, Some(0));
     let got = naq.command("kv get files logo").output().unwrap();
     assert_eq!(got.stdout, bytes);
+    let entry = naq.json("kv get files logo --output jsonl");
+    assert_eq!((&entry["value"], &entry["revision"]), (&json!(null), &json!(1)));
+    assert_eq!(entry["value_base64"].as_str().unwrap().len(), 344);
     let history = naq.json("kv history files logo --output jsonl");
     assert_eq!(history["value"], json!(null));
     assert!(history["value_base64"].as_str().unwrap().starts_with("AAECAw"));

@@ -84,6 +84,9 @@ pub(crate) fn run_alone(line: &str) -> Finished {
 }
 
 fn words(line: &str) -> Vec<String> {
+    if line.is_empty() {
+        return Vec::new();
+    }
     let mut words = vec![String::new()];
     let mut quoted = false;
     for c in line.chars() {

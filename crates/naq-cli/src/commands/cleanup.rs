@@ -21,7 +21,7 @@ Examples:
 By the time of storing. It asks before it removes anything.")]
 pub(crate) struct Args {
     /// Remove what was stored longer ago than this
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = crate::cli::duration)]
     older_than: Duration,
     /// Only events of this type
     #[arg(long = "type", value_name = "TYPE")]

@@ -7,9 +7,10 @@ use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
 
 use super::{Context, Outcome, tail};
+use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{Zone, human, json};
+use crate::output::{Format, Zone, human, json};
 use crate::selection::Selection;
 use crate::when::When;
 
@@ -22,16 +23,17 @@ Examples:
   naq export | naq --server nats://other:4222 log -
 
 Each line is an event as it is stored, byte for byte; `naq log` takes it back.
+There is no other form: --output is for jsonl alone.
 It ends at the log's end as it stood at the start. What is no event is left out
 and counted on standard error.")]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
     /// Begin so long ago (`1h`), at a time, or at `seq:N`; by the time of storing
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<When>,
     /// End at a time, or behind `seq:N`
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     until: Option<When>,
 }
 
@@ -56,6 +58,12 @@ impl Args {
 /// Writes the events.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let options = args.options(&context.output.view().zone)?;
+    if context.globals.output.is_some_and(|format| format != Format::Jsonl) {
+        return Err(Failure::usage(
+            "export has one form, events as they are stored, a line each",
+            "leave out --output (and NAQ_OUTPUT), or say jsonl; `naq tail --until-now` has the others",
+        ));
+    }
     let (output, notes) = (&mut context.output, context.notes);
     Session::with(&context.globals, async |session| {
         session

@@ -20,10 +20,11 @@ mod range;
 
 use std::io;
 
+use clap::CommandFactory;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Globals};
-use crate::complain::Failure;
+use crate::complain::{self, Failure};
 use crate::exit::Exit;
 use crate::output::{Notes, Output, Zone};
 use crate::tracing_setup;
@@ -59,7 +60,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
             // What was found before the failure is still worth having; a pipe
             // that closed meanwhile is told by the failure, or of no matter.
             let _ = context.output.flush();
-            failure.tell(&mut io::stderr(), notes.paint())
+            let help = || complain::help_of(Cli::command(), std::env::args_os());
+            failure.with_help(help).tell(&mut io::stderr(), notes.paint())
         }
     }
 }

@@ -13,10 +13,10 @@ use crate::when::PointInTime;
 #[command(next_help_heading = "Range")]
 pub(crate) struct Range {
     /// From this time on: so long ago (`1h`, `7d`) or a time (`2026-11-24T12:00:00Z`, `14:30`)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<PointInTime>,
     /// Up to this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<PointInTime>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Range {
 #[command(next_help_heading = "Range")]
 pub(crate) struct Scan {
     /// Give up after reading so many messages [default: 10,000,000]
-    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MESSAGES", value_parser = crate::cli::positive::<u64>)]
     pub(crate) scan_limit: Option<u64>,
 }
 

@@ -39,16 +39,16 @@ pub(crate) struct Args {
     ///
     /// By the time of storing. Without it, begin now; with --until-now or
     /// --until, at the beginning.
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<When>,
     /// End at a time, behind `seq:N`, or `now`
-    #[arg(long, value_name = "WHEN", conflicts_with = "until_now")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, conflicts_with = "until_now")]
     until: Option<When>,
     /// End at the log's end as it stands now
     #[arg(long)]
     until_now: bool,
     /// End after so many events
-    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "EVENTS", value_parser = crate::cli::positive::<u64>)]
     limit: Option<u64>,
 }
 

@@ -26,18 +26,14 @@ pub(crate) fn size(bytes: u64) -> String {
     bytesize::ByteSize::b(bytes).display().iec().to_string()
 }
 
-/// A share from 0 to 1 in percent: `98.3 %`; only what is whole is shown as whole.
+/// A share from 0 to 1 in percent: `98.3 %`; only what is whole is shown as
+/// whole, and only nothing as nothing: `< 0.1 %`.
 pub(crate) fn percent(share: f64) -> String {
-    let tenths = (share * 1_000.0).round();
-    let shown = match tenths {
-        1_000.0 if share < 1.0 => 999.0,
-        0.0 if share > 0.0 => 1.0,
-        tenths => tenths,
-    };
-    if shown % 10.0 == 0.0 {
-        format!("{:.0} %", shown / 10.0)
-    } else {
-        format!("{:.1} %", shown / 10.0)
+    match (share * 1_000.0).round() {
+        1_000.0 if share < 1.0 => "> 99.9 %".to_owned(),
+        0.0 if share > 0.0 => "< 0.1 %".to_owned(),
+        tenths if tenths % 10.0 == 0.0 => format!("{:.0} %", tenths / 10.0),
+        tenths => format!("{:.1} %", tenths / 10.0),
     }
 }
 
@@ -129,7 +125,7 @@ mod tests {
     #[test]
     fn only_the_whole_is_a_hundred_percent() {
         let shown = [1.0, 0.999_99, 0.983, 0.5, 0.000_01, 0.0].map(percent);
-        assert_eq!(shown, ["100 %", "99.9 %", "98.3 %", "50 %", "0.1 %", "0 %"]);
+        assert_eq!(shown, ["100 %", "> 99.9 %", "98.3 %", "50 %", "< 0.1 %", "0 %"]);
     }
 
     #[test]

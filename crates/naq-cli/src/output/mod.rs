@@ -154,6 +154,12 @@ impl Notes {
         self.is_terminal
     }
 
+    /// How wide a line may be, where that is known.
+    pub(crate) fn width(self) -> Option<u16> {
+        let width = self.is_terminal.then(|| console::Term::stderr().size().1);
+        width.filter(|width| table::is_known(*width))
+    }
+
     /// Colour.
     pub(crate) const fn paint(self) -> Paint {
         self.paint

@@ -91,7 +91,33 @@ impl Grid {
     }
 }
 
-/// The width of the terminal that standard output goes to, if it is one.
+/// The narrowest terminal that text is fitted to.
+const NARROWEST: u16 = 20;
+
+/// The width of the terminal that standard output goes to, if it is one and says so.
 pub(crate) fn terminal_width() -> Option<u16> {
-    Table::new().width()
+    Table::new().width().filter(|width| is_known(*width))
+}
+
+/// Whether text can be fitted to a width that a terminal names.
+///
+/// Some say 0, others are so narrow that a table fitted to them would be letters
+/// below each other: they break lines by themselves, and are left to it.
+pub(super) const fn is_known(width: u16) -> bool {
+    width >= NARROWEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Paint, Zone};
+
+    #[test]
+    fn a_width_that_nobody_knows_is_fitted_to_nothing() {
+        assert!(!is_known(0) && !is_known(19) && is_known(20));
+        let (paint, zone) = (Paint::plain(), Zone::new(true));
+        let mut grid = Grid::new(&View { width: None, paint, zone }, &["Bucket", "Description"]);
+        grid.row(["settings", "what the workers read"]);
+        assert_eq!(grid.text(), "Bucket    Description\nsettings  what the workers read\n");
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Live {
     bar: ProgressBar,
     notes: Notes,
     zone: Zone,
-    width: Option<usize>,
+    width: Option<u16>,
     running_workers: usize,
     found: u64,
     finished: u64,
@@ -39,7 +39,7 @@ impl Live {
     /// The view of a run of so many workers.
     pub(super) fn new(context: &Context, run: &Run, workers: usize) -> Self {
         let notes = context.notes;
-        let width = notes.is_terminal().then(|| usize::from(console::Term::stderr().size().1));
+        let width = notes.width();
         Self {
             filter: Filter::new().queue(run.queue()),
             bar: progress::bar(notes, Some(0), TEMPLATE),
@@ -131,7 +131,7 @@ impl Live {
 
     fn line(&self, line: &str) {
         let line = match self.width {
-            Some(width) => console::truncate_str(line, width, "…"),
+            Some(width) => console::truncate_str(line, usize::from(width), "…"),
             None => line.into(),
         };
         self.bar.suspend(|| self.notes.line(&line));

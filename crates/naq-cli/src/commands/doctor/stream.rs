@@ -112,7 +112,7 @@ fn room(info: &StreamInfo, findings: &mut Findings) {
         );
         return;
     };
-    let share = human::percent(fullest);
+    let share = human::percent(fullest).replace("< ", "less than ");
     if config.discard == Some(Discard::New) {
         let found = format!("{share} full, and then new events are refused");
         if fullest >= NEARLY_FULL {

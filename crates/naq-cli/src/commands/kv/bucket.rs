@@ -10,21 +10,15 @@ use naq_core::jetstream::Storage;
 use naq_core::kv::{BucketConfig, BucketStatus};
 use serde::Serialize;
 
+use crate::commands::confirm::confirm;
 use crate::commands::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{Grid, View, human};
+use crate::output::{Grid, View, human, sanitize};
 
-/// Options of `naq kv create`.
+/// Options of `naq kv create` and `naq kv ensure`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  naq kv create settings
-  naq kv create sessions --ttl 30m --storage memory
-  naq kv create settings --history 10 --max-bytes 64MiB --description \"what workers read\"
-
-Creating an equal bucket again changes nothing; one that differs is refused.")]
-pub(crate) struct CreateArgs {
+pub(crate) struct BucketArgs {
     /// The bucket: letters, digits, `-` and `_`
     bucket: String,
     /// How many revisions of each key are kept, 1 to 64
@@ -61,7 +55,24 @@ enum StorageArg {
     Memory,
 }
 
-impl CreateArgs {
+/// Options of `naq kv drop`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DropArgs {
+    /// The bucket
+    bucket: String,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// A bucket that was deleted.
+#[derive(Debug, Serialize)]
+struct Deleted {
+    bucket: String,
+    deleted: bool,
+}
+
+impl BucketArgs {
     fn to_config(&self) -> BucketConfig {
         let mut config = BucketConfig::new(&self.bucket);
         config.history = self.history;
@@ -138,11 +149,41 @@ pub(super) async fn list(context: &mut Context) -> Outcome {
 }
 
 /// `naq kv create`.
-pub(super) async fn create(context: &mut Context, args: CreateArgs) -> Outcome {
+pub(super) async fn create(context: &mut Context, args: BucketArgs) -> Outcome {
     let output = &mut context.output;
     Session::with(&context.globals, async |session| {
         let bucket = session.kv()?.create_bucket(args.to_config()).await?;
         output.answer(&BucketShape::of(&bucket.status().await?), facts)?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// `naq kv ensure`.
+pub(super) async fn ensure(context: &mut Context, args: BucketArgs) -> Outcome {
+    let output = &mut context.output;
+    Session::with(&context.globals, async |session| {
+        let bucket = session.kv()?.ensure_bucket(args.to_config()).await?;
+        output.answer(&BucketShape::of(&bucket.status().await?), facts)?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// `naq kv drop`.
+pub(super) async fn drop(context: &mut Context, args: DropArgs) -> Outcome {
+    let output = &mut context.output;
+    Session::with(&context.globals, async |session| {
+        let store = session.kv()?;
+        let status = store.bucket(&args.bucket)?.status().await?;
+        if !args.yes {
+            let (keys, url) = (human::counted(status.keys, "key"), session.url());
+            confirm(&format!("delete the bucket {} with {keys} on {url}?", args.bucket))?;
+        }
+        store.delete_bucket(&args.bucket).await?;
+        output.answer(&Deleted { bucket: args.bucket, deleted: true }, |deleted, _| {
+            format!("deleted {}\n", sanitize(&deleted.bucket))
+        })?;
         Ok(Exit::Done)
     })
     .await

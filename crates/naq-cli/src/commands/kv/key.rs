@@ -4,16 +4,17 @@ use std::io::{self, Read};
 
 use futures::TryStreamExt;
 use naq_core::jetstream::Consistency;
-use naq_core::kv::{GetOptions, KeySelection, PutMode, PutOptions, RemoveMode, RemoveOptions};
+use naq_core::kv::{
+    GetOptions, KeySelection, KvEntry, KvOperation, PutMode, PutOptions, RemoveMode, RemoveOptions,
+};
 use serde::Serialize;
 
 use super::show::{self, EntryShape};
-use crate::commands::confirm::confirm;
 use crate::commands::{Context, Outcome};
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{human, sanitize};
+use crate::output::{Format, human, sanitize};
 
 /// No server takes a larger message.
 const LARGEST: u64 = 64 << 20;
@@ -56,20 +57,13 @@ pub(crate) struct RemoveArgs {
     /// The bucket
     bucket: String,
     /// The key
-    #[arg(required_unless_present = "bucket_and_all_keys")]
-    key: Option<String>,
+    key: String,
     /// Remove its older revisions too
-    #[arg(long, requires = "key")]
+    #[arg(long)]
     purge: bool,
     /// Only if this is the key's latest revision
-    #[arg(long, value_name = "NUMBER", requires = "key")]
+    #[arg(long, value_name = "NUMBER")]
     if_revision: Option<u64>,
-    /// Delete the bucket with all its keys
-    #[arg(long, conflicts_with = "key")]
-    bucket_and_all_keys: bool,
-    /// Don't ask
-    #[arg(long)]
-    yes: bool,
 }
 
 /// What a change came to.
@@ -80,13 +74,6 @@ struct Changed {
     revision: u64,
     #[serde(skip)]
     verb: &'static str,
-}
-
-/// A bucket that was deleted.
-#[derive(Debug, Serialize)]
-struct Deleted {
-    bucket: String,
-    deleted: bool,
 }
 
 /// A key of a list.
@@ -114,6 +101,7 @@ pub(super) async fn list(context: &mut Context, bucket: &str, prefix: Option<Str
 
 /// `naq kv get`.
 pub(super) async fn get(context: &mut Context, args: &GetArgs) -> Outcome {
+    let as_json = context.globals.output.filter(|format| *format != Format::Table);
     let output = &mut context.output;
     let options = match args.revision {
         Some(revision) => GetOptions::at(revision),
@@ -123,19 +111,31 @@ pub(super) async fn get(context: &mut Context, args: &GetArgs) -> Outcome {
         let entry = session.kv()?.bucket(&args.bucket)?.get_opts(&args.key, options).await?;
         match entry {
             Some(entry) if entry.is_live() => {
-                output.bytes(&entry.value)?;
+                match as_json {
+                    Some(_) => output.answer(&EntryShape::of(&entry), |_, _| String::new())?,
+                    None if output.is_terminal() => output.text(&show::value(&entry.value))?,
+                    None => output.bytes(&entry.value)?,
+                }
                 Ok(Exit::Done)
             }
-            Some(entry) => Err(absent(args, &format!("was removed ({})", entry.operation))),
-            None if args.revision.is_some() => Err(absent(args, "has no such revision")),
-            None => Err(absent(args, "has no value")),
+            Some(entry) => Err(absent(&args.bucket, &args.key, &removed(&entry))),
+            None if args.revision.is_some() => {
+                Err(absent(&args.bucket, &args.key, "has no such revision"))
+            }
+            None => Err(absent(&args.bucket, &args.key, "has no value")),
         }
     })
     .await
 }
 
-fn absent(args: &GetArgs, how: &str) -> Failure {
-    let (bucket, key) = (&args.bucket, &args.key);
+fn removed(entry: &KvEntry) -> String {
+    match entry.operation {
+        KvOperation::Expire => "aged away".to_owned(),
+        operation => format!("was removed ({operation})"),
+    }
+}
+
+fn absent(bucket: &str, key: &str, how: &str) -> Failure {
     Failure::complaint(
         Exit::NotFound,
         format!("the key {key} of the bucket {bucket} {how}"),
@@ -182,25 +182,22 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 pub(super) async fn remove(context: &mut Context, args: RemoveArgs) -> Outcome {
     let output = &mut context.output;
     Session::with(&context.globals, async |session| {
-        let store = session.kv()?;
-        let Some(key) = args.key else {
-            let status = store.bucket(&args.bucket)?.status().await?;
-            if !args.yes {
-                let (keys, url) = (human::counted(status.keys, "key"), session.url());
-                confirm(&format!("delete the bucket {} with {keys} on {url}?", args.bucket))?;
-            }
-            store.delete_bucket(&args.bucket).await?;
-            output.answer(&Deleted { bucket: args.bucket, deleted: true }, |deleted, _| {
-                format!("deleted {}\n", sanitize(&deleted.bucket))
-            })?;
-            return Ok(Exit::Done);
-        };
+        let RemoveArgs { bucket: name, key, .. } = args;
+        let bucket = session.kv()?.bucket(&name)?;
+        let latest = GetOptions::default().with_consistency(Consistency::Leader);
+        match bucket.get_opts(&key, latest).await? {
+            Some(entry) if entry.is_live() => {}
+            // What is left of a removed key can be purged still.
+            Some(entry) if args.purge && entry.operation != KvOperation::Purge => {}
+            Some(entry) => return Err(absent(&name, &key, &removed(&entry))),
+            None => return Err(absent(&name, &key, "has no value")),
+        }
         let mode = if args.purge { RemoveMode::Purge } else { RemoveMode::Delete };
         let mut options = RemoveOptions::default().with_mode(mode);
         options.expected = args.if_revision;
-        let revision = store.bucket(&args.bucket)?.remove(&key, options).await?;
+        let revision = bucket.remove(&key, options).await?;
         let verb = if args.purge { "purged" } else { "removed" };
-        output.answer(&Changed { bucket: args.bucket, key, revision, verb }, |c, _| told(c))?;
+        output.answer(&Changed { bucket: name, key, revision, verb }, |c, _| told(c))?;
         Ok(Exit::Done)
     })
     .await

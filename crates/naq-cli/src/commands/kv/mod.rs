@@ -27,7 +27,32 @@ Examples:
   naq kv buckets --output jsonl | jq -r .bucket")]
     Buckets,
     /// Create a bucket
-    Create(bucket::CreateArgs),
+    #[command(after_help = "\
+Examples:
+  naq kv create settings
+  naq kv create sessions --ttl 30m --storage memory
+  naq kv create settings --history 10 --max-bytes 64MiB --description \"what workers read\"
+
+Creating an equal bucket again changes nothing; one that differs is refused, and
+`naq kv ensure` changes it.")]
+    Create(bucket::BucketArgs),
+    /// Make a bucket be as wanted: create it, leave it, or change it
+    #[command(after_help = "\
+Examples:
+  naq kv ensure settings --history 20
+  naq kv ensure sessions --marker-ttl 1h    allows a TTL per key
+
+What isn't said is left as it is. What would lose values, such as a shorter
+history, is refused, and then nothing is changed.")]
+    Ensure(bucket::BucketArgs),
+    /// Delete a bucket with all its keys
+    #[command(after_help = "\
+Examples:
+  naq kv drop settings
+  naq kv drop settings --yes
+
+It asks before.")]
+    Drop(bucket::DropArgs),
     /// Show how a bucket is and what it holds
     #[command(after_help = "\
 Examples:
@@ -53,7 +78,11 @@ Examples:
 Examples:
   naq kv get settings workers.max
   naq kv get settings logo > logo.png
-  naq kv get settings workers.max --revision 3")]
+  naq kv get settings workers.max --revision 3
+  naq kv get settings workers.max --output json | jq .revision
+
+With --output json or jsonl it is the entry with its revision and time: a value
+that is text stands in `value`, any other in `value_base64`.")]
     Get(key::GetArgs),
     /// Give a key a value
     #[command(after_help = "\
@@ -63,12 +92,14 @@ Examples:
   naq kv put settings leader me --create
   naq kv put settings workers.max 9 --if-revision 3")]
     Put(key::PutArgs),
-    /// Remove a key, or a whole bucket
+    /// Remove a key
     #[command(after_help = "\
 Examples:
   naq kv rm settings workers.max
   naq kv rm settings workers.max --purge    with its older revisions
-  naq kv rm settings --bucket-and-all-keys")]
+
+A key that has no value is not found: exit code 3. `naq kv drop` deletes a whole
+bucket.")]
     Rm(key::RemoveArgs),
     /// Show the revisions of a key that the bucket holds
     #[command(after_help = "\
@@ -89,6 +120,8 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::Buckets => bucket::list(context).await,
         Command::Create(args) => bucket::create(context, args).await,
+        Command::Ensure(args) => bucket::ensure(context, args).await,
+        Command::Drop(args) => bucket::drop(context, args).await,
         Command::Status { bucket } => bucket::status(context, &bucket).await,
         Command::Ls { bucket, prefix } => key::list(context, &bucket, prefix).await,
         Command::Get(args) => key::get(context, &args).await,

@@ -51,6 +51,18 @@ impl EntryShape {
     }
 }
 
+/// A value for a terminal: text without anything that a terminal obeys, and a
+/// line break behind it; of any other value what it is.
+pub(super) fn value(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.lines().map(|line| format!("{}\n", sanitize(line))).collect(),
+        Err(_) => format!(
+            "({} of no text: send them to a file, or see --output json)\n",
+            human::size(bytes.len() as u64)
+        ),
+    }
+}
+
 /// A row for each revision.
 pub(super) fn history(entries: &[EntryShape], view: &View) -> String {
     let mut grid = Grid::new(view, &["Revision", "Time", "Change", "Value"]).right(&[0]);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::lines::{Batch, Batches, Line};
 use super::tally::{End, Tally};
-use crate::complain::reason;
+use crate::complain::what;
 use crate::output::{Notes, human, sanitize};
 
 /// So many lines, or so many bytes, are on their way at a time: enough for the
@@ -111,7 +111,7 @@ impl Ingest<'_> {
             }
             Err(error) if is_about_the_line(error.kind()) => {
                 self.tally.lines -= 1;
-                self.reject(number, &reason(&error));
+                self.reject(number, &about_the_line(&what(&error)));
                 None
             }
             Err(error) => {
@@ -136,6 +136,11 @@ impl Ingest<'_> {
         let line = format!("line {number}: {what} {}", sanitize(reason));
         self.bar.suspend(|| self.notes.line(&line));
     }
+}
+
+/// What is wrong, without the JSON parser's count of lines, which is always of this one.
+fn about_the_line(what: &str) -> String {
+    what.replace(" at line 1 column ", " at column ")
 }
 
 /// Whether another line may fare better.

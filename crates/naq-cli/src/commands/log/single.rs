@@ -30,7 +30,7 @@ pub(crate) struct EventArgs {
     #[arg(long)]
     queue: Option<String>,
     /// Which try of the job this is, from 1
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = crate::cli::positive::<u32>)]
     attempt: Option<u32>,
     /// How long the run took, in seconds or as `1m 30s`
     #[arg(
@@ -87,6 +87,38 @@ impl EventArgs {
     }
 }
 
+/// Fields that have an option, and those that only NDJSON can say.
+const KNOWN: [(&str, Option<&str>); 19] = [
+    ("type", Some("--type")),
+    ("id", None),
+    ("timestamp", Some("--timestamp")),
+    ("service", None),
+    ("service_version", None),
+    ("job_id", Some("--job")),
+    ("worker_id", Some("--worker")),
+    ("queue", Some("--queue")),
+    ("schedule_id", Some("--schedule")),
+    ("job_name", Some("--name")),
+    ("attempt", Some("--attempt")),
+    ("duration", Some("--duration")),
+    ("queue_wait", None),
+    ("success", Some("--success")),
+    ("error", Some("--error")),
+    ("error_type", Some("--error-type")),
+    ("reason", Some("--reason")),
+    ("message", Some("--message")),
+    ("traceparent", None),
+];
+
+/// Why a name can't be that of a field of one's own.
+fn taken(name: &str) -> Option<String> {
+    let (_, option) = KNOWN.iter().find(|(known, _)| *known == name)?;
+    Some(match option {
+        Some(option) => format!("{name} has an option of its own: {option}"),
+        None => format!("{name} is a field of naq's own; NDJSON can say it: `naq log -`"),
+    })
+}
+
 fn timestamp(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|error: naq_core::Error| error.message().to_owned())
 }
@@ -95,6 +127,9 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
 fn field(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => {
+            if let Some(why) = taken(name) {
+                return Err(why);
+            }
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
             Ok((name.to_owned(), value))
         }
@@ -123,7 +158,23 @@ mod tests {
             assert_eq!(field(text), Ok(("a".to_owned(), value)), "{text}");
         }
         assert!(field("a").is_err());
+        assert!(field("job_id=7").unwrap_err().contains("--job"));
+        assert!(field("id=7").unwrap_err().contains("NDJSON"));
         assert!(field("=1").is_err());
+    }
+
+    #[test]
+    fn every_field_that_naq_knows_is_taken() {
+        let whole = r#"{"type":"x","id":"1","timestamp":"2026-11-24T12:00:00Z","service":"s",
+            "service_version":"1","job_id":"j","worker_id":"w","queue":"q","schedule_id":"s",
+            "job_name":"n","attempt":1,"duration":1,"queue_wait":1,"success":true,"error":"e",
+            "error_type":"t","reason":"r","message":"m","traceparent":"p"}"#;
+        let event = naq_core::events::decode(whole.as_bytes()).unwrap();
+        assert!(event.custom.is_empty(), "{:?}", event.custom);
+        for name in serde_json::from_str::<serde_json::Map<_, _>>(whole).unwrap().keys() {
+            assert!(taken(name).is_some(), "{name}");
+        }
+        assert_eq!(taken("smtp"), None);
     }
 
     #[test]

@@ -54,7 +54,8 @@ struct Account {
     duplicates: u64,
     rejected: u64,
     not_stored: u64,
-    whole: bool,
+    /// Whether all lines were read.
+    read_to_end: bool,
 }
 
 impl Tally {
@@ -70,7 +71,7 @@ impl Tally {
                 duplicates: self.duplicates,
                 rejected: self.rejected,
                 not_stored: self.not_stored,
-                whole: matches!(self.end, End::Whole),
+                read_to_end: matches!(self.end, End::Whole),
             })?;
         }
         context.notes.line(&self.in_words());
@@ -122,8 +123,9 @@ impl Tally {
         {
             text.push_str(&format!(", {rate}"));
         }
+        let were = if self.duplicates == 1 { "was" } else { "were" };
         for (count, what) in [
-            (self.duplicates, "were in the log already"),
+            (self.duplicates, &*format!("{were} in the log already")),
             (self.rejected, "rejected"),
             (self.not_stored, "not stored, or not known to be"),
         ] {
@@ -152,5 +154,7 @@ mod tests {
     fn the_account_names_only_what_there_is() {
         let tally = Tally { lines: 3, stored: 2, rejected: 1, ..Tally::default() };
         assert_eq!(tally.in_words(), "stored 2 of 3 events in 0 s; 1 rejected");
+        let tally = Tally { lines: 1, stored: 1, duplicates: 1, ..Tally::default() };
+        assert_eq!(tally.in_words(), "stored 1 of 1 event in 0 s; 1 was in the log already");
     }
 }

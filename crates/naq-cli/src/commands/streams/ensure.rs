@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use naq_core::ErrorKind;
 use naq_core::config::{EventsConfig, Size};
 use naq_core::jetstream::{Discard, Storage, StreamConfig};
-use naq_core::streams::{EnsureOutcome, EnsureStream, EnsuredStream};
+use naq_core::streams::{EnsureOutcome, EnsureStream, EnsuredStream, StreamManager};
 use naq_events::EventService;
 use serde::Serialize;
 
@@ -20,15 +21,17 @@ Examples:
   naq streams ensure                        the event stream, as the configuration has it
   NAQ_EVENTS_MAX_AGE=30d naq streams ensure
   naq streams ensure orders --subject 'orders.>' --max-age 7d --max-bytes 1GiB
+  naq streams ensure orders --max-msgs 5000
 
 What isn't said is left as it is. A change that would lose messages is refused
 unless --allow-loss is given; one that no server can do is refused always, and
 then nothing is changed.")]
 pub(crate) struct Args {
     /// The stream; the event stream, if not said
-    #[arg(requires = "subject")]
     stream: Option<String>,
     /// A subject that it takes, such as `orders.>`; may be given several times
+    ///
+    /// A stream that is there keeps its subjects, if none is said.
     #[arg(long, value_name = "SUBJECT", requires = "stream")]
     subject: Vec<String>,
     /// The most messages; 0 is no limit
@@ -77,11 +80,24 @@ enum StorageArg {
 }
 
 impl Args {
-    /// What to ensure.
-    pub(crate) fn to_request(&self, events: &EventsConfig) -> Result<EnsureStream, Failure> {
+    /// What to ensure: what is said, on top of the event stream's configuration,
+    /// or of the subjects that a named stream has.
+    pub(crate) async fn to_request(
+        &self,
+        events: &EventsConfig,
+        streams: &dyn StreamManager,
+    ) -> Result<EnsureStream, Failure> {
         let mut config = match &self.stream {
-            Some(name) => StreamConfig::new(name, &self.subject),
             None => EventService::stream_config(events)?,
+            Some(name) if !self.subject.is_empty() => StreamConfig::new(name, &self.subject),
+            Some(name) => match streams.get_stream_info(name).await {
+                Ok(info) => StreamConfig::new(name, &info.config.subjects),
+                Err(error) if error.is(ErrorKind::NotFound) && *name == events.stream_name => {
+                    EventService::stream_config(events)?
+                }
+                Err(error) if error.is(ErrorKind::NotFound) => return Err(no_subject(name)),
+                Err(error) => return Err(error.into()),
+            },
         };
         let set = |field: &mut Option<u64>, value: Option<u64>| *field = value.or(*field);
         set(&mut config.max_messages, self.max_msgs);
@@ -101,6 +117,13 @@ impl Args {
         config.storage = storage.or(config.storage);
         Ok(EnsureStream::new(config).with_allow_loss(self.allow_loss).with_verify_only(self.verify))
     }
+}
+
+fn no_subject(name: &str) -> Failure {
+    Failure::usage(
+        format!("there is no stream {name}, and a new one needs a subject"),
+        format!("`naq streams ensure {name} --subject '{name}.>'` makes it"),
+    )
 }
 
 /// What was done, as JSON.

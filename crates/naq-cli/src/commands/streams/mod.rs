@@ -115,7 +115,7 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                 output.answer(&StreamShape::of(&info), show::facts)?;
             }
             Command::Ensure(args) => {
-                let request = args.to_request(&session.config().events)?;
+                let request = args.to_request(&session.config().events, &*streams).await?;
                 let ensured = streams.ensure_stream(request).await?;
                 output.answer(&ensure::Ensured::of(&ensured), ensure::sentence)?;
             }
