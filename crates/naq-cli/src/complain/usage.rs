@@ -67,7 +67,7 @@ fn what(error: &clap::Error, place: &Place) -> String {
         ErrorKind::InvalidSubcommand => {
             format!("`{}` has no command {:?}", place.path, text(ContextKind::InvalidSubcommand))
         }
-        ErrorKind::MissingSubcommand => {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             format!("`{}` needs a command behind it", place.path)
         }
         ErrorKind::MissingRequiredArgument => {
@@ -109,7 +109,7 @@ fn hint(error: &clap::Error, place: &Place) -> String {
                 None => help,
             }
         }
-        ErrorKind::MissingSubcommand => {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let names = place.command.get_subcommands().map(Command::get_name);
             format!("one of {}; {help}", names.collect::<Vec<_>>().join(", "))
         }
