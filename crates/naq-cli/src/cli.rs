@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
 use naq_core::config::parse_duration;
 
 use crate::commands::{
-    analytics, cleanup, completions, demo, doctor, export, history, kv, log, stats, streams, tail,
+    analytics, cleanup, completions, dead, demo, doctor, export, groups, history, kv, log, react,
+    stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -121,6 +122,14 @@ pub(crate) enum Command {
     Cleanup(cleanup::Args),
     /// Write events as NDJSON that `log` takes back
     Export(export::Args),
+    /// Run a command for every event that is meant, as a member of a group
+    React(react::Args),
+    /// Look after the groups that react to events
+    #[command(subcommand)]
+    Groups(groups::Command),
+    /// Look at what groups could not handle; have it handled again, or drop it
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Look after streams
     #[command(subcommand)]
     Streams(streams::Command),

@@ -10,6 +10,7 @@ use naq_core::kv::KvStore;
 use naq_core::service::Service;
 use naq_core::streams::StreamManager;
 use naq_events::EventService;
+use naq_events::reactions::ReactionService;
 use naq_kv::KvStoreService;
 use naq_services::ServiceManager;
 use naq_streams::StreamService;
@@ -122,6 +123,14 @@ impl Session {
     /// Connections.
     pub(crate) fn connections(&self) -> Result<Arc<dyn ConnectionProvider>, Failure> {
         Ok(self.manager.get()?)
+    }
+
+    /// Reactions to the events of the log.
+    pub(crate) fn reactions(&self) -> Result<Arc<ReactionService>, Failure> {
+        let clock = self.manager.get::<dyn Clock>()?;
+        let (connections, streams, kv) = (self.connections()?, self.streams()?, self.kv()?);
+        let config = self.config.events.clone();
+        Ok(Arc::new(ReactionService::new(connections, streams, kv, clock, config)?))
     }
 
     /// Runs `work` with the event log, to read it; the stream is left as it is.

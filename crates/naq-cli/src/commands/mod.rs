@@ -3,12 +3,15 @@
 pub(crate) mod analytics;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
+pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod kv;
 pub(crate) mod log;
+pub(crate) mod react;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod tail;
@@ -90,6 +93,9 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Analytics(args) => analytics::run(context, args).await,
         Command::Cleanup(args) => cleanup::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
+        Command::React(args) => react::run(context, args).await,
+        Command::Groups(command) => groups::run(context, command).await,
+        Command::Dead(command) => dead::run(context, command).await,
         Command::Streams(command) => streams::run(context, command).await,
         Command::Kv(command) => kv::run(context, command).await,
         Command::Doctor(args) => doctor::run(context, args).await,

@@ -1,0 +1,135 @@
+//! `naq react`: runs a command for every event that is meant, as a member of a group.
+//!
+//! - `child`: one run of the command
+
+mod child;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_events::reactions::{GroupOrder, GroupSetup, ReactOptions};
+
+use self::child::Child;
+use super::groups::start;
+use super::{Context, Outcome};
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::human;
+use crate::selection::Selection;
+use crate::when::When;
+
+/// How long what is under way may still take when the command is asked to end.
+const CLOSING: Duration = Duration::from_secs(30);
+
+/// Options of `naq react`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naq react pager --type job_failed -- ./page.sh
+  naq react audit --since beginning -- sh -c 'cat >> audit.ndjson'
+  naq react orders --type job_completed --queue orders --in-order -- python3 bill.py
+
+The event comes as JSON on the command's standard input, and its id, type,
+sequence and number of tries as NAQ_EVENT_ID, NAQ_EVENT_TYPE, NAQ_EVENT_SEQUENCE
+and NAQ_EVENT_TRIES. Exit code 0 is done, 75 is `try again later`, every other
+one is a failure for good: the event becomes a dead letter (`naq dead ls`).
+Any number of these may run with one group: each event goes to one of them.
+Ends with Ctrl-C or SIGTERM, and finishes what is under way.")]
+pub(crate) struct Args {
+    /// The group: a name for the position that is kept
+    group: String,
+    #[command(flatten)]
+    selection: Selection,
+    /// Where a new group begins: `1h` (ago), a time, `seq:N`, `beginning` or `now`
+    #[arg(long, value_name = "WHEN", default_value = "now")]
+    since: When,
+    /// How many run at a time
+    #[arg(long, default_value_t = 1, value_name = "COMMANDS")]
+    concurrency: usize,
+    /// How often an event is tried before it becomes a dead letter
+    #[arg(long, default_value_t = 5)]
+    tries: u64,
+    /// How long one run may take; then it is killed, and has failed for now
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = crate::cli::duration)]
+    deadline: Duration,
+    /// Handle the events of one job in order: one at a time in the whole group
+    #[arg(long)]
+    in_order: bool,
+    /// Use a consumer that an operator made, and make nothing
+    #[arg(long)]
+    assume: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Runs until it is asked to end, or something is wrong for good.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let filter = args.selection.to_filter()?;
+    let options = args.options(context)?;
+    let notes = context.notes;
+    let child = Arc::new(Child::new(args.command, notes));
+    Session::with(&context.globals, async |session| {
+        let reactions = session.reactions()?;
+        let handler = child::Handler(Arc::clone(&child));
+        let reactor = reactions.react(&args.group, filter, handler, options).await?;
+        if notes.is_terminal() {
+            let url = session.url();
+            notes.line(&notes.paint().dim(format!("reacting to events of {url}; Ctrl-C ends")));
+        }
+        let trouble = tokio::select! {
+            error = reactor.ended() => Some(error),
+            () = ended_by_signal() => None,
+        };
+        let report = reactor.stop(CLOSING).await;
+        let counters = reactor.counters();
+        let given_back = match report.pending {
+            0 => String::new(),
+            rest => format!(", {} given back", human::counted(rest, "event")),
+        };
+        notes.line(&format!(
+            "{} done, {} tried again, {} dead{given_back}",
+            human::counted(counters.done, "event"),
+            human::count(counters.retried),
+            human::count(counters.dead),
+        ));
+        match trouble {
+            Some(error) => Err(error.into()),
+            None => Ok(Exit::Done),
+        }
+    })
+    .await
+}
+
+impl Args {
+    fn options(&self, context: &Context) -> naq_core::Result<ReactOptions> {
+        let order = if self.in_order { GroupOrder::Entity } else { GroupOrder::None };
+        let setup = if self.assume { GroupSetup::Assume } else { GroupSetup::Ensure };
+        let options = ReactOptions::default()
+            .with_start(start(&self.since, context.output.view())?)
+            .with_order(order)
+            .with_setup(setup)
+            .with_concurrency(self.concurrency)
+            .with_max_tries(self.tries)
+            .with_deadline(self.deadline);
+        options.validate()?;
+        Ok(options)
+    }
+}
+
+/// Waits until somebody asks the program to end.
+async fn ended_by_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Where even that can't be waited for, the program ends without it.
+    let _ = tokio::signal::ctrl_c().await;
+}
