@@ -7,6 +7,7 @@
 
 mod ingest;
 mod machine;
+mod reactions;
 mod report;
 mod spread;
 mod workload;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Benchmark {
     /// Events a second into a stream: the raw ways beside naq's
     Ingest(ingest::Options),
+    /// Handling events: groups of reactions beside a raw durable consumer
+    Reactions(reactions::Options),
 }
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -33,5 +36,6 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 async fn main() -> Outcome {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(options).await,
+        Benchmark::Reactions(options) => reactions::run(options).await,
     }
 }

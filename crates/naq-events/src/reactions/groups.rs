@@ -16,6 +16,9 @@ use super::service::ReactionService;
 const GROUPS: &str = "groups";
 const SEEK: &str = "seek_group";
 
+/// The server's code for a consumer that isn't there, while its stream is.
+const NO_CONSUMER: &str = "10014";
+
 /// How often a group's consumer is made again before moving it is given up.
 const TRIES: u32 = 5;
 
@@ -221,10 +224,14 @@ impl ReactionService {
         group: &str,
     ) -> Result<ConsumerInfo> {
         check_name(operation, group)?;
-        jetstream
-            .consumer_info(&self.config.stream_name, group)
-            .await
-            .map_err(|error| error.in_operation(operation).with("group", group))
+        match jetstream.consumer_info(&self.config.stream_name, group).await {
+            Err(error) if error.get("error_code") == Some(NO_CONSUMER) => {
+                Err(Error::new(ErrorKind::NotFound, operation, "there is no such group")
+                    .with("group", group)
+                    .with_hint("`naq groups ls` shows which there are"))
+            }
+            result => result.map_err(|error| error.in_operation(operation).with("group", group)),
+        }
     }
 
     async fn status(&self, jetstream: &dyn JetStream, info: ConsumerInfo) -> Result<GroupStatus> {
@@ -245,7 +252,8 @@ impl ReactionService {
             oldest_unhandled: oldest.map(|(position, _)| position),
             oldest_stored_at: oldest.map(|(_, stored_at)| stored_at),
             dead: self.count_letters(jetstream, &group).await?,
-            rate: each().map(|member| member.rate).sum(),
+            // An empty sum of floats is -0.
+            rate: each().fold(0.0, |sum, member| sum + member.rate),
             failures: each().map(|member| member.counters.failures()).sum(),
             members,
             created: info.created,

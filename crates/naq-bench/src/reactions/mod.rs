@@ -1,0 +1,304 @@
+//! `reactions`: handling events with an empty handler, naq's groups beside a
+//! raw durable consumer with explicit acknowledgements.
+
+mod naq;
+mod raw;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, stream};
+use clap::Args;
+use naq_tests::server::NatsServer;
+use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::Outcome;
+use crate::machine::Machine;
+use crate::report;
+use crate::spread::Spread;
+use crate::workload::RawEncoder;
+
+/// How to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Events in each round
+    #[arg(long, default_value_t = 50_000)]
+    events: u64,
+    /// Rounds that count; one more is run first and left out
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Events for the latency, at 500 a second
+    #[arg(long, default_value_t = 2_000)]
+    paced: u64,
+}
+
+const CONCURRENCY: [usize; 3] = [1, 16, 256];
+
+/// So long apart are the events whose latency is measured.
+const PACE: Duration = Duration::from_millis(2);
+
+/// How long a stream is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stream with events, and where it is.
+pub(crate) struct Target {
+    url: String,
+    client: async_nats::Client,
+    /// The stream's name, and the root of its subjects.
+    root: String,
+    concurrency: usize,
+}
+
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    events: u64,
+    rounds: usize,
+    results: Vec<Measured>,
+}
+
+#[derive(Serialize)]
+struct Measured {
+    concurrency: usize,
+    naq_per_s: f64,
+    raw_per_s: f64,
+    naq_latency_p50_us: f64,
+    naq_latency_p99_us: f64,
+    raw_latency_p50_us: f64,
+    raw_latency_p99_us: f64,
+    naq_spread: Spread,
+    raw_spread: Spread,
+}
+
+/// Who handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Naq,
+    Raw,
+}
+
+/// Takes what handlers see: how many, and how long after they were stored.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    count: std::sync::atomic::AtomicU64,
+    wanted: u64,
+    done: tokio::sync::Notify,
+    /// In microseconds; `None` where only the rate is wanted.
+    latencies: Option<Mutex<Vec<f64>>>,
+}
+
+impl Meter {
+    fn new(wanted: u64, latencies: bool) -> Arc<Self> {
+        let latencies = latencies.then(|| Mutex::new(Vec::with_capacity(wanted as usize)));
+        Arc::new(Self { wanted, latencies, ..Self::default() })
+    }
+
+    /// An event was handled that had been stored at this time.
+    pub(crate) fn handled(&self, stored_at_nanos: i64) {
+        if let Some(latencies) = &self.latencies {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            let micros = (now - i128::from(stored_at_nanos)) as f64 / 1_000.0;
+            latencies.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
+        }
+        if self.count.fetch_add(1, std::sync::atomic::Ordering::AcqRel) + 1 == self.wanted {
+            self.done.notify_one();
+        }
+    }
+
+    async fn all(&self) -> Outcome {
+        tokio::time::timeout(PATIENCE, self.done.notified()).await?;
+        Ok(())
+    }
+
+    fn percentile(&self, share: f64) -> f64 {
+        let Some(latencies) = &self.latencies else { return f64::NAN };
+        let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
+        latencies.sort_by(f64::total_cmp);
+        let rank = (share * latencies.len() as f64).ceil() as usize;
+        latencies.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Runs the benchmark and writes its report.
+pub(crate) async fn run(options: Options) -> Outcome {
+    let server = NatsServer::start().await;
+    let mut results = Vec::new();
+    for concurrency in CONCURRENCY {
+        let (mut naq, mut raw) = (Vec::new(), Vec::new());
+        for round in 0..=options.rounds {
+            for (who, rates) in [(Who::Raw, &mut raw), (Who::Naq, &mut naq)] {
+                let rate = rate(&server, who, concurrency, round, options.events).await?;
+                eprintln!(
+                    "{concurrency:>4} round {round} {who:?} {:>9} events/s",
+                    report::thousands(rate)
+                );
+                if round > 0 {
+                    rates.push(rate);
+                }
+            }
+        }
+        let raw_latency = latency(&server, Who::Raw, concurrency, options.paced).await?;
+        let naq_latency = latency(&server, Who::Naq, concurrency, options.paced).await?;
+        let (naq, raw) = (spread(naq)?, spread(raw)?);
+        results.push(Measured {
+            concurrency,
+            naq_per_s: naq.median,
+            raw_per_s: raw.median,
+            naq_latency_p50_us: naq_latency.percentile(0.5),
+            naq_latency_p99_us: naq_latency.percentile(0.99),
+            raw_latency_p50_us: raw_latency.percentile(0.5),
+            raw_latency_p99_us: raw_latency.percentile(0.99),
+            naq_spread: naq,
+            raw_spread: raw,
+        });
+    }
+    let machine = Machine::with_server(&server.client().await.server_info().version);
+    show(&machine, &results);
+    let report = Report { machine, events: options.events, rounds: options.rounds, results };
+    report::write("reactions.json", &report)
+}
+
+fn spread(rates: Vec<f64>) -> Outcome<Spread> {
+    Spread::of(rates).ok_or_else(|| "no rounds were measured".into())
+}
+
+/// Events a second out of a stream that is full already.
+async fn rate(
+    server: &NatsServer,
+    who: Who,
+    concurrency: usize,
+    round: usize,
+    events: u64,
+) -> Outcome<f64> {
+    let target = target(server, concurrency, &format!("{who:?}_{concurrency}_{round}")).await?;
+    fill(&target, events).await?;
+    let meter = Meter::new(events, false);
+    let begun = Instant::now();
+    let running = who.begin(&target, &meter).await?;
+    meter.all().await?;
+    let took = begun.elapsed();
+    running.end(&target).await?;
+    Ok(events as f64 / took.as_secs_f64())
+}
+
+/// How long after being stored events reach a handler that is waiting.
+async fn latency(
+    server: &NatsServer,
+    who: Who,
+    concurrency: usize,
+    events: u64,
+) -> Outcome<Arc<Meter>> {
+    let target = target(server, concurrency, &format!("{who:?}_{concurrency}_paced")).await?;
+    let meter = Meter::new(events, true);
+    let running = who.begin(&target, &meter).await?;
+    let mut encoder = RawEncoder::new();
+    let mut ticks = interval(PACE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for n in 0..events {
+        ticks.tick().await;
+        let message = encoder.message(&target.root, n);
+        target.client.publish(message.subject, message.payload.into()).await?;
+    }
+    meter.all().await?;
+    running.end(&target).await?;
+    Ok(meter)
+}
+
+async fn target(server: &NatsServer, concurrency: usize, name: &str) -> Outcome<Target> {
+    let client = server.client().await;
+    let root = format!("bench_{name}");
+    let config = stream::Config {
+        name: root.clone(),
+        subjects: vec![format!("{root}.>")],
+        allow_direct: true,
+        ..stream::Config::default()
+    };
+    jetstream::new(client.clone()).create_stream(config).await?;
+    Ok(Target { url: server.url(), client, root, concurrency })
+}
+
+async fn fill(target: &Target, events: u64) -> Outcome {
+    let mut encoder = RawEncoder::new();
+    for n in 0..events {
+        let message = encoder.message(&target.root, n);
+        target.client.publish(message.subject, message.payload.into()).await?;
+    }
+    target.client.flush().await?;
+    let mut stream = jetstream::new(target.client.clone()).get_stream(&target.root).await?;
+    let begun = Instant::now();
+    while stream.info().await?.state.messages < events {
+        if begun.elapsed() > PATIENCE {
+            return Err("the stream was not filled".into());
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// A handling under way.
+enum Running {
+    Naq(naq::Handling),
+    Raw(raw::Handling),
+}
+
+impl Who {
+    async fn begin(self, target: &Target, meter: &Arc<Meter>) -> Outcome<Running> {
+        Ok(match self {
+            Self::Naq => Running::Naq(naq::begin(target, Arc::clone(meter)).await?),
+            Self::Raw => Running::Raw(raw::begin(target, Arc::clone(meter)).await?),
+        })
+    }
+}
+
+impl Running {
+    /// Ends it, and checks that every event was acknowledged.
+    async fn end(self, target: &Target) -> Outcome {
+        let context = jetstream::new(target.client.clone());
+        let stream = context.get_stream(&target.root).await?;
+        let begun = Instant::now();
+        loop {
+            let info = stream.consumer_info("handlers").await?;
+            if info.num_ack_pending == 0 && info.num_pending == 0 {
+                break;
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{}: not everything was acknowledged", target.root).into());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        match self {
+            Self::Naq(handling) => handling.end().await?,
+            Self::Raw(handling) => handling.end().await?,
+        }
+        context.delete_stream(&target.root).await?;
+        Ok(())
+    }
+}
+
+fn show(machine: &Machine, results: &[Measured]) {
+    let rows = results.iter().map(|row| {
+        let micros = |value: f64| format!("{value:.0}");
+        vec![
+            row.concurrency.to_string(),
+            report::thousands(row.naq_per_s),
+            report::thousands(row.raw_per_s),
+            format!("{:.2}", row.naq_per_s / row.raw_per_s),
+            micros(row.naq_latency_p50_us),
+            micros(row.naq_latency_p99_us),
+            micros(row.raw_latency_p50_us),
+            micros(row.raw_latency_p99_us),
+        ]
+    });
+    let head = [
+        "concurrency",
+        "naq/s",
+        "raw/s",
+        "naq ÷ raw",
+        "naq p50 µs",
+        "naq p99 µs",
+        "raw p50 µs",
+        "raw p99 µs",
+    ];
+    println!("\n{}\n{}", machine.line(), report::table(&head, rows));
+}
