@@ -12,6 +12,8 @@ mod others;
 mod rights;
 #[path = "scenarios/slow.rs"]
 mod slow;
+#[path = "scenarios/spooled.rs"]
+mod spooled;
 #[path = "scenarios/types.rs"]
 mod types;
 #[path = "scenarios/unreachable.rs"]

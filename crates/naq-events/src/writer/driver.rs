@@ -17,7 +17,6 @@ use super::alarm::Alarm;
 use super::shared::Shared;
 use super::source::Source;
 use super::spooling::StreamView;
-use super::verdict::Verdict;
 use crate::stream_setup::StreamSetup;
 
 /// So many answers are taken in under one lock.
@@ -149,12 +148,12 @@ impl Driver {
         let asked = shared.now();
         match self.ticking(jetstream.stream_info(&shared.stream)).await {
             Ok(info) => shared.lock().stream_seen(StreamView::new(&info, asked)),
-            Err(error) if Verdict::of(&error).breaks_the_session() => {
+            Err(error) if shared.lock().is_needed(&error) => {
                 shared.connecting_failed(error);
                 return false;
             }
             // Nothing can be looked up then; the ids are recognised for a while.
-            Err(error) => tracing::debug!(%error, "the event stream can't be seen"),
+            Err(error) => tracing::info!(%error, "the event stream can't be seen"),
         }
         true
     }

@@ -31,8 +31,10 @@ pub(in crate::writer) struct Spooling {
     pub(super) mode: SpoolMode,
     /// How long an id is recognised where the stream doesn't tell.
     pub(super) duplicate_window: Duration,
-    /// Whether the stream may be looked at.
+    /// Whether the stream may be looked at, as far as is known.
     pub(super) may_view: bool,
+    /// Whether nothing is asked about the stream when the service starts.
+    pub(super) assumes: bool,
     /// Whether new events go through the spool.
     pub(super) is_through: bool,
     /// Since when the session is asked to end, so that what it has comes first.
@@ -79,7 +81,8 @@ impl Spooling {
         Self {
             mode,
             duplicate_window: config.duplicate_window,
-            may_view: config.stream != StreamMode::Assume,
+            may_view: true,
+            assumes: config.stream == StreamMode::Assume,
             is_through: left || mode == SpoolMode::Always,
             turning_since: None,
             is_rescuing: false,

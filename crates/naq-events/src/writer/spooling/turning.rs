@@ -6,6 +6,7 @@ use std::time::Duration;
 use naq_core::config::SpoolMode;
 use naq_core::events::EventReceipt;
 use naq_core::jetstream::JetStream;
+use naq_core::{Error, ErrorKind};
 
 use super::state::Held;
 use crate::spool::SpoolPosition;
@@ -237,6 +238,18 @@ impl State {
     /// Whether a session is to look at the stream before it sends.
     pub(in crate::writer) fn views_the_stream(&self) -> bool {
         self.spooling.as_ref().is_some_and(|spooling| spooling.may_view)
+    }
+
+    /// Whether no session is to begin after the stream could not be seen for
+    /// this reason: the server isn't there. A right that is missing needn't be asked for again.
+    pub(in crate::writer) fn is_needed(&mut self, error: &Error) -> bool {
+        let Some(spooling) = &mut self.spooling else { return false };
+        let is_away = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Closed);
+        // Where nothing but publishing is allowed, silence may be how the server says so.
+        let is_silent = error.kind() == ErrorKind::Timeout;
+        spooling.may_view &=
+            !(error.kind() == ErrorKind::PermissionDenied || is_silent && spooling.assumes);
+        is_away || is_silent && !spooling.assumes
     }
 
     /// Whether the task that asks the disk waits to be told of work.
