@@ -75,7 +75,7 @@ async fn changes(js: &dyn JetStream) -> Vec<(&'static str, ErrorKind)> {
     let many = stream::iter([message()]).boxed();
     vec![
         ("publish", kind(js.publish(message()).await)),
-        ("publish_many", first_kind(js.publish_many(many)).await),
+        ("publish_many", first_kind(js.publish_each(many)).await),
         ("create_stream", kind(js.create_stream(other).await)),
         ("update_stream", kind(js.update_stream(update).await)),
         ("purge_stream", kind(js.purge_stream("S", PurgeOptions::default()).await)),
@@ -132,7 +132,7 @@ async fn a_right_to_publish_alone_is_enough_to_publish() {
     assert_eq!(producer.publish(message().with_message_id("1")).await.unwrap().sequence, 1);
     assert!(producer.publish(message().with_message_id("1")).await.unwrap().duplicate);
     let many = stream::iter([message(), message()]).boxed();
-    let acks: Vec<_> = producer.publish_many(many).map(|ack| ack.unwrap().sequence).collect().await;
+    let acks: Vec<_> = producer.publish_each(many).map(|ack| ack.unwrap().sequence).collect().await;
     assert_eq!(acks, [2, 3]);
     assert_eq!(kind(producer.stream_info("S").await), ErrorKind::PermissionDenied);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use naq_core::jetstream::{
-    Consistency, GetMessages, JetStream, PublishAck, StoredMessage, WhichMany,
+    Consistency, GetMessages, JetStream, JetStreamExt, PublishAck, StoredMessage, WhichMany,
 };
 use naq_core::kv::{KeyResult, KvEntry, KvWrite};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ pub(crate) fn write_many(
         .collect();
     let acks = match messages.is_empty() {
         true => stream::empty().boxed(),
-        false => jetstream.publish_many(stream::iter(messages).boxed()),
+        false => jetstream.publish_each(stream::iter(messages).boxed()),
     };
     let state = (writes.into_iter(), acks, jetstream, names);
     stream::unfold(state, |(mut writes, mut acks, jetstream, names)| async move {

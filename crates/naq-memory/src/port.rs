@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
-    PublishMessage, PurgeKeep, PurgeOptions, ReadOptions, ServerInfo, StoredMessage, StreamConfig,
-    StreamInfo, SubjectCounts, Which, check_filter, check_name,
+    PublishManyOptions, PublishMessage, PublishWay, Published, PurgeKeep, PurgeOptions,
+    ReadOptions, ServerInfo, StoredMessage, StreamConfig, StreamInfo, SubjectCounts, Which,
+    check_filter, check_name,
 };
-use naq_core::{BoxStream, Error, Result};
+use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::memory::MemoryJetStream;
 use crate::session::{Effect, about};
@@ -32,8 +34,18 @@ impl JetStream for MemoryJetStream {
     fn publish_many(
         &self,
         messages: BoxStream<'static, PublishMessage>,
-    ) -> BoxStream<'static, Result<PublishAck>> {
-        publishing::many(Arc::clone(&self.session), messages)
+        options: PublishManyOptions,
+    ) -> BoxStream<'static, Result<Published>> {
+        match options.way {
+            PublishWay::Pipeline => publishing::many(Arc::clone(&self.session), messages),
+            PublishWay::FastBatch { .. } => {
+                stream::iter([Err(no_fast_batches("publish_many"))]).boxed()
+            }
+        }
+    }
+
+    async fn close_fast_batch(&self, _: &str, _: &str, _: u64) -> Result<Option<u64>> {
+        Err(no_fast_batches("close_fast_batch"))
     }
 
     async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {
@@ -224,4 +236,8 @@ impl JetStream for MemoryJetStream {
     async fn acknowledge(&self, token: &AckToken, answer: Acknowledge) -> Result<()> {
         fetching::acknowledge(&self.session, token, &answer).await
     }
+}
+
+fn no_fast_batches(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, "no fast batches in memory")
 }

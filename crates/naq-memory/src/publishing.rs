@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use naq_core::jetstream::{BatchAck, PublishAck, PublishMessage, check_subject};
+use naq_core::jetstream::{BatchAck, PublishAck, PublishMessage, Published, check_subject};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::faults::{PublishFault, injected};
@@ -25,7 +25,7 @@ pub(crate) async fn one(session: &Session, message: PublishMessage) -> Result<Pu
 pub(crate) fn many(
     session: Arc<Session>,
     messages: BoxStream<'static, PublishMessage>,
-) -> BoxStream<'static, Result<PublishAck>> {
+) -> BoxStream<'static, Result<Published>> {
     messages
         .ready_chunks(CHUNK)
         .then(move |messages| {
@@ -36,7 +36,7 @@ pub(crate) fn many(
         .boxed()
 }
 
-async fn chunk(session: &Session, messages: Vec<PublishMessage>) -> Vec<Result<PublishAck>> {
+async fn chunk(session: &Session, messages: Vec<PublishMessage>) -> Vec<Result<Published>> {
     if let Err(error) = session.pass("publish", Effect::Change).await {
         return messages.iter().map(|_| Err(error.clone())).collect();
     }
@@ -46,7 +46,7 @@ async fn chunk(session: &Session, messages: Vec<PublishMessage>) -> Vec<Result<P
         .into_iter()
         .map(|message| {
             check_subject("publish", &message.subject)?;
-            store(&mut state, message, now)
+            store(&mut state, message, now).map(Published::One)
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, stream};
 use naq_core::ErrorKind;
-use naq_core::jetstream::{Expected, JetStream, PublishMessage};
+use naq_core::jetstream::{Expected, JetStream, JetStreamExt, PublishMessage};
 
 use super::support::{Own, PATIENCE, refused, sequences, text};
 use crate::{names, wait};
@@ -93,7 +93,7 @@ pub async fn messages_are_taken_only_as_answers_make_room(js: Arc<dyn JetStream>
         PublishMessage::new(subject.clone(), "x")
     });
 
-    let mut answers = own.js.publish_many(endless.boxed());
+    let mut answers = own.js.publish_each(endless.boxed());
     for sequence in 1..=100 {
         let ack = wait::within("an ack", PATIENCE, answers.next()).await.unwrap().unwrap();
         assert_eq!(ack.sequence, sequence);

@@ -81,7 +81,7 @@ impl Own {
         &self,
         messages: Vec<PublishMessage>,
     ) -> Vec<Result<PublishAck>> {
-        collect(self.js.publish_many(futures::stream::iter(messages).boxed())).await
+        collect(self.js.publish_each(futures::stream::iter(messages).boxed())).await
     }
 
     /// Publishes under expectations, with payload `expected`.

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream;
 use naq_core::ErrorKind;
 use naq_core::connection::ConnectionState;
-use naq_core::jetstream::{Delivery, ReadOptions};
+use naq_core::jetstream::{Delivery, JetStreamExt, ReadOptions};
 use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::server::NatsServer;
 use naq_tests::wait;
@@ -23,7 +23,7 @@ async fn closing_awaits_the_acknowledgements_of_what_was_sent() {
     let jetstream = connection.jetstream();
     make_stream(&*jetstream).await;
     proxy.delay(Direction::ToClient, Duration::from_millis(300));
-    let mut acks = jetstream.publish_many(stream::iter((0..500).map(numbered)).boxed());
+    let mut acks = jetstream.publish_each(stream::iter((0..500).map(numbered)).boxed());
     // From the first ack on the whole window is out.
     acks.next().await.unwrap().unwrap();
     let rest = tokio::spawn(acks.collect::<Vec<_>>());
@@ -74,7 +74,7 @@ async fn what_is_not_sent_at_the_close_is_refused_and_not_sent_later() {
     let messages = stream::unfold(messages, |mut messages| async move {
         messages.recv().await.map(|message| (message, messages))
     });
-    let mut acks = jetstream.publish_many(messages.boxed());
+    let mut acks = jetstream.publish_each(messages.boxed());
     send.send(numbered(1)).unwrap();
     acks.next().await.unwrap().unwrap();
     connection.close(PATIENCE).await.unwrap();

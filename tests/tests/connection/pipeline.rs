@@ -43,7 +43,7 @@ async fn at_a_break_every_message_is_answered_and_what_is_repeated_is_stored_onc
         let answers = wait::within(
             "all answers",
             PATIENCE,
-            jetstream.publish_many(messages).collect::<Vec<_>>(),
+            jetstream.publish_each(messages).collect::<Vec<_>>(),
         )
         .await;
         assert_eq!(answers.len(), sent.len());
@@ -73,7 +73,7 @@ async fn what_is_under_way_at_a_break_is_answered_promptly_and_the_rest_waits_fo
     let messages = stream::unfold(messages, |mut messages| async move {
         messages.recv().await.map(|message| (message, messages))
     });
-    let mut acks = jetstream.publish_many(messages.boxed());
+    let mut acks = jetstream.publish_each(messages.boxed());
     proxy.black_hole(Direction::ToClient);
     let before = proxy.passed(Direction::ToServer);
     send.send(numbered(1)).unwrap();
@@ -108,7 +108,7 @@ async fn without_a_connection_messages_are_unavailable_at_their_deadline_all_tog
     .await;
     let start = Instant::now();
     let messages = stream::iter((0..1_000).map(numbered)).boxed();
-    let answers: Vec<_> = jetstream.publish_many(messages).collect().await;
+    let answers: Vec<_> = jetstream.publish_each(messages).collect().await;
     assert_eq!(answers.len(), 1_000);
     for answer in answers {
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -130,7 +130,7 @@ async fn a_thousand_messages_without_the_right_are_refused_within_seconds() {
     let start = Instant::now();
     // Each its own subject, as each job has.
     let messages = (0..1_000).map(|n| PublishMessage::new(format!("s.no.{n}"), "x"));
-    let answers: Vec<_> = jetstream.publish_many(stream::iter(messages).boxed()).collect().await;
+    let answers: Vec<_> = jetstream.publish_each(stream::iter(messages).boxed()).collect().await;
     for (n, answer) in answers.into_iter().enumerate() {
         let error = answer.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
@@ -142,7 +142,7 @@ async fn a_thousand_messages_without_the_right_are_refused_within_seconds() {
         let group = if n % 10 == 3 { "no" } else { "ok" };
         PublishMessage::new(format!("s.{group}.{n}"), "x")
     });
-    let answers: Vec<_> = jetstream.publish_many(stream::iter(messages).boxed()).collect().await;
+    let answers: Vec<_> = jetstream.publish_each(stream::iter(messages).boxed()).collect().await;
     let refused: Vec<usize> = (0..100).filter(|n| answers[*n].is_err()).collect();
     assert_eq!(refused, (0..100).filter(|n| n % 10 == 3).collect::<Vec<_>>());
 }
@@ -158,7 +158,7 @@ async fn a_repeated_compare_and_set_in_a_pipeline_is_told_that_it_won() {
             .with_expected(Expected::default().with_last_subject_sequence(0))
     };
     let messages = stream::iter([create("one"), create("one"), create("two")]).boxed();
-    let answers: Vec<_> = jetstream.publish_many(messages).collect().await;
+    let answers: Vec<_> = jetstream.publish_each(messages).collect().await;
     assert_eq!(answers[0].as_ref().unwrap().sequence, 1);
     let repeated = answers[1].as_ref().unwrap();
     assert_eq!((repeated.sequence, repeated.duplicate), (1, true));
@@ -172,7 +172,7 @@ async fn bytes_in_flight_are_bounded_and_large_messages_pass() {
     jetstream.create_stream(StreamConfig::new("S", ["s.>"])).await.unwrap();
     let payload = bytes::Bytes::from(vec![b'x'; 1_000_000]);
     let messages = (0..60).map(move |n| PublishMessage::new(format!("s.{n}"), payload.clone()));
-    let answers: Vec<_> = jetstream.publish_many(stream::iter(messages).boxed()).collect().await;
+    let answers: Vec<_> = jetstream.publish_each(stream::iter(messages).boxed()).collect().await;
     let sequences: Vec<u64> = answers.into_iter().map(|answer| answer.unwrap().sequence).collect();
     assert_eq!(sequences, (1..=60).collect::<Vec<_>>());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use naq_core::connection::ConnectionState;
-use naq_core::jetstream::{Delivery, JetStream, ReadOptions, ReadUntil};
+use naq_core::jetstream::{Delivery, JetStream, JetStreamExt, ReadOptions, ReadUntil};
 use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::server::NatsServer;
 use naq_tests::wait;
@@ -14,7 +14,7 @@ use crate::{PATIENCE, connect_to, make_stream, numbered, quick};
 
 async fn fill(jetstream: &dyn JetStream, messages: usize) {
     make_stream(jetstream).await;
-    let mut acks = jetstream.publish_many(stream::iter((0..messages).map(numbered)).boxed());
+    let mut acks = jetstream.publish_each(stream::iter((0..messages).map(numbered)).boxed());
     while let Some(ack) = acks.next().await {
         ack.unwrap();
     }
@@ -178,7 +178,7 @@ async fn a_live_reader_of_several_filters_that_fell_behind_reads_the_past_again(
     // The pull that stands is out when this is over.
     assert!(tokio::time::timeout(Duration::from_millis(200), read.next()).await.is_err());
     let messages = (1..MESSAGES as usize).map(numbered);
-    let mut acks = jetstream.publish_many(stream::iter(messages).boxed());
+    let mut acks = jetstream.publish_each(stream::iter(messages).boxed());
     while let Some(ack) = acks.next().await {
         ack.unwrap();
     }

@@ -7,8 +7,8 @@ use futures::{StreamExt, stream};
 use naq_core::ErrorKind;
 use naq_core::jetstream::{
     AckToken, Acknowledge, Consistency, ConsumerConfig, Expected, FetchOptions, GetMessage,
-    GetMessages, Headers, JetStream, PublishMessage, PurgeOptions, ReadOptions, ReadStart,
-    ReadUntil, StreamConfig, Which, WhichMany,
+    GetMessages, Headers, JetStream, JetStreamExt, PublishMessage, PurgeOptions, ReadOptions,
+    ReadStart, ReadUntil, StreamConfig, Which, WhichMany,
 };
 use naq_tests::wait;
 
@@ -107,7 +107,7 @@ impl Run {
                         message.message_id = None;
                     }
                 }
-                js.publish_many(stream::iter(messages).boxed()).map(plain).collect().await
+                js.publish_each(stream::iter(messages).boxed()).map(plain).collect().await
             }
             Operation::PublishAtomic(drafts) => {
                 let messages = drafts.iter().map(|draft| self.message(draft)).collect();

@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use naq_core::BoxStream;
 use naq_core::Result;
 use naq_core::events::{EventItem, EventQuery, ReadEvents};
-use naq_core::jetstream::{ConsumerInfo, JetStream, PublishMessage};
+use naq_core::jetstream::{ConsumerInfo, JetStream, JetStreamExt, PublishMessage};
 use naq_tests::server::NatsServer;
 use naq_tests::{backend, wait};
 
@@ -20,7 +20,7 @@ async fn store(js: &dyn JetStream, count: u64) {
             PublishMessage::new(format!("events.job_paused.j{}", n % 100), payload)
         })
         .collect();
-    let acks = js.publish_many(stream::iter(messages).boxed());
+    let acks = js.publish_each(stream::iter(messages).boxed());
     let stored = acks.filter(|ack| futures::future::ready(ack.is_ok())).count();
     assert_eq!(wait::within("the acks", PATIENCE, stored).await as u64, count);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use naq_core::events::{AnalyticsRequest, EventItem, EventQuery, Filter, ReadEvents, ReadUntil};
-use naq_core::jetstream::{JetStream, PublishMessage};
+use naq_core::jetstream::{JetStream, JetStreamExt, PublishMessage};
 use naq_tests::server::NatsServer;
 use naq_tests::{backend, wait};
 
@@ -28,7 +28,7 @@ async fn store(js: &dyn JetStream) {
         .chain([of_no_job()])
         .chain((half..EVENTS).map(event))
         .chain([of_no_job()]);
-    let acks = js.publish_many(stream::iter(messages.collect::<Vec<_>>()).boxed());
+    let acks = js.publish_each(stream::iter(messages.collect::<Vec<_>>()).boxed());
     let stored = acks.filter(|ack| futures::future::ready(ack.is_ok())).count();
     assert_eq!(wait::within("the acks", PATIENCE, stored).await as u64, EVENTS + 2);
 }

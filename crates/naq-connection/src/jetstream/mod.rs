@@ -29,11 +29,12 @@ mod time;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
-    PublishMessage, PurgeOptions, ReadOptions, ServerInfo, ServerVersion, StoredMessage,
-    StreamConfig, StreamInfo, SubjectCounts,
+    PublishManyOptions, PublishMessage, PublishWay, Published, PurgeOptions, ReadOptions,
+    ServerInfo, ServerVersion, StoredMessage, StreamConfig, StreamInfo, SubjectCounts,
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
@@ -106,8 +107,19 @@ impl JetStream for NatsJetStream {
     fn publish_many(
         &self,
         messages: BoxStream<'static, PublishMessage>,
-    ) -> BoxStream<'static, Result<PublishAck>> {
-        publish_many::pipeline(self.clone(), messages)
+        options: PublishManyOptions,
+    ) -> BoxStream<'static, Result<Published>> {
+        match options.way {
+            PublishWay::Pipeline => publish_many::pipeline(self.clone(), messages),
+            PublishWay::FastBatch { .. } => {
+                let error = too_old(&self.wire, "publish_many", "fast ingest", "2.14");
+                futures::stream::iter([Err(error)]).boxed()
+            }
+        }
+    }
+
+    async fn close_fast_batch(&self, _: &str, _: &str, _: u64) -> Result<Option<u64>> {
+        Err(too_old(&self.wire, "close_fast_batch", "fast ingest", "2.14"))
     }
 
     async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {

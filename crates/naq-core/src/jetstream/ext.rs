@@ -4,11 +4,11 @@ use std::future::Future;
 
 use futures::StreamExt;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{BoxStream, Error, ErrorKind, Result};
 
 use super::{
-    Consistency, Delivery, GetMessage, JetStream, PublishMessage, ReadOptions, ReadUntil,
-    StoredMessage, StreamInfo, Which, is_no_message,
+    Consistency, Delivery, GetMessage, JetStream, PublishAck, PublishManyOptions, PublishMessage,
+    PublishWay, Published, ReadOptions, ReadUntil, StoredMessage, StreamInfo, Which, is_no_message,
 };
 
 /// Conveniences for every [`JetStream`], mocks and trait objects included.
@@ -48,7 +48,7 @@ pub trait JetStreamExt: JetStream {
 
     /// Stores messages one behind another and stops at the first failure.
     ///
-    /// For tests and small amounts; [`JetStream::publish_many`] is the fast way.
+    /// For tests and small amounts; [`publish_each`](Self::publish_each) is the fast way.
     fn publish_all(
         &self,
         messages: Vec<PublishMessage>,
@@ -60,6 +60,17 @@ pub trait JetStreamExt: JetStream {
             }
             Ok(sequences)
         }
+    }
+
+    /// Stores many messages, pipelined: one result each, in their order.
+    ///
+    /// [`JetStream::publish_many`] by the way [`PublishWay::Pipeline`].
+    fn publish_each(
+        &self,
+        messages: BoxStream<'static, PublishMessage>,
+    ) -> BoxStream<'static, Result<PublishAck>> {
+        let options = PublishManyOptions::default().with_way(PublishWay::Pipeline);
+        self.publish_many(messages, options).map(acknowledged).boxed()
     }
 
     /// All messages that a read until the head gives.
@@ -91,5 +102,17 @@ fn found<T>(result: Result<T>, missing: impl Fn(&Error) -> bool) -> Result<Optio
         Ok(value) => Ok(Some(value)),
         Err(error) if missing(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The acknowledgement of one message of a pipeline.
+fn acknowledged(answer: Result<Published>) -> Result<PublishAck> {
+    match answer? {
+        Published::One(ack) => Ok(ack),
+        Published::Next(_) => Err(Error::new(
+            ErrorKind::Unexpected,
+            "publish_many",
+            "a pipeline answered several messages as one",
+        )),
     }
 }

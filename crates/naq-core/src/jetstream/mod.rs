@@ -8,6 +8,7 @@ mod consumer;
 mod ext;
 mod get;
 mod message;
+mod publish_many;
 mod read;
 mod server;
 mod stream;
@@ -29,6 +30,9 @@ pub use get::{
 };
 pub use message::{
     BatchAck, Expected, Headers, MessageTtl, PublishAck, PublishMessage, StoredMessage,
+};
+pub use publish_many::{
+    MAX_BATCH_ID_BYTES, PublishManyOptions, PublishWay, Published, check_batch_id,
 };
 pub use read::{Delivery, ReadOptions, ReadStart, ReadUntil};
 pub use server::{Capabilities, ServerInfo, ServerVersion};
@@ -75,16 +79,55 @@ pub trait JetStream: Debug + Send + Sync + 'static {
     /// takes the subject), `OutcomeUnknown` (sent, and the ack lost).
     async fn publish(&self, message: PublishMessage) -> Result<PublishAck>;
 
-    /// Stores many messages, pipelined: the way to the broker's full speed.
+    /// Stores many messages: the way to the broker's full speed.
     ///
-    /// Yields one result per message, in the order of the messages; one
-    /// failure doesn't stop the rest. Messages are taken from the stream only
-    /// as acknowledgements make room (bounded in flight) and sent in their
-    /// order. Dropping the answer stops taking; what was sent may be stored.
+    /// Answers come in the order of the messages. Messages are taken from the
+    /// stream only as acknowledgements make room (bounded in flight) and sent
+    /// in their order. Dropping the answer stops taking; what was sent may be
+    /// stored.
+    ///
+    /// By [`PublishWay::Pipeline`] each message has one answer, `One` or an
+    /// error, and one failure doesn't stop the rest.
+    ///
+    /// By [`PublishWay::FastBatch`] messages that are stored are answered by
+    /// `Next`. An error is about the next message that has no answer yet, and
+    /// ends the answers. After `OutcomeUnknown` and `Unavailable` (the
+    /// connection broke, the server forgot the batch, no acknowledgement in
+    /// time) each message without an answer may be stored, as long as none
+    /// before it is missing: message ids or
+    /// [`close_fast_batch`](Self::close_fast_batch) settle it. After any other
+    /// error neither the message nor any behind it is stored. Once `messages`
+    /// has ended and all of them are answered, so does the answer.
+    ///
+    /// # Errors
+    /// Those of [`publish`](Self::publish) for a message; for a fast batch
+    /// also `Unsupported` where server or stream can't take it,
+    /// `InvalidArgument` for its id, and `LimitReached` where the server has
+    /// too many under way.
     fn publish_many(
         &self,
         messages: BoxStream<'static, PublishMessage>,
-    ) -> BoxStream<'static, Result<PublishAck>>;
+        options: PublishManyOptions,
+    ) -> BoxStream<'static, Result<Published>>;
+
+    /// Fences a fast batch off, and says how many of its first messages are
+    /// stored; `None` where the server doesn't know the batch (any more).
+    ///
+    /// After `Some` nothing more of the batch is stored, however late it
+    /// arrives. `subject` is one that the batch's stream takes, `beyond` more
+    /// than there were messages in the batch. A server knows a batch until it
+    /// has ended or 10 s have passed without a sign of it, and forgets all of
+    /// them when it stops.
+    ///
+    /// # Errors
+    /// `Unsupported` where server or stream takes no fast batches;
+    /// `InvalidArgument` for the id.
+    async fn close_fast_batch(
+        &self,
+        subject: &str,
+        batch: &str,
+        beyond: u64,
+    ) -> Result<Option<u64>>;
 
     /// Stores all messages or none; readers see all of them or none.
     ///
@@ -190,8 +233,8 @@ forward_port! {
         plain {
             server_info() -> ServerInfo;
             capabilities() -> Capabilities;
-            publish_many(messages: BoxStream<'static, PublishMessage>)
-                -> BoxStream<'static, Result<PublishAck>>;
+            publish_many(messages: BoxStream<'static, PublishMessage>, options: PublishManyOptions)
+                -> BoxStream<'static, Result<Published>>;
             list_streams(options: ListStreams) -> BoxStream<'static, Result<StreamInfo>>;
             get_messages(stream: &str, request: GetMessages)
                 -> BoxStream<'static, Result<StoredMessage>>;
@@ -200,6 +243,8 @@ forward_port! {
         }
         boxed {
             publish[](message: PublishMessage) -> Result<PublishAck>;
+            close_fast_batch['a, 'b](subject: &'a str, batch: &'b str, beyond: u64)
+                -> Result<Option<u64>>;
             publish_atomic[](messages: Vec<PublishMessage>) -> Result<BatchAck>;
             create_stream[](config: StreamConfig) -> Result<StreamInfo>;
             update_stream[](config: StreamConfig) -> Result<StreamInfo>;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
-use naq_core::jetstream::{JetStream, PublishAck};
+use naq_core::jetstream::{JetStream, JetStreamExt, PublishAck};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -115,7 +115,7 @@ impl Driver {
         }
         let session = self.shared.begin_session(&jetstream);
         let source = Source::new(Arc::clone(&self.shared), session);
-        let mut session_answers = jetstream.publish_many(source.boxed());
+        let mut session_answers = jetstream.publish_each(source.boxed());
         let mut answers = Vec::with_capacity(ANSWERS);
         loop {
             let (next, stuck) = self.shared.tick();

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use naq_core::clock::SystemClock;
 use naq_core::config::OverflowPolicy;
 use naq_core::connection::SingleJetStream;
-use naq_core::jetstream::{MockJetStream, PublishAck, ServerInfo, ServerVersion};
+use naq_core::jetstream::{MockJetStream, PublishAck, Published, ServerInfo, ServerVersion};
 use naq_core::streams::MockStreamManager;
 
 use super::support::{SECOND, assume};
@@ -22,7 +22,7 @@ fn moody(notices: &Arc<Mutex<HashSet<String>>>) -> MockJetStream {
         .expect_server_info()
         .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
     let (count, notices) = (Arc::new(AtomicU64::new(0)), Arc::clone(notices));
-    jetstream.expect_publish_many().returning(move |messages| {
+    jetstream.expect_publish_many().returning(move |messages, _| {
         let (count, notices) = (Arc::clone(&count), Arc::clone(&notices));
         let answers = messages.map(move |message| {
             if message.subject == "events.events_lost" {
@@ -33,7 +33,11 @@ fn moody(notices: &Arc<Mutex<HashSet<String>>>) -> MockJetStream {
             match sequence {
                 n if n % 7 == 0 => refused(ErrorKind::PermissionDenied),
                 n if n % 11 == 0 => refused(ErrorKind::LimitReached),
-                _ => Ok(PublishAck { stream: "events".to_owned(), sequence, duplicate: false }),
+                _ => Ok(Published::One(PublishAck {
+                    stream: "events".to_owned(),
+                    sequence,
+                    duplicate: false,
+                })),
             }
         });
         answers.boxed()

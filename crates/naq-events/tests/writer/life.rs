@@ -300,7 +300,7 @@ async fn a_writer_that_panics_leaves_no_event_without_an_outcome() {
             naq_core::jetstream::ServerVersion::new(2, 15, 1),
         )
     });
-    jetstream.expect_publish_many().returning(|_| panic!("a JetStream of somebody's own"));
+    jetstream.expect_publish_many().returning(|_, _| panic!("a JetStream of somebody's own"));
     let service = service(jetstream, &ManualClock::new(), assume());
     service.start().await.unwrap();
     let error = within(service.log_event_acked("x")).await.unwrap_err();

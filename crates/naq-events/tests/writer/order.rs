@@ -87,7 +87,7 @@ mod under_random_refusals {
 
     use futures::StreamExt;
     use naq_core::clock::ManualClock;
-    use naq_core::jetstream::{MockJetStream, PublishAck, ServerInfo, ServerVersion};
+    use naq_core::jetstream::{MockJetStream, PublishAck, Published, ServerInfo, ServerVersion};
     use naq_core::{BoxStream, Error, Result};
     use proptest::prelude::*;
 
@@ -156,7 +156,7 @@ mod under_random_refusals {
             .expect_server_info()
             .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
         let store = Arc::clone(store);
-        jetstream.expect_publish_many().returning(move |messages| {
+        jetstream.expect_publish_many().returning(move |messages, _| {
             let store = Arc::clone(&store);
             // Up to three under way, answered in order, as a pipeline does it.
             let answers = messages
@@ -165,7 +165,8 @@ mod under_random_refusals {
                 .map(move |message| store.lock().unwrap().take(&message));
             let answers: BoxStream<'static, _> =
                 answers.take_while(|answer| std::future::ready(answer.is_some())).boxed();
-            answers.filter_map(std::future::ready).boxed()
+            let answers = answers.filter_map(std::future::ready);
+            answers.map(|answer| answer.map(Published::One)).boxed()
         });
         jetstream
     }

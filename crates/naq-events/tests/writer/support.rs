@@ -7,7 +7,9 @@ use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::{FutureExt, StreamExt};
 use naq_core::clock::ManualClock;
 use naq_core::connection::SingleJetStream;
-use naq_core::jetstream::{MockJetStream, PublishAck, PublishMessage, ServerInfo, ServerVersion};
+use naq_core::jetstream::{
+    MockJetStream, PublishAck, PublishMessage, Published, ServerInfo, ServerVersion,
+};
 use naq_core::streams::MockStreamManager;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use naq_events::prelude::*;
@@ -98,10 +100,10 @@ impl Server {
         jetstream
             .expect_server_info()
             .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
-        jetstream.expect_publish_many().returning(move |messages| {
+        jetstream.expect_publish_many().returning(move |messages, _| {
             let (answers, answered) = mpsc::unbounded();
             let _ = sessions.unbounded_send(Session { messages, answers, sequence: 0 });
-            answered.boxed()
+            answered.map(|answer| answer.map(Published::One)).boxed()
         });
         (Self(opened), jetstream)
     }

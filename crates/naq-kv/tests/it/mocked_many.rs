@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use futures::stream::{self, StreamExt};
 use mockall::Sequence;
 use naq_core::jetstream::{
-    BatchAck, Delivery, Headers, MockJetStream, PublishMessage, ReadStart, ReadUntil, StreamConfig,
-    StreamInfo, StreamState, WhichMany,
+    BatchAck, Delivery, Headers, MockJetStream, PublishMessage, Published, ReadStart, ReadUntil,
+    StreamConfig, StreamInfo, StreamState, WhichMany,
 };
 use naq_core::{ErrorKind, Result, Timestamp};
 use naq_kv::prelude::*;
@@ -27,12 +27,12 @@ fn told<T: std::fmt::Debug>(results: &[KeyResult<T>]) -> Vec<String> {
 #[tokio::test]
 async fn a_publish_that_fails_in_the_middle_fails_its_key_alone() {
     let mut mock = MockJetStream::new();
-    mock.expect_publish_many().times(1).returning(|messages| {
+    mock.expect_publish_many().times(1).returning(|messages, _| {
         let answer = |(n, message): (usize, PublishMessage)| async move {
             match message.subject.as_str() {
                 "$KV.jobs.b" => Err(error(ErrorKind::TooLarge)),
                 "$KV.jobs.c" => Err(error(ErrorKind::OutcomeUnknown)),
-                _ => Ok(ack(n as u64 + 1)),
+                _ => Ok(Published::One(ack(n as u64 + 1))),
             }
         };
         messages.enumerate().then(answer).boxed()
@@ -49,7 +49,7 @@ async fn a_publish_that_fails_in_the_middle_fails_its_key_alone() {
 #[tokio::test]
 async fn acks_that_stop_coming_leave_the_rest_unknown() {
     let mut mock = MockJetStream::new();
-    mock.expect_publish_many().returning(|_| stream::iter([Ok(ack(1))]).boxed());
+    mock.expect_publish_many().returning(|_, _| stream::iter([Ok(Published::One(ack(1)))]).boxed());
     let results = bucket(mock).bulk_put([("a", "1"), ("b", "2"), ("c", "3")]).await;
     assert_eq!(told(&results), ["a: 1", "b: outcome unknown", "c: outcome unknown"]);
 }
@@ -67,10 +67,9 @@ async fn a_bulk_call_of_bad_keys_alone_sends_nothing() {
 #[tokio::test]
 async fn a_create_in_bulk_goes_on_over_a_marker() {
     let (mut mock, mut order) = (MockJetStream::new(), Sequence::new());
-    mock.expect_publish_many()
-        .times(1)
-        .in_sequence(&mut order)
-        .returning(|_| stream::iter([Err(error(ErrorKind::Conflict)), Ok(ack(11))]).boxed());
+    mock.expect_publish_many().times(1).in_sequence(&mut order).returning(|_, _| {
+        stream::iter([Err(error(ErrorKind::Conflict)), Ok(Published::One(ack(11)))]).boxed()
+    });
     mock.expect_get_message()
         .times(1)
         .in_sequence(&mut order)

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use naq_core::ErrorKind;
-use naq_core::jetstream::{Delivery, JetStream, PublishMessage, ReadOptions, ReadStart};
+use naq_core::jetstream::{
+    Delivery, JetStream, JetStreamExt, PublishMessage, ReadOptions, ReadStart,
+};
 
 use crate::{Fixture, PATIENCE, SECOND, message, next};
 
@@ -17,7 +19,7 @@ async fn publishes_that_are_made_to_fail_store_nothing_and_the_next_ones_do() {
     let it = Fixture::new().await;
     it.js.faults().fail_publishes(2, ErrorKind::LimitReached);
     let answers: Vec<_> =
-        it.js.publish_many(futures::stream::iter(messages(4)).boxed()).collect().await;
+        it.js.publish_each(futures::stream::iter(messages(4)).boxed()).collect().await;
     let kinds: Vec<_> =
         answers.iter().map(|answer| answer.as_ref().map(|ack| ack.sequence)).collect();
     assert!(matches!(kinds[..], [Err(_), Err(_), Ok(1), Ok(2)]), "{kinds:?}");

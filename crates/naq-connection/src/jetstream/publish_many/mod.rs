@@ -22,7 +22,7 @@ mod pipeline;
 mod slot;
 
 use futures::stream::{self, StreamExt};
-use naq_core::jetstream::{PublishAck, PublishMessage};
+use naq_core::jetstream::{PublishMessage, Published};
 use naq_core::{BoxStream, Result};
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ const OPERATION: &str = "publish_many";
 pub(super) fn pipeline(
     jetstream: NatsJetStream,
     messages: BoxStream<'static, PublishMessage>,
-) -> BoxStream<'static, Result<PublishAck>> {
+) -> BoxStream<'static, Result<Published>> {
     let opened = async move {
         let deadline = Instant::now() + jetstream.wire.limits.ack_timeout;
         match Inbox::subscribe(&jetstream.wire, OPERATION, deadline).await {

@@ -10,7 +10,7 @@ use async_nats::{Client, Message};
 use futures::stream::{Fuse, StreamExt};
 use futures::{FutureExt, SinkExt, Stream};
 use naq_core::connection::ConnectionState;
-use naq_core::jetstream::{PublishAck, PublishMessage};
+use naq_core::jetstream::{PublishAck, PublishMessage, Published};
 use naq_core::{BoxStream, Error, Result};
 use tokio::time::{Instant, Sleep};
 
@@ -56,13 +56,13 @@ pub(super) struct Pipeline {
 }
 
 impl Stream for Pipeline {
-    type Item = Result<PublishAck>;
+    type Item = Result<Published>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
             if let Some(result) = this.pop(cx) {
-                return Poll::Ready(Some(result));
+                return Poll::Ready(Some(result.map(Published::One)));
             }
             let mut moved = this.take_answers(cx);
             moved |= this.take_notices(cx);
