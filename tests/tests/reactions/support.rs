@@ -51,7 +51,7 @@ impl Own {
     }
 
     pub(crate) async fn log(&self, event: Event) -> u64 {
-        self.events.log_event_acked(event).await.unwrap().sequence
+        self.events.log_event_acked(event).await.unwrap().sequence.unwrap()
     }
 
     /// Stores what no service wrote.
