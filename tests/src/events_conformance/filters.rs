@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use naq_core::ErrorKind;
-use naq_core::events::{Event, EventQuery, EventQueryExt, Filter, ReadEvents};
+use naq_core::events::{Event, EventQuery, EventQueryExt, Filter, ReadEvents, ReadStart};
 use naq_core::jetstream::JetStream;
+use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -16,7 +16,10 @@ use super::support::{Own, Reading, Seen, events};
 /// The sequences that a filter lets through, by a reading.
 async fn found(own: &Own, filter: &Value) -> Vec<u64> {
     let filter = Filter::from_json(filter).unwrap();
-    let seen = own.read_all(ReadEvents::default().with_filter(filter)).await;
+    sequences(own.read_all(ReadEvents::default().with_filter(filter)).await)
+}
+
+fn sequences(seen: Vec<Seen>) -> Vec<u64> {
     let sequences = seen.into_iter().filter_map(|seen| match seen {
         Seen::Event(sequence) => Some(sequence),
         _ => None,
@@ -99,6 +102,70 @@ pub async fn an_equality_on_type_or_job_reads_only_its_subjects(js: Arc<dyn JetS
         assert_eq!(backwards.pop(), Some(Seen::CaughtUp(4)));
         backwards.reverse();
         assert_eq!(backwards, expected, "{filter}");
+    }
+}
+
+pub async fn a_list_of_types_reads_only_their_subjects(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.foreign("job_started.a", "no event").await;
+    own.foreign("job_failed", "no event").await;
+    own.foreign("job_failed.b", "no event").await;
+    own.foreign("log", "no event").await;
+    for (text, expected) in [
+        ("type in (job_failed, log)", vec![2, 3, 4]),
+        ("type = log or type = job_started and job_id = a", vec![1, 4]),
+        ("job_id in (a, b) and duration > 2s", vec![1, 3]),
+        ("type = log or queue = q", vec![1, 2, 3, 4]),
+        ("not type = log", vec![1, 2, 3, 4]),
+    ] {
+        let options = ReadEvents::default().with_filter(Filter::parse(text).unwrap());
+        let mut seen = own.read_all(options).await;
+        assert_eq!(seen.pop(), Some(Seen::CaughtUp(4)), "{text}");
+        let expected: Vec<_> = expected.into_iter().map(Seen::Malformed).collect();
+        assert_eq!(seen, expected, "{text}");
+    }
+}
+
+pub async fn since_and_until_go_by_the_time_of_storing(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    // The events' own times say nothing of when they were stored.
+    let old = "2001-01-01T00:00:00Z".parse::<Timestamp>().unwrap();
+    for n in 0..6 {
+        own.log(Event::log(format!("{n}")).with_timestamp(old)).await;
+        own.log_later_than_all().await;
+    }
+    let stored = own.stored().await;
+    let passes = |test: &dyn Fn(Timestamp) -> bool| -> Vec<u64> {
+        stored.iter().filter(|m| test(m.stored_at)).map(|m| m.sequence).collect()
+    };
+    let (early, late) =
+        (stored[3].stored_at.truncated_to_micros(), stored[8].stored_at.truncated_to_micros());
+    for (text, expected) in [
+        (format!("since {early}"), passes(&|at| at >= early)),
+        (format!("until {late}"), passes(&|at| at < late)),
+        (format!("since {early} and until {late}"), passes(&|at| at >= early && at < late)),
+        (format!("not since {early}"), passes(&|at| at < early)),
+        (format!("until {early} or since {late}"), passes(&|at| at < early || at >= late)),
+        (format!("since {early} and since {late}"), passes(&|at| at >= late)),
+        ("since 1h and until now".to_owned(), passes(&|_| true)),
+        ("until 1h".to_owned(), vec![]),
+    ] {
+        let read = ReadEvents::default().with_filter(Filter::parse(&text).unwrap());
+        for start in [ReadStart::Beginning, ReadStart::Sequence(3)] {
+            let from = if start == ReadStart::Beginning { 1 } else { 3 };
+            let expected: Vec<u64> = expected.iter().copied().filter(|n| *n >= from).collect();
+            let read = read.clone().with_start(start);
+            let forward = own.read_all(read.clone()).await;
+            assert_eq!(sequences(forward), expected, "{text}");
+            let mut backward = sequences(own.read_all(read.with_newest_first()).await);
+            backward.reverse();
+            assert_eq!(backward, expected, "{text}");
+        }
+        // A live reading until a time that is past ends too.
+        if text.starts_with("until 2") && !text.contains("or") {
+            let live = ReadEvents::live().with_filter(Filter::parse(&text).unwrap());
+            assert_eq!(sequences(own.read_all(live).await), expected, "{text}");
+        }
     }
 }
 

@@ -68,6 +68,8 @@ macro_rules! for_each_events_behaviour {
                 a_dictionary_finds_by_every_form,
                 a_filter_for_a_wildcard_finds_that_id_alone,
                 an_equality_on_type_or_job_reads_only_its_subjects,
+                a_list_of_types_reads_only_their_subjects,
+                since_and_until_go_by_the_time_of_storing,
                 a_worker_is_found_in_the_events_of_its_jobs,
                 a_subject_that_lies_about_its_event_changes_nothing,
                 a_wrong_filter_is_refused_at_the_field_that_is_wrong,

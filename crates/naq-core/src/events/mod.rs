@@ -16,7 +16,7 @@ mod query;
 mod sink;
 mod wire;
 
-pub use filter::{FieldFilter, Filter};
+pub use filter::{FieldFilter, Filter, FilterPlan, FilterSyntaxError};
 #[cfg(feature = "mock")]
 pub use mock::MockEventLog;
 pub use model::{CustomType, EntityKind, Event, EventId, EventIds, EventType, JobContext, Text};

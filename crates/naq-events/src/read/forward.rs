@@ -29,7 +29,7 @@ pub(super) fn item(delivery: Delivery, created: Timestamp, filter: &Filter) -> O
     let position = |sequence| Position::new(created, sequence);
     Some(match delivery {
         Delivery::Message(message) => match decode(message, created) {
-            EventItem::Event(recorded) if !filter.matches(&recorded.event) => return None,
+            EventItem::Event(recorded) if !filter.matches_recorded(&recorded) => return None,
             item => item,
         },
         Delivery::CaughtUp { sequence } => EventItem::CaughtUp { position: position(sequence) },

@@ -1,11 +1,13 @@
 //! Reading the log: what every question is made of.
 //!
 //! [`Log`] is the stream of events as questions see it. A reading is opened
-//! once ([`open`]), goes [`forward`] or [`backward`], and becomes
-//! [`EventItem`]s; questions that fold the whole log use [`scan`].
+//! once ([`open`]), no wider than its filter needs ([`narrow`]), goes
+//! [`forward`] or [`backward`], and becomes [`EventItem`]s; questions that
+//! fold the whole log use [`scan`].
 
 mod backward;
 mod forward;
+mod narrow;
 mod open;
 mod scan;
 
@@ -90,6 +92,7 @@ impl Log {
             options.validate()?;
             settled.await?;
             let open = log.open("read_events").await?;
+            let options = narrow::by_storing(options, &log);
             let place = open::Place::find(&log, &open, &options).await?;
             Ok::<_, Error>(if options.newest_first {
                 backward::read(log, open, place, options)

@@ -2,35 +2,136 @@
 
 use std::cmp::Ordering;
 
-use regex::{Regex, RegexBuilder};
+use serde_json::Value;
 
-use super::path::FieldPath;
+use super::path::{self, FieldPath};
+use super::pattern::Pattern;
 use super::value::{Literal, Operand};
+use crate::Timestamp;
 use crate::events::Event;
 
 /// An expression over an event.
 ///
-/// All that the dictionary form can say is a conjunction of tests.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Expr {
-    all: Vec<Test>,
+/// Made by [`all`](Self::all), [`any`](Self::any) and [`not`](Self::not) it
+/// has one form for one meaning of its parts: no conjunction stands directly
+/// in a conjunction, no alternative in an alternative, and neither has one
+/// member alone.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Expr {
+    /// All of them hold; of none, that is always so.
+    All(Vec<Expr>),
+    /// At least one of them holds; of none, that is never so.
+    Any(Vec<Expr>),
+    Not(Box<Expr>),
+    Test(Test),
+    /// Stored at or after this time.
+    Since(Timestamp),
+    /// Stored before this time.
+    Until(Timestamp),
 }
 
 impl Expr {
-    pub(super) fn is_always(&self) -> bool {
-        self.all.is_empty()
+    pub(super) const ALWAYS: Self = Self::All(Vec::new());
+    pub(super) const NEVER: Self = Self::Any(Vec::new());
+
+    pub(super) fn all(members: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(members.len());
+        for member in members {
+            match member {
+                Self::All(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        alone(flat).unwrap_or_else(Self::All)
     }
 
-    pub(super) fn matches(&self, event: &Event) -> bool {
-        self.all.iter().all(|test| test.matches(event))
+    pub(super) fn any(members: Vec<Self>) -> Self {
+        if members.contains(&Self::ALWAYS) {
+            return Self::ALWAYS;
+        }
+        let mut flat = Vec::with_capacity(members.len());
+        for member in members {
+            match member {
+                Self::Any(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        alone(flat).unwrap_or_else(Self::Any)
     }
 
-    pub(super) fn tests(&self) -> &[Test] {
-        &self.all
+    /// What holds where `inner` doesn't.
+    pub(super) fn not(inner: Self) -> Self {
+        if inner == Self::ALWAYS {
+            Self::NEVER
+        } else if inner == Self::NEVER {
+            Self::ALWAYS
+        } else {
+            Self::Not(Box::new(inner))
+        }
     }
 
-    pub(super) fn tests_mut(&mut self) -> &mut Vec<Test> {
-        &mut self.all
+    /// The members of a conjunction, or the expression as the only one.
+    pub(super) fn into_conjuncts(self) -> Vec<Self> {
+        match self {
+            Self::All(members) => members,
+            other => vec![other],
+        }
+    }
+
+    /// How many conditions it has.
+    pub(super) fn conditions(&self) -> usize {
+        match self {
+            Self::All(members) | Self::Any(members) => members.iter().map(Self::conditions).sum(),
+            Self::Not(inner) => inner.conditions(),
+            Self::Test(_) | Self::Since(_) | Self::Until(_) => 1,
+        }
+    }
+
+    /// How many `not` and parentheses stand around its innermost condition, as it is written.
+    pub(super) fn depth(&self) -> usize {
+        let deepest = |members: &[Self]| members.iter().map(Self::depth).max().unwrap_or(0);
+        match self {
+            Self::All(members) => {
+                let parenthesised = |member: &Self| member.depth() + usize::from(member.is_any());
+                members.iter().map(parenthesised).max().unwrap_or(0)
+            }
+            Self::Any(members) => deepest(members),
+            Self::Not(inner) => 1 + inner.depth() + usize::from(inner.is_any() || inner.is_all()),
+            Self::Test(_) | Self::Since(_) | Self::Until(_) => 0,
+        }
+    }
+
+    /// Whether it is an alternative of several.
+    pub(super) fn is_any(&self) -> bool {
+        matches!(self, Self::Any(members) if !members.is_empty())
+    }
+
+    /// Whether it is a conjunction of several.
+    pub(super) fn is_all(&self) -> bool {
+        matches!(self, Self::All(members) if !members.is_empty())
+    }
+
+    pub(super) fn holds(&self, event: &Event, stored_at: Option<Timestamp>) -> bool {
+        match self {
+            Self::All(members) => members.iter().all(|member| member.holds(event, stored_at)),
+            Self::Any(members) => members.iter().any(|member| member.holds(event, stored_at)),
+            Self::Not(inner) => !inner.holds(event, stored_at),
+            Self::Test(test) => test.holds(event),
+            Self::Since(time) => stored_at.is_some_and(|stored| stored >= *time),
+            Self::Until(time) => stored_at.is_some_and(|stored| stored < *time),
+        }
+    }
+}
+
+/// The only member of a list, or the list.
+fn alone(mut members: Vec<Expr>) -> Result<Expr, Vec<Expr>> {
+    match members.pop() {
+        Some(only) if members.is_empty() => Ok(only),
+        Some(last) => {
+            members.push(last);
+            Err(members)
+        }
+        None => Err(members),
     }
 }
 
@@ -38,12 +139,18 @@ impl Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Test {
     pub(super) path: FieldPath,
+    /// Whether it holds where the field is there and the comparison doesn't hold.
+    pub(super) is_negated: bool,
     pub(super) op: Op,
 }
 
 impl Test {
-    fn matches(&self, event: &Event) -> bool {
-        self.path.resolve(event).is_some_and(|value| self.op.holds(&value))
+    pub(super) fn new(path: FieldPath, op: Op) -> Self {
+        Self { path, is_negated: false, op }
+    }
+
+    fn holds(&self, event: &Event) -> bool {
+        self.path.resolve(event).is_some_and(|value| self.op.holds(&value) != self.is_negated)
     }
 }
 
@@ -53,75 +160,52 @@ pub(super) enum Op {
     Equals(Literal),
     AtLeast(Literal),
     AtMost(Literal),
+    Above(Literal),
+    Below(Literal),
+    In(Vec<Literal>),
     Matches(Pattern),
+    Contains(Literal),
+    Exists,
 }
 
 impl Op {
-    /// The key in the dictionary form.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Equals(_) => "eq",
-            Self::AtLeast(_) => "min",
-            Self::AtMost(_) => "max",
-            Self::Matches(_) => "regex",
-        }
-    }
-
     pub(super) fn literal(&self) -> Option<&Literal> {
         match self {
-            Self::Equals(literal) | Self::AtLeast(literal) | Self::AtMost(literal) => Some(literal),
-            Self::Matches(_) => None,
+            Self::Equals(literal)
+            | Self::AtLeast(literal)
+            | Self::AtMost(literal)
+            | Self::Above(literal)
+            | Self::Below(literal)
+            | Self::Contains(literal) => Some(literal),
+            Self::In(_) | Self::Matches(_) | Self::Exists => None,
         }
     }
 
     fn holds(&self, value: &Operand<'_>) -> bool {
+        let equals = |literal: &Literal| value.compare(literal) == Some(Ordering::Equal);
         match self {
-            Self::Equals(literal) => value.compare(literal) == Some(Ordering::Equal),
+            Self::Equals(literal) => equals(literal),
             Self::AtLeast(literal) => value.compare(literal).is_some_and(Ordering::is_ge),
             Self::AtMost(literal) => value.compare(literal).is_some_and(Ordering::is_le),
-            Self::Matches(pattern) => pattern.regex.is_match(&value.text()),
+            Self::Above(literal) => value.compare(literal).is_some_and(Ordering::is_gt),
+            Self::Below(literal) => value.compare(literal).is_some_and(Ordering::is_lt),
+            Self::In(literals) => literals.iter().any(equals),
+            Self::Matches(pattern) => pattern.is_match(&value.text()),
+            Self::Contains(literal) => contains(value, literal),
+            Self::Exists => true,
         }
     }
 }
 
-/// A compiled regular expression.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern {
-    regex: Regex,
-}
-
-impl Pattern {
-    /// How long a pattern may be, in bytes.
-    const MAX_BYTES: usize = 1024;
-
-    /// How large it may become when compiled, in bytes.
-    const MAX_COMPILED: usize = 1 << 20;
-
-    /// Compiles a pattern, or says what is wrong with it.
-    pub(super) fn new(source: &str) -> Result<Self, String> {
-        if source.len() > Self::MAX_BYTES {
-            return Err("must be at most 1024 bytes long".to_owned());
-        }
-        RegexBuilder::new(source)
-            .size_limit(Self::MAX_COMPILED)
-            .dfa_size_limit(Self::MAX_COMPILED)
-            .build()
-            .map(|regex| Self { regex })
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(limit) => {
-                    format!("must not compile to more than {limit} bytes")
-                }
-                other => format!("must be a regular expression: {other}"),
-            })
-    }
-
-    pub(super) fn source(&self) -> &str {
-        self.regex.as_str()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.source() == other.source()
+/// A part of a text, or one of a list's values.
+fn contains(value: &Operand<'_>, literal: &Literal) -> bool {
+    match value {
+        Operand::Text(text) => literal.text().is_some_and(|part| text.contains(part)),
+        Operand::CustomText(text) => literal.text().is_some_and(|part| text.contains(part)),
+        Operand::Compound(Value::Array(values)) => values
+            .iter()
+            .filter_map(path::operand)
+            .any(|value| value.compare(literal) == Some(Ordering::Equal)),
+        _ => false,
     }
 }

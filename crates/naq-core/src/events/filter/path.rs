@@ -88,13 +88,26 @@ fn known_text(value: &Option<Text>) -> Option<Operand<'_>> {
     value.as_deref().map(|text| Operand::Text(Cow::Borrowed(text)))
 }
 
+/// The whole text names a field before its dots are looked at, at every level.
 fn custom<'a>(path: &str, event: &'a Event) -> Option<Operand<'a>> {
     let found = event.custom.get(path).or_else(|| {
-        let mut segments = path.split('.');
-        let first = event.custom.get(segments.next()?)?;
-        segments.try_fold(first, |value, segment| value.as_object()?.get(segment))
+        let (head, rest) = path.split_once('.')?;
+        inside(event.custom.get(head)?, rest)
     });
-    Some(match found? {
+    operand(found?)
+}
+
+fn inside<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let object = value.as_object()?;
+    object.get(path).or_else(|| {
+        let (head, rest) = path.split_once('.')?;
+        inside(object.get(head)?, rest)
+    })
+}
+
+/// A custom value; none where it is null.
+pub(super) fn operand(value: &Value) -> Option<Operand<'_>> {
+    Some(match value {
         Value::Null => return None,
         Value::Bool(value) => Operand::Bool(*value),
         Value::Number(value) => Operand::Number(value.into()),

@@ -51,6 +51,14 @@ impl Literal {
         }
     }
 
+    /// The text of a text, also of one that is a time.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Time(_, text) => Some(text),
+            Self::Number(_) | Self::Bool(_) => None,
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) | Self::Time(_, text) => Value::from(text.as_str()),

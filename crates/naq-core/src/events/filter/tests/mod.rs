@@ -1,6 +1,14 @@
-//! Tests of the filter: its rules one by one, and against a naive evaluation.
+//! Tests of the filter: its rules one by one, in the dictionary form and the builder.
+//!
+//! - `language`: the text form
+//! - `plan`: what the server does
+//! - `laws`: what holds of every filter, against the naive evaluation in `tree`
 
-use proptest::prelude::*;
+mod language;
+mod laws;
+mod plan;
+mod tree;
+
 use serde_json::{Value, json};
 
 use super::Filter;
@@ -201,179 +209,70 @@ fn said_again_a_condition_replaces_the_first() {
 }
 
 #[test]
-fn the_server_chooses_by_type_and_job_and_by_nothing_else() {
-    let entity = EventSubjects::default();
-    let plain = EventSubjects::new("prod.events", SubjectLayout::Type).unwrap();
-    for (dictionary, expected, by_type) in [
-        (json!({}), vec!["events.>"], vec!["prod.events.>"]),
-        (
-            json!({"type": "job_failed"}),
-            vec!["events.job_failed", "events.job_failed.>"],
-            vec!["prod.events.job_failed", "prod.events.job_failed.>"],
-        ),
-        (json!({"job_id": "*"}), vec!["events.*.=2A"], vec!["prod.events.>"]),
-        (
-            json!({"type": "x.y", "job_id": "a b", "queue": "q"}),
-            vec!["events.x=2Ey.a=20b"],
-            vec!["prod.events.x=2Ey", "prod.events.x=2Ey.>"],
-        ),
-        (json!({"worker_id": "w", "schedule_id": "s"}), vec!["events.>"], vec!["prod.events.>"]),
-        (json!({"type": {"regex": "job"}}), vec!["events.>"], vec!["prod.events.>"]),
-        (json!({"type": 5, "job_id": ""}), vec!["events.>"], vec!["prod.events.>"]),
-        (json!({"type": "t".repeat(65)}), vec!["events.>"], vec!["prod.events.>"]),
+fn the_other_forms_say_what_their_names_say() {
+    let event = completed();
+    for (dictionary, expected) in [
+        (json!({"queue": {"ne": "bulk"}}), true),
+        (json!({"queue": {"ne": "emails"}}), false),
+        (json!({"worker_id": {"ne": "w"}}), false),
+        (json!({"attempt": {"ne": "3"}}), true),
+        (json!({"attempt": {"above": 2, "below": 4}}), true),
+        (json!({"attempt": {"above": 3}}), false),
+        (json!({"attempt": {"below": 3}}), false),
+        (json!({"queue": {"in": ["sms", "emails"]}}), true),
+        (json!({"queue": {"not_in": ["sms", "emails"]}}), false),
+        (json!({"worker_id": {"not_in": ["w"]}}), false),
+        (json!({"queue": {"not_regex": "^x"}}), true),
+        (json!({"queue": {"contains": "mail"}}), true),
+        (json!({"queue": {"not_contains": "mail"}}), false),
+        (json!({"tags": {"contains": "a"}}), true),
+        (json!({"tags": {"contains": "ab"}}), false),
+        (json!({"due": {"contains": "2026-11"}}), true),
+        (json!({"duration": {"contains": 2.5}}), false),
+        (json!({"tags": {"exists": true}}), true),
+        (json!({"order.none": {"exists": true}}), false),
+        (json!({"order.none": {"exists": false}}), true),
+        (json!({"$any": [{"queue": "x"}, {"attempt": 3}]}), true),
+        (json!({"$any": []}), false),
+        (json!({"$all": [{"queue": "emails"}, {"attempt": 4}]}), false),
+        (json!({"$not": {"worker_id": "w"}}), true),
+        (json!({"$not": {}}), false),
+        (json!({"$$odd": 1}), false),
     ] {
-        let filter = filter(dictionary);
-        assert_eq!(filter.subject_filters(&entity), expected);
-        assert_eq!(filter.subject_filters(&plain), by_type);
+        assert_eq!(passes(dictionary.clone(), &event), expected, "{dictionary}");
     }
 }
 
-/// The rules again, said as plainly as possible and as slowly as need be: the
-/// event as its JSON, each value compared by what it is.
-mod naive {
-    use super::*;
-
-    const TEXTS: [&str; 9] = [
-        "type",
-        "job_id",
-        "worker_id",
-        "queue",
-        "job_name",
-        "error",
-        "reason",
-        "message",
-        "service",
-    ];
-
-    pub(super) fn matches(dictionary: &Value, event: &Event) -> bool {
-        let event = serde_json::to_value(event).unwrap();
-        dictionary.as_object().unwrap().iter().all(|(path, condition)| {
-            let Some(value) = find(&event, path).filter(|value| !value.is_null()) else {
-                return false;
-            };
-            match condition {
-                Value::Object(forms) => forms.iter().all(|(form, wanted)| match form.as_str() {
-                    "eq" => order(path, value, wanted) == Some(0),
-                    "min" => order(path, value, wanted).is_some_and(|order| order >= 0),
-                    "max" => order(path, value, wanted).is_some_and(|order| order <= 0),
-                    _ => {
-                        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                        regex::Regex::new(wanted.as_str().unwrap()).unwrap().is_match(&text)
-                    }
-                }),
-                wanted => order(path, value, wanted) == Some(0),
-            }
-        })
-    }
-
-    fn find<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
-        event.get(path).or_else(|| path.split('.').try_fold(event, |value, key| value.get(key)))
-    }
-
-    fn order(path: &str, a: &Value, b: &Value) -> Option<i8> {
-        let as_i8 = |order: std::cmp::Ordering| order as i8;
-        match (a, b) {
-            (Value::Number(a), Value::Number(b)) => {
-                a.as_f64().unwrap().partial_cmp(&b.as_f64().unwrap()).map(as_i8)
-            }
-            (Value::Bool(a), Value::Bool(b)) => Some(as_i8(a.cmp(b))),
-            (Value::String(a), Value::String(b)) => {
-                let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-                let times = if TEXTS.contains(&path) { (None, None) } else { (time(a), time(b)) };
-                match times {
-                    (Some(a), Some(b)) => Some(as_i8(a.cmp(&b))),
-                    (None, None) => Some(as_i8(a.cmp(b))),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
+#[test]
+fn a_name_with_dots_comes_first_at_every_level() {
+    let event = Event::new("x").with_field("a", json!({"b.c": 1, "b": {"c": 2, "d": 3}}));
+    assert!(passes(json!({"a.b.c": 1, "a.b.d": 3}), &event));
 }
 
-fn scalar() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        (-3_i64..4).prop_map(Value::from),
-        (-3_i32..4).prop_map(|n| Value::from(f64::from(n) / 2.0)),
-        any::<bool>().prop_map(Value::from),
-        "[ab]{1,2}".prop_map(Value::from),
-        prop_oneof!["2026-11-24T12:00:00Z", "2026-11-24T13:00:00\\+01:00", "2026-11-24T12:30:00Z"]
-            .prop_map(Value::from),
-    ]
+#[test]
+fn the_time_of_storing_is_unknown_of_what_is_not_stored() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let (start, end) = (at("2026-11-24T12:00:00Z"), at("2026-11-24T13:00:00Z"));
+    let filter = Filter::new().stored_since(start).stored_until(end);
+    assert!(!filter.matches(&completed()));
+    assert!(filter.clone().negated().matches(&completed()));
+    assert!(filter.holds(&completed(), Some(start)));
+    assert!(!filter.holds(&completed(), Some(end)));
+    let backwards = Filter::new().stored_since(end).stored_until(start);
+    assert_eq!(backwards.validate().unwrap_err().get("field"), Some("until"));
 }
 
-fn condition() -> impl Strategy<Value = Value> {
-    let pattern = prop_oneof![Just("a"), Just("^[ab]$"), Just("1"), Just("true"), Just("T12")];
-    let ordered = || scalar().prop_filter("has an order", |value| !value.is_boolean());
-    prop_oneof![
-        3 => scalar(),
-        2 => ordered().prop_map(|min| json!({"min": min})),
-        2 => ordered().prop_map(|max| json!({"max": max})),
-        1 => (ordered(), ordered()).prop_map(|(min, max)| json!({"min": min, "max": max})),
-        1 => pattern.prop_map(|pattern| json!({"regex": pattern})),
-        1 => (scalar(), Just("[ab1]")).prop_map(|(eq, regex)| json!({"eq": eq, "regex": regex})),
-    ]
-}
-
-const PATHS: [&str; 10] =
-    ["type", "job_id", "queue", "attempt", "duration", "success", "c", "o.a", "o.b.c", "x"];
-
-fn dictionary() -> impl Strategy<Value = Value> {
-    proptest::collection::hash_map(proptest::sample::select(&PATHS), condition(), 0..3).prop_map(
-        |conditions| conditions.into_iter().map(|(path, c)| (path.to_owned(), c)).collect(),
-    )
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let text = || proptest::option::of("[ab]{1,2}|2026-11-24T12:00:00Z");
-    let custom = || proptest::option::of(prop_oneof![4 => scalar(), 1 => Just(Value::Null)]);
-    let known = (text(), text(), proptest::option::of(0_u32..4), proptest::option::of(0_u32..7));
-    (known, proptest::option::of(any::<bool>()), custom(), custom(), custom()).prop_map(
-        |((job, queue, attempt, halves), success, c, a, deep)| {
-            let mut event = Event::new("a");
-            event.job_id = job.map(Into::into);
-            event.queue = queue.map(Into::into);
-            event.attempt = attempt;
-            event.duration = halves.map(|halves| f64::from(halves) / 2.0);
-            event.success = success;
-            if let Some(c) = c {
-                event.custom.insert("c".to_owned(), c);
-            }
-            event.with_field("o", json!({"a": a, "b": {"c": deep}}))
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn a_filter_agrees_with_the_naive_evaluation(dictionary in dictionary(), event in event()) {
-        if let Ok(filter) = Filter::from_json(&dictionary) {
-            prop_assert_eq!(filter.matches(&event), naive::matches(&dictionary, &event));
-        }
-    }
-
-    #[test]
-    fn a_filter_is_read_back_from_its_json(dictionary in dictionary()) {
-        if let Ok(filter) = Filter::from_json(&dictionary) {
-            prop_assert_eq!(Filter::from_json(&filter.to_json()).unwrap(), filter);
-        }
-    }
-
-    #[test]
-    fn what_passes_is_stored_under_a_subject_that_is_asked_for(
-        dictionary in dictionary(),
-        event in event(),
-    ) {
-        let subjects = EventSubjects::default();
-        if let Ok(filter) = Filter::from_json(&dictionary)
-            && filter.matches(&event)
-        {
-            let entity = event.entity().map(|(_, id)| id);
-            let subject = subjects.build(event.event_type.as_str(), entity);
-            let asked = filter.subject_filters(&subjects);
-            prop_assert!(asked.iter().any(|f| crate::jetstream::subject_matches(f, &subject)));
-        }
-    }
+#[test]
+fn what_is_combined_keeps_its_bounds_and_the_first_fault() {
+    let wrong = Filter::new().field("error").matches("(");
+    let combined = Filter::new().queue("a").or(wrong).negated();
+    assert_eq!(combined.validate().unwrap_err().get("field"), Some("error.regex"));
+    let many = (0..65).fold(Filter::new(), |all, n| all.or(Filter::new().job(&n.to_string())));
+    // Or with what lets all through, it lets all through.
+    assert!(many.is_empty());
+    let many =
+        (1..65).fold(Filter::new().job("0"), |all, n| all.or(Filter::new().job(&n.to_string())));
+    assert!(many.validate().unwrap_err().message().contains("64 conditions"));
+    let deep = (0..65).fold(Filter::new().job("0"), |inner, _| inner.negated());
+    assert!(deep.validate().unwrap_err().message().contains("64 deep"));
 }
