@@ -5,10 +5,15 @@
 //! the absolute figures. A table goes to the screen, JSON to `target/bench/`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to people")]
 
+mod hot_path;
 mod ingest;
 mod machine;
+mod outage;
+mod pace;
 mod reactions;
 mod report;
+mod samples;
+mod service;
 mod spread;
 mod workload;
 
@@ -26,6 +31,13 @@ struct Arguments {
 enum Benchmark {
     /// Events a second into a stream: the raw ways beside naq's
     Ingest(ingest::Options),
+    /// What logging one event costs its program, beside a bare channel
+    HotPath(hot_path::Options),
+    /// What an outage of the server costs in memory, time and events
+    Outage(outage::Options),
+    /// The program whose server is away in `outage`, told by its standard input
+    #[command(hide = true)]
+    OutageProducer(outage::ProducerOptions),
     /// Handling events: groups of reactions beside a raw durable consumer
     Reactions(reactions::Options),
 }
@@ -36,6 +48,9 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 async fn main() -> Outcome {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(options).await,
+        Benchmark::HotPath(options) => hot_path::run(options).await,
+        Benchmark::Outage(options) => outage::run(options).await,
+        Benchmark::OutageProducer(options) => outage::produce(options).await,
         Benchmark::Reactions(options) => reactions::run(options).await,
     }
 }

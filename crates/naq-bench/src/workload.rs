@@ -27,11 +27,29 @@ fn worker(n: u64) -> String {
 
 /// The nth event, as a program logs it.
 pub(crate) fn event(n: u64) -> Event {
-    Event::new(event_type(n))
-        .with_job_id(job(n))
-        .with_worker_id(worker(n))
-        .with_queue("emails")
-        .with_duration(duration(n))
+    Names::of(n).event(n)
+}
+
+/// What a program knows of a job before it logs an event of it.
+pub(crate) struct Names {
+    job: String,
+    worker: String,
+}
+
+impl Names {
+    /// Those of the nth event.
+    pub(crate) fn of(n: u64) -> Self {
+        Self { job: job(n), worker: worker(n) }
+    }
+
+    /// The nth event.
+    pub(crate) fn event(&self, n: u64) -> Event {
+        Event::new(event_type(n))
+            .with_job_id(self.job.as_str())
+            .with_worker_id(self.worker.as_str())
+            .with_queue("emails")
+            .with_duration(duration(n))
+    }
 }
 
 fn duration(n: u64) -> f64 {

@@ -194,8 +194,16 @@ impl Service for EventService {
     }
 
     async fn health(&self) -> Health {
-        let Standing { is_open, is_blocked, fill, counters, trouble, spool_trouble } =
-            self.writer.standing();
+        let Standing {
+            is_open,
+            is_blocked,
+            fill,
+            counters,
+            ack_latency,
+            untold,
+            trouble,
+            spool_trouble,
+        } = self.writer.standing();
         if !is_open {
             return Health::unhealthy("accepts no events: it is not started, or stopped");
         }
@@ -215,13 +223,17 @@ impl Service for EventService {
             Ok(()) if fill > FULL => {
                 Health::degraded(format!("the event buffer is {:.0} % full", fill * 100.0))
             }
+            Ok(()) if untold > 0 => Health::degraded(format!(
+                "{untold} events were dropped lately, because the event buffer was full"
+            )),
             Ok(()) => Health::healthy().with_detail(format!(
-                "{} of {} events stored, {} pending, {} in the spool, {} not stored",
+                "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored",
                 counters.acked,
                 counters.offered + counters.recovered,
+                ack_latency.p99.as_secs_f64() * 1_000.0,
                 counters.pending,
                 counters.spooled,
-                counters.not_stored()
+                counters.not_stored(),
             )),
         };
         health.with_latency(latency)

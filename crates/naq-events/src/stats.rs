@@ -34,6 +34,7 @@ fn observe(stats: &mut EventStats, recorded: &RecordedEvent) {
         return;
     }
     stats.total_events += 1;
+    stats.lost = stats.lost.saturating_add(event.lost_count().unwrap_or(0));
     stats.first_event = Some(stats.first_event.map_or(at, |first| first.min(at)));
     stats.last_event = Some(stats.last_event.map_or(at, |last| last.max(at)));
     let groups = [
@@ -73,7 +74,27 @@ pub(crate) fn group<'a, T: Default>(
 
 #[cfg(test)]
 mod tests {
+    use naq_core::events::Position;
+
     use super::*;
+
+    #[test]
+    fn what_events_tell_of_holes_is_summed_up() {
+        let mut stats = EventStats::default();
+        for payload in [
+            r#"{"type":"events_lost","count":3}"#,
+            r#"{"type":"events_lost","count":18446744073709551615}"#,
+            r#"{"type":"events_lost"}"#,
+            r#"{"type":"log","count":7}"#,
+        ] {
+            let at = Timestamp::default();
+            let position = Position::new(at, 1);
+            let subject = "events.x".to_owned();
+            let recorded = RecordedEvent::decode(position, at, subject, payload.into()).unwrap();
+            observe(&mut stats, &recorded);
+        }
+        assert_eq!((stats.total_events, stats.lost), (4, u64::MAX));
+    }
 
     #[test]
     fn a_range_has_both_its_ends() {

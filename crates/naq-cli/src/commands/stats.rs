@@ -48,6 +48,10 @@ fn table(stats: &EventStats, view: &View) -> String {
         facts.row(["Last", &format!("{} ({span} later)", view.zone.full(last))]);
     }
     facts.row(["Stream", &stream(stats)]);
+    if stats.lost > 0 {
+        let lost = human::counted(stats.lost, "event");
+        facts.row(["Lost", &format!("{lost} not stored, as `events_lost` tells")]);
+    }
     if stats.malformed > 0 {
         facts.row([
             "Malformed",

@@ -3,7 +3,7 @@
 use naq_core::events::{EntityKind, Event, EventType, RecordedEvent};
 use serde_json::Value;
 
-use super::{Paint, View, human, sanitize};
+use super::{Paint, View, hole, human, sanitize};
 
 /// The longest name of a kind that naq knows.
 const TYPE_WIDTH: usize = 19;
@@ -45,7 +45,8 @@ impl EventLines {
         {
             text.push_str(&format!("  {}", paint.name(sanitize(id))));
         }
-        let details = describe(event, self.about, *paint);
+        let details = hole::describe(event, zone, *paint)
+            .unwrap_or_else(|| describe(event, self.about, *paint));
         if !details.is_empty() {
             text.push_str("  ");
             text.push_str(&details);

@@ -5,9 +5,10 @@
 //! - `zone`: times
 //! - `human`: numbers
 //! - `table`, `json`: the two forms of an answer
-//! - `event`: one event in one line
+//! - `event`, `hole`: one event in one line, and what one says that tells of lost events
 
 mod event;
+mod hole;
 pub(crate) mod human;
 pub(crate) mod json;
 mod paint;

@@ -47,7 +47,9 @@ use std::time::Duration;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, OverflowPolicy, SpoolMode};
 use naq_core::connection::ConnectionProvider;
-use naq_core::events::{EncodedEvent, EventAccount, EventCounters, EventEncoder, EventReceipt};
+use naq_core::events::{
+    AckLatency, EncodedEvent, EventAccount, EventCounters, EventEncoder, EventReceipt,
+};
 use naq_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -98,6 +100,10 @@ pub(crate) struct Standing {
     pub(crate) fill: f64,
     /// The account.
     pub(crate) counters: EventCounters,
+    /// How long acknowledgements take.
+    pub(crate) ack_latency: AckLatency,
+    /// Events that were dropped and that the stream doesn't tell of yet.
+    pub(crate) untold: u64,
     /// Why something was not stored the last time.
     pub(crate) trouble: Option<Error>,
     /// Why the spool takes nothing, where that is so.
@@ -319,6 +325,7 @@ impl Writer {
 
     /// How the writer is doing.
     pub(crate) fn standing(&self) -> Standing {
+        let now = self.shared.now();
         let state = self.shared.lock();
         let counters = state.ledger.counters();
         let share = |used: u64, of: u64| used as f64 / of.max(1) as f64;
@@ -328,6 +335,8 @@ impl Writer {
             fill: share(counters.pending, state.limits.max_events)
                 .max(share(counters.pending_bytes, state.limits.max_bytes)),
             counters,
+            ack_latency: state.latencies.summary(now),
+            untold: state.losses.untold(),
             trouble: state.trouble.clone(),
             spool_trouble: state.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned()),
         }

@@ -172,4 +172,13 @@ impl Event {
     pub fn events_lost(count: u64, reason: impl Into<Text>) -> Self {
         Self::new(EventType::EventsLost).with_reason(reason).with_field("count", count)
     }
+
+    /// How many events are lost, of an event that tells of some.
+    #[must_use]
+    pub fn lost_count(&self) -> Option<u64> {
+        match self.event_type {
+            EventType::EventsLost => self.custom.get("count")?.as_u64(),
+            _ => None,
+        }
+    }
 }
