@@ -3,48 +3,58 @@
 use std::time::Duration;
 
 use naq_core::events::EventReceipt;
-use naq_core::jetstream::PublishAck;
+use naq_core::jetstream::{PublishAck, Published};
 use naq_core::{Error, ErrorKind, Result};
 
 use super::gate::Permit;
 use super::ledger::Outcome;
 use super::refusals;
+use super::sender::Flow;
 use super::slot::Slot;
 use super::state::{Effects, State};
 use super::verdict::Verdict;
+use super::way::Way;
 
 impl State {
-    /// The server's answer about the first event on its way.
+    /// The server's answer about what is first on its way.
     pub(super) fn answer(
         &mut self,
-        answer: Result<PublishAck>,
+        way: Way,
+        answer: Result<Published>,
         now: Duration,
         jitter: f64,
         effects: &mut Effects,
     ) {
-        match answer {
-            Ok(ack) => {
-                let Some(slot) = self.schedule.settle_first() else { return };
-                effects.recovered |= self.gate.passed();
-                self.losses.stream_flows();
-                let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-                self.latencies.record(now.saturating_sub(accepted), 1, now);
-                let outcome = Outcome::Acked { duplicate: ack.duplicate };
-                let id = slot.item.event.id();
-                let receipt = slot
-                    .item
-                    .receipt
-                    .is_some()
-                    .then(|| Ok(EventReceipt::new(id.clone(), ack.sequence, ack.duplicate)));
-                self.settle(slot, outcome, receipt, effects);
+        match (way, answer) {
+            (_, Ok(Published::One(ack))) => self.acked(way, Some(ack), now, effects),
+            (_, Ok(Published::Next(count))) => {
+                for _ in 0..count {
+                    self.acked(way, None, now, effects);
+                }
             }
-            Err(error) => self.refuse(error, now, jitter, effects),
+            (Way::Pipeline, Err(error)) => self.refuse(error, now, jitter, effects),
+            (Way::Fast, Err(error)) => self.end_batch(error, now, jitter, effects),
         }
     }
 
+    fn acked(&mut self, way: Way, ack: Option<PublishAck>, now: Duration, effects: &mut Effects) {
+        let Some(slot) = self.schedule.settle_first(way) else { return };
+        effects.recovered |= self.gate.passed();
+        self.losses.stream_flows();
+        let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+        self.latencies.record(now.saturating_sub(accepted), 1, now);
+        let duplicate = ack.as_ref().is_some_and(|ack| ack.duplicate);
+        let receipt = slot.item.receipt.is_some().then(|| {
+            let sequence = ack.map_or(0, |ack| ack.sequence);
+            Ok(EventReceipt::new(slot.item.event.id().clone(), sequence, duplicate))
+        });
+        self.settle(slot, Outcome::Acked { duplicate }, receipt, effects);
+    }
+
+    /// The first event on its way in the pipeline was not stored, as far as is known.
     fn refuse(&mut self, error: Error, now: Duration, jitter: f64, effects: &mut Effects) {
         let verdict = Verdict::of(&error);
-        let Some(slot) = self.schedule.first_sent() else { return };
+        let Some(slot) = self.schedule.first_sent(Way::Pipeline) else { return };
         let (tries, expired) = (slot.tries, slot.deadline <= now);
         self.trouble = Some(error.clone());
         if verdict == Verdict::Refused {
@@ -52,31 +62,84 @@ impl State {
         } else {
             self.gate.blocked(verdict, now, jitter);
             if verdict.breaks_the_session() {
-                self.broken = true;
-                effects.wake = self.sender.take();
+                self.break_session(effects);
             }
             if !expired {
                 let answered = verdict == Verdict::NotNow;
                 let wait = self.limits.backoff.wait(tries, answered, jitter);
-                let notice = self.notices.gather();
-                notice.retrying += 1;
-                notice.cause = Some(error.clone());
+                self.tell_retry(error.clone());
                 let in_doubt = verdict == Verdict::InDoubt;
                 self.schedule.rest_first(now.saturating_add(wait), in_doubt, error);
                 return;
             }
         }
-        let Some(mut slot) = self.schedule.settle_first() else { return };
-        slot.in_doubt |= verdict == Verdict::InDoubt;
+        self.give_up_first(Way::Pipeline, verdict == Verdict::InDoubt, error, effects);
+    }
+
+    /// The fast batch ended at the first event on its way; nothing behind it
+    /// is stored unless it is in doubt.
+    fn end_batch(&mut self, error: Error, now: Duration, jitter: f64, effects: &mut Effects) {
+        let verdict = Verdict::of(&error);
+        effects.wake.add(Way::Fast, self.senders.of_mut(Way::Fast).close());
+        if error.is(ErrorKind::Unsupported) {
+            // The stream, or its server after all, takes no batches.
+            self.fast_refused = true;
+            self.schedule.recall(Way::Fast, false);
+            self.break_session(effects);
+            return;
+        }
+        self.trouble = Some(error.clone());
+        if verdict == Verdict::Refused {
+            self.gate.passed();
+            self.give_up_first(Way::Fast, false, error, effects);
+            self.schedule.recall(Way::Fast, false);
+            return;
+        }
+        self.gate.shut(verdict, now, jitter);
+        let lost = verdict.breaks_the_session();
+        if lost {
+            self.break_session(effects);
+        }
+        let expired = self.schedule.first_sent(Way::Fast).is_some_and(|slot| slot.deadline <= now);
+        if expired && !lost {
+            self.give_up_first(Way::Fast, false, error, effects);
+        } else {
+            self.tell_retry(error);
+        }
+        self.schedule.recall(Way::Fast, lost);
+    }
+
+    /// The session is of no use any more: nothing else is sent in it.
+    pub(super) fn break_session(&mut self, effects: &mut Effects) {
+        self.broken = true;
+        for way in Way::BOTH {
+            effects.wake.add(way, self.senders.of_mut(way).waker.take());
+        }
+    }
+
+    fn tell_retry(&mut self, error: Error) {
+        let notice = self.notices.gather();
+        notice.retrying += 1;
+        notice.cause = Some(error);
+    }
+
+    fn give_up_first(&mut self, way: Way, in_doubt: bool, error: Error, effects: &mut Effects) {
+        let Some(mut slot) = self.schedule.settle_first(way) else { return };
+        slot.in_doubt |= in_doubt;
         slot.trouble = Some(error);
         self.give_up(slot, refusals::refused, effects);
     }
 
-    /// What to do after the server's answers: wake the sender for what they
+    /// What to do after the server's answers: wake the senders for what they
     /// made ready, and give away the room that they made.
     pub(super) fn after_answers(&mut self, now: Duration, effects: &mut Effects) {
-        if self.schedule.is_overdue() && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take().or(effects.wake.take());
+        self.schedule.wake(now);
+        if self.gate.permit(now) != Permit::None {
+            for way in Way::BOTH {
+                if self.schedule.is_overdue(way) {
+                    effects.wake.add(way, self.senders.of_mut(way).waker.take());
+                }
+            }
         }
         self.finish_turning(effects);
         self.grant_room();
@@ -92,8 +155,13 @@ impl State {
                 self.give_up(slot, refusals::expired, effects);
             }
         }
-        if self.schedule.ready() > 0 && self.gate.permit(now) != Permit::None {
-            effects.wake = self.sender.take().or(effects.wake.take());
+        if self.gate.permit(now) != Permit::None {
+            for way in Way::BOTH {
+                let sender = self.senders.of_mut(way);
+                if sender.flow == Flow::Asleep && self.schedule.ready(way) > 0 {
+                    effects.wake.add(way, sender.waker.take());
+                }
+            }
         }
         if !effects.settled.is_empty() {
             self.grant_room();
@@ -103,7 +171,7 @@ impl State {
 
     /// When something is due next.
     pub(super) fn next_tick(&self, now: Duration) -> Option<Duration> {
-        let shut_until = self.gate.opens_at().filter(|&at| at > now && !self.schedule.is_empty());
+        let shut_until = self.gate.opens_at().filter(|&at| at > now);
         [
             self.schedule.oldest_deadline(),
             self.schedule.next_wake(),
@@ -119,9 +187,10 @@ impl State {
 
     /// Ends the session, whatever is under way.
     pub(super) fn abandon_session(&mut self, effects: &mut Effects) {
-        self.session += 1;
-        self.broken = true;
-        effects.wake = self.sender.take();
+        self.end_session();
+        for way in Way::BOTH {
+            effects.wake.add(way, self.senders.of_mut(way).close());
+        }
     }
 
     /// Gives up everything that is left, when nobody will send it any more.

@@ -3,20 +3,22 @@
 use std::future::{self, Future};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
-use naq_core::jetstream::{JetStream, JetStreamExt, PublishAck};
+use naq_core::jetstream::{JetStream, PublishManyOptions, PublishWay, Published};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::alarm::Alarm;
+use super::sender::PerWay;
 use super::shared::Shared;
 use super::source::Source;
 use super::spooling::StreamView;
+use super::way::Way;
 use crate::stream_setup::StreamSetup;
 
 /// So many answers are taken in under one lock.
@@ -48,7 +50,7 @@ pub(super) fn spawn(
     Ok(DriverGuard(runtime.spawn(async move {
         let _end = End(Arc::clone(&shared));
         let alarm = Alarm::new(Arc::clone(&shared.clock));
-        Driver { shared, connections, setup, alarm }.run().await;
+        Driver { shared, connections, setup, way: None, alarm }.run().await;
     })))
 }
 
@@ -71,6 +73,8 @@ struct Driver {
     connections: Arc<dyn ConnectionProvider>,
     /// What is to be done about the stream before anything is sent, if that is still to do.
     setup: Option<StreamSetup>,
+    /// The way that events went the last time.
+    way: Option<Way>,
     alarm: Alarm,
 }
 
@@ -107,35 +111,63 @@ impl Driver {
         Ok(jetstream)
     }
 
-    /// Sends what there is and takes the answers, until the session is of no use any more.
+    /// Sends what there is and takes the answers, until there is nothing to
+    /// send any more or the session is of no use.
     async fn session(&mut self, jetstream: Arc<dyn JetStream>) {
         self.shared.set_max_payload(jetstream.server_info().max_payload);
         if !self.view_the_stream(&*jetstream).await {
             return;
         }
-        let session = self.shared.begin_session(&jetstream);
-        let source = Source::new(Arc::clone(&self.shared), session);
-        let mut session_answers = jetstream.publish_each(source.boxed());
+        let way = self.choose(&*jetstream);
+        self.shared.begin_session(way, &jetstream);
+        let mut open = Open::default();
         let mut answers = Vec::with_capacity(ANSWERS);
         loop {
             let (next, stuck) = self.shared.tick();
             if stuck || self.shared.is_spent() {
                 break;
             }
-            let more = tokio::select! {
-                biased;
-                more = take_answers(&mut session_answers, &mut answers) => more,
-                () = self.rest(next) => true,
-            };
-            self.shared.answer(session, &mut answers);
-            if !more {
+            for way in Way::BOTH {
+                if open.0.of(way).is_none()
+                    && let Some(number) = self.shared.open(way)
+                {
+                    let source = Source::new(Arc::clone(&self.shared), way, number);
+                    let answers = jetstream.publish_many(source.boxed(), options(way));
+                    *open.0.of_mut(way) = Some(answers);
+                }
+            }
+            if open.is_empty() && !self.shared.awaits_more() {
                 break;
+            }
+            let answered = tokio::select! {
+                biased;
+                answered = open.take_answers(&mut answers) => Some(answered),
+                () = self.rest(next) => None,
+            };
+            let Some((way, more)) = answered else { continue };
+            self.shared.answer(way, &mut answers);
+            if !more {
+                *open.0.of_mut(way) = None;
+                self.shared.closed(way);
             }
             // A JetStream that answers at once must not keep the thread to itself.
             tokio::task::consume_budget().await;
         }
-        // First, so that nobody who still holds the source can send from it.
+        // First, so that nobody who still holds a source can send from it.
+        for way in Way::BOTH {
+            self.shared.closed(way);
+        }
         self.shared.end_session();
+    }
+
+    /// The way that events go in this session.
+    fn choose(&mut self, jetstream: &dyn JetStream) -> Way {
+        let fast = jetstream.capabilities().fast_ingest && self.shared.takes_batches();
+        let way = if fast { Way::Fast } else { Way::Pipeline };
+        if self.way.replace(way) != Some(way) {
+            tracing::info!(stream = %self.shared.stream, %way, "events go to the server by {way}");
+        }
+        way
     }
 
     /// Notes, for the spool, behind what in the stream all stands that this
@@ -180,21 +212,59 @@ impl Driver {
     }
 }
 
-/// Waits for answers and takes as many as there are. Says whether more can come.
-async fn take_answers(
-    session: &mut BoxStream<'static, Result<PublishAck>>,
-    answers: &mut Vec<Result<PublishAck>>,
-) -> bool {
-    let mut poll = |cx: &mut Context<'_>| -> Poll<bool> {
-        while answers.len() < ANSWERS {
-            match session.poll_next_unpin(cx) {
-                Poll::Ready(Some(answer)) => answers.push(answer),
-                Poll::Ready(None) => return Poll::Ready(false),
-                Poll::Pending if answers.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+/// How a JetStream is asked to publish by this way.
+fn options(way: Way) -> PublishManyOptions {
+    PublishManyOptions::default().with_way(match way {
+        Way::Fast => PublishWay::fast_batch(format!("{:032x}", fastrand::u128(..))),
+        Way::Pipeline => PublishWay::Pipeline,
+    })
+}
+
+/// The answers of a session's two ways, as far as they are open.
+#[derive(Default)]
+struct Open(PerWay<Option<BoxStream<'static, Result<Published>>>>);
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        Way::BOTH.iter().all(|&way| self.0.of(way).is_none())
+    }
+
+    /// Waits for answers and takes as many as there are. Says by which way
+    /// they came, and whether more can come.
+    async fn take_answers(&mut self, answers: &mut Vec<Result<Published>>) -> (Way, bool) {
+        future::poll_fn(|cx| {
+            for way in Way::BOTH {
+                let Some(stream) = self.0.of_mut(way) else { continue };
+                if let Poll::Ready(more) = poll_answers(way, stream, answers, cx) {
+                    return Poll::Ready((way, more));
+                }
             }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+fn poll_answers(
+    way: Way,
+    stream: &mut BoxStream<'static, Result<Published>>,
+    answers: &mut Vec<Result<Published>>,
+    cx: &mut Context<'_>,
+) -> Poll<bool> {
+    while answers.len() < ANSWERS {
+        match stream.poll_next_unpin(cx) {
+            Poll::Ready(Some(answer)) => {
+                // A batch ends at its first failure.
+                let ended = way == Way::Fast && answer.is_err();
+                answers.push(answer);
+                if ended {
+                    return Poll::Ready(false);
+                }
+            }
+            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Pending if answers.is_empty() => return Poll::Pending,
+            Poll::Pending => break,
         }
-        Poll::Ready(true)
-    };
-    future::poll_fn(|cx| Poll::Ready(ready!(poll(cx)))).await
+    }
+    Poll::Ready(true)
 }

@@ -174,10 +174,7 @@ impl<'a> Watch<'a> {
                 if is_settled() {
                     return;
                 }
-                let sender = shared.lock().hurry();
-                if let Some(sender) = sender {
-                    sender.wake();
-                }
+                shared.hurry();
                 told.await;
             }
         };

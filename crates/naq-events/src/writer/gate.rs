@@ -91,11 +91,17 @@ impl Gate {
 
     /// Something did not pass, but might later.
     pub(super) fn blocked(&mut self, verdict: Verdict, now: Duration, jitter: f64) {
-        let times = match self.state {
+        match self.state {
             State::Open { refused } if !verdict.breaks_the_session() && refused + 1 < IN_A_ROW => {
                 self.state = State::Open { refused: refused + 1 };
-                return;
             }
+            _ => self.shut(verdict, now, jitter),
+        }
+    }
+
+    /// Something did not pass, and nothing may pass before it.
+    pub(super) fn shut(&mut self, verdict: Verdict, now: Duration, jitter: f64) {
+        let times = match self.state {
             State::Open { .. } => 1,
             State::Probing { times } => times.saturating_add(1),
             // Not even a connection to send a probe on.

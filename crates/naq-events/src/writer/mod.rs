@@ -2,7 +2,9 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `schedule.rs` | which event is sent next, and what waits for what |
+//! | `schedule.rs` | which event is sent next, and by which way |
+//! | `line.rs`, `queues.rs` | the events that go in batches, and those that go one by one |
+//! | `way.rs`, `sender.rs` | the two ways to the server, and who takes events there |
 //! | `ledger.rs` | the account of every event, and the room left |
 //! | `gate.rs`, `backoff.rs`, `verdict.rs` | what a failure means, and when to try again |
 //! | `state.rs`, `sending.rs`, `answering.rs` | these together: each step under the lock |
@@ -24,12 +26,15 @@ mod flushing;
 mod gate;
 mod latency;
 mod ledger;
+mod line;
 mod losses;
 mod notices;
 mod offer;
 mod policy;
+mod queues;
 mod refusals;
 mod schedule;
+mod sender;
 mod sending;
 mod shared;
 mod slot;
@@ -39,6 +44,7 @@ mod state;
 mod telling_losses;
 mod verdict;
 mod waiting;
+mod way;
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

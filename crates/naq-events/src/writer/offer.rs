@@ -61,7 +61,7 @@ impl Writer {
         // Who waits already comes first.
         let has_room = state.waiting.is_empty() && state.fits(charge);
         if !has_room {
-            effects.wake = state.hurry();
+            state.hurry(&mut effects);
             let made_room = match self.policies.of(item.event.event_type()) {
                 OverflowPolicy::DropOldest => state.make_room(charge, &mut effects),
                 OverflowPolicy::Wait if !at_once => {
@@ -123,9 +123,7 @@ impl Shared {
         charge: u64,
         now: Duration,
     ) {
-        let wake = state.accept(item, charge, now, &mut effects);
-        effects.wake = effects.wake.or(wake);
-        effects.nudges_driver |= std::mem::take(&mut state.driver_sleeps);
+        state.accept(item, charge, now, &mut effects);
         self.carry_out(state, effects);
     }
 }

@@ -1,87 +1,48 @@
-//! Which event is sent next: the order of the writer, without locks or async.
+//! Which event is sent next, and by which way: the order of the writer,
+//! without locks or async.
 //!
-//! The rule that everything here serves: no event of an entity is sent while
-//! an earlier one of the same entity is on its way or waits to be sent again.
-//! So neither a refusal nor a reconnect can put a job's events out of order,
-//! and events of other entities flow on. Its price: one entity has one event
-//! under way, so its events follow each other at the pace of a round trip.
+//! Where the server has fast ingest, events stand in one line and go in
+//! batches. In the queues beside it are the events that somebody wants a
+//! receipt for, because a batch doesn't tell where an event is stored, and the
+//! later ones of their entities. Where the server has no fast ingest all
+//! events are in the queues.
+//!
+//! An event of an entity that has earlier ones in line waits in its queue
+//! until they are stored, and while the queues have one of an entity no later
+//! one goes in line: so an entity's events keep their order across both.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use naq_core::Error;
-use slab::Slab;
 
-use super::chain::Chain;
-use super::slot::{AGE, Item, Place, READY, Slot, UNSENT};
+use super::line::Line;
+use super::queues::Queues;
+use super::slot::{Item, Slot};
+use super::way::Way;
 
 /// The number of the first event that is accepted: 0 is for what an earlier
 /// process left in the spool.
 pub(super) const FIRST_NUMBER: u64 = 1;
 
-/// The events of one entity that are in hand: a list through their followers.
-#[derive(Debug, Clone, Copy)]
-struct Queue {
-    /// The one whose turn it is.
-    head: usize,
-    tail: usize,
-}
-
-/// Keys that are hashes already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
 /// All events in hand, from acceptance until their outcome is known.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    slots: Slab<Slot>,
-    entities: HashMap<u64, Queue, BuildHasherDefault<Hashed>>,
-    age: Chain<AGE>,
-    unsent: Chain<UNSENT>,
-    again: Chain<READY>,
-    fresh: Chain<READY>,
-    resting: BTreeSet<(Duration, usize)>,
-    /// On their way, in the order in which they were sent and will be answered.
-    sent: VecDeque<usize>,
+    line: Line,
+    queues: Queues,
+    /// Where new events go that nothing keeps from it.
+    way: Way,
     accepted: u64,
 }
 
 impl Schedule {
     pub(super) fn new() -> Self {
-        Self {
-            slots: Slab::new(),
-            entities: HashMap::default(),
-            age: Chain::new(),
-            unsent: Chain::new(),
-            again: Chain::new(),
-            fresh: Chain::new(),
-            resting: BTreeSet::new(),
-            sent: VecDeque::new(),
-            accepted: FIRST_NUMBER,
-        }
+        Self { line: Line::new(), queues: Queues::new(), way: Way::Fast, accepted: FIRST_NUMBER }
     }
 
-    /// Takes an event in, behind all others of its entity.
-    pub(super) fn accept(&mut self, item: Item, deadline: Duration) {
+    /// Takes an event in, behind all others of its entity, and says by which way it will go.
+    pub(super) fn accept(&mut self, item: Item, deadline: Duration) -> Way {
         let number = self.next_number();
-        self.admit(Slot::new(item, number, deadline, Place::Fresh));
+        self.admit(Slot::new(item, number, deadline))
     }
 
     /// Gives an event that is accepted its number.
@@ -91,140 +52,125 @@ impl Schedule {
         number
     }
 
-    /// Takes an event in that has its number already, behind all others of its entity.
-    pub(super) fn admit(&mut self, mut slot: Slot) {
-        let entity = slot.item.entity;
-        slot.place = Place::Fresh;
-        slot.follower = None;
-        let is_unsent = slot.tries == 0;
-        let key = self.slots.insert(slot);
-        self.age.push_back(&mut self.slots, key);
-        if is_unsent && self.slots[key].item.may_drop {
-            self.unsent.push_back(&mut self.slots, key);
+    /// Takes an event in that has its number already, behind all others of
+    /// its entity, and says by which way it will go.
+    pub(super) fn admit(&mut self, slot: Slot) -> Way {
+        let by_line = self.way == Way::Fast
+            && slot.item.receipt.is_none()
+            && !self.queues.holds(slot.item.entity);
+        if by_line {
+            self.line.accept(slot);
+            Way::Fast
+        } else {
+            let barred = slot.item.entity.is_some() && !self.line.is_empty();
+            self.queues.accept(slot, barred);
+            Way::Pipeline
         }
-        let queue = entity.and_then(|entity| self.entities.get_mut(&entity));
-        if let Some(queue) = queue {
-            self.slots[queue.tail].follower = Some(key);
-            queue.tail = key;
-            self.slots[key].place = Place::Held;
-            return;
-        }
-        if let Some(entity) = entity {
-            self.entities.insert(entity, Queue { head: key, tail: key });
-        }
-        self.fresh.push_back(&mut self.slots, key);
     }
 
-    /// The next event to send, which is then on its way.
-    pub(super) fn send_next(&mut self) -> Option<&Slot> {
-        let key = match self.again.pop_front(&mut self.slots) {
-            Some(key) => key,
-            None => self.fresh.pop_front(&mut self.slots)?,
-        };
-        self.leave_unsent(key);
-        self.sent.push_back(key);
-        let slot = &mut self.slots[key];
-        slot.place = Place::Sent;
-        slot.tries = slot.tries.saturating_add(1);
-        Some(slot)
+    /// Sends new events by this way. Nothing is on its way when that changes.
+    pub(super) fn go_by(&mut self, way: Way) {
+        if way == Way::Pipeline && !self.line.is_empty() {
+            // An entity's events that stand in line were accepted before those in its queue.
+            let behind = self.queues.take_all();
+            for slot in std::iter::from_fn(|| self.line.pop()).chain(behind) {
+                self.queues.accept(slot, false);
+            }
+        }
+        self.way = way;
+    }
+
+    /// The next event to send by this way, which is then on its way.
+    pub(super) fn send_next(&mut self, way: Way) -> Option<&Slot> {
+        match way {
+            Way::Fast => self.line.send_next(),
+            Way::Pipeline => self.queues.send_next(),
+        }
     }
 
     /// The event that the next answer of the server is about.
-    pub(super) fn first_sent(&self) -> Option<&Slot> {
-        self.sent.front().map(|&key| &self.slots[key])
+    pub(super) fn first_sent(&self, way: Way) -> Option<&Slot> {
+        match way {
+            Way::Fast => self.line.first_sent(),
+            Way::Pipeline => self.queues.first_sent(),
+        }
     }
 
-    /// The first one on its way has its outcome: it leaves, and its follower's turn comes.
-    pub(super) fn settle_first(&mut self) -> Option<Slot> {
-        let key = self.sent.pop_front()?;
-        Some(self.release(key))
+    /// The first one on its way has its outcome: it leaves.
+    pub(super) fn settle_first(&mut self, way: Way) -> Option<Slot> {
+        match way {
+            Way::Fast => self.line.settle_first(),
+            Way::Pipeline => self.queues.settle_first(),
+        }
     }
 
-    /// The first one on its way didn't pass: it rests until then.
+    /// The first one on its way in the pipeline didn't pass: it rests until then.
     pub(super) fn rest_first(&mut self, until: Duration, in_doubt: bool, trouble: Error) {
-        let Some(key) = self.sent.pop_front() else { return };
-        let slot = &mut self.slots[key];
-        // Not past its deadline, or giving it up would wait for the rest.
-        let until = until.min(slot.deadline);
-        slot.place = Place::Resting { until };
-        slot.in_doubt |= in_doubt;
-        slot.trouble = Some(trouble);
-        self.resting.insert((until, key));
+        self.queues.rest_first(until, in_doubt, trouble);
     }
 
-    /// Those on their way will not be answered any more: each may be stored,
-    /// and each is to be sent again, in the same order.
-    pub(super) fn recall_sent(&mut self) {
-        while let Some(key) = self.sent.pop_front() {
-            self.slots[key].in_doubt = true;
-            self.make_ready(key);
+    /// Those on their way by this way will not be answered any more: each is
+    /// to be sent again, and may be stored where that is `in_doubt`.
+    pub(super) fn recall(&mut self, way: Way, in_doubt: bool) {
+        match way {
+            Way::Fast => self.line.recall(in_doubt),
+            Way::Pipeline => self.queues.recall_sent(),
         }
     }
 
-    /// Ends the rest of those whose time has come.
+    /// Ends the rest of those whose time has come, and the wait of those that
+    /// waited for what stood in line before them.
     pub(super) fn wake(&mut self, now: Duration) {
-        while let Some(&(until, key)) = self.resting.first() {
-            if until > now {
-                return;
-            }
-            self.resting.pop_first();
-            self.make_ready(key);
-        }
+        self.queues.wake(now);
+        self.queues.unbar(self.line.oldest_number().unwrap_or(u64::MAX));
     }
 
     /// Gives up the oldest event if its time is over. One that is on its way
     /// stays: its session has to be ended first.
     pub(super) fn expire(&mut self, now: Duration) -> Option<Slot> {
-        let key = self.age.first()?;
-        let slot = &self.slots[key];
-        if slot.deadline > now || slot.place == Place::Sent {
-            return None;
-        }
-        self.take_out(key);
-        Some(self.release(key))
+        self.line.expire(now).or_else(|| self.queues.expire(now))
     }
 
-    /// Whether the oldest event is on its way though its time is over.
+    /// Whether an event is on its way though its time is over.
     pub(super) fn is_stuck(&self, now: Duration) -> bool {
-        self.age.first().is_some_and(|key| {
-            let slot = &self.slots[key];
-            slot.place == Place::Sent && slot.deadline <= now
-        })
+        self.line.is_stuck(now) || self.queues.is_stuck(now)
     }
 
     /// Gives up the oldest event that was never sent and may be dropped.
     pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
-        let key = self.unsent.first()?;
-        self.take_out(key);
-        Some(self.release(key))
+        let (in_line, in_queue) = (self.line.oldest_droppable(), self.queues.oldest_droppable());
+        match (in_line, in_queue) {
+            (Some(line), Some(queue)) if line < queue => self.line.drop_oldest(),
+            (Some(_), None) => self.line.drop_oldest(),
+            _ => self.queues.drop_oldest(),
+        }
     }
 
-    /// Gives up the oldest event, wherever it stands.
+    /// Gives up an event, wherever it stands.
     pub(super) fn give_up(&mut self) -> Option<Slot> {
-        self.recall_sent();
-        let key = self.age.first()?;
-        self.take_out(key);
-        Some(self.release(key))
+        self.line.recall(true);
+        self.line.pop().or_else(|| self.queues.give_up())
     }
 
-    /// Takes everything out, oldest first. Nothing is on its way.
+    /// Takes everything out, an entity's events in order. Nothing is on its way.
     pub(super) fn take_all(&mut self) -> Vec<Slot> {
-        std::iter::from_fn(|| self.give_up()).collect()
+        let in_line = std::iter::from_fn(|| self.line.pop());
+        in_line.chain(self.queues.take_all()).collect()
     }
 
     /// When the oldest event is given up.
     pub(super) fn oldest_deadline(&self) -> Option<Duration> {
-        self.age.first().map(|key| self.slots[key].deadline)
+        earliest(self.line.oldest_deadline(), self.queues.oldest_deadline())
     }
 
     /// When the next rest is over.
     pub(super) fn next_wake(&self) -> Option<Duration> {
-        self.resting.first().map(|&(until, _)| until)
+        self.queues.next_wake()
     }
 
     /// The number of the oldest event in hand; each smaller one is settled.
     pub(super) fn oldest_number(&self) -> Option<u64> {
-        self.age.first().map(|key| self.slots[key].number)
+        earliest(self.line.oldest_number(), self.queues.oldest_number())
     }
 
     /// The number of the event that is accepted next.
@@ -232,76 +178,45 @@ impl Schedule {
         self.accepted
     }
 
-    /// How many may be sent now.
-    pub(super) const fn ready(&self) -> usize {
-        self.again.len() + self.fresh.len()
+    /// How many may be sent now by this way.
+    pub(super) fn ready(&self, way: Way) -> usize {
+        match way {
+            Way::Fast => self.line.ready(),
+            Way::Pipeline => self.queues.ready(),
+        }
     }
 
-    /// Whether something may be sent that has waited already.
-    pub(super) const fn is_overdue(&self) -> bool {
-        !self.again.is_empty()
+    /// Whether something may be sent by this way that has waited already.
+    pub(super) fn is_overdue(&self, way: Way) -> bool {
+        match way {
+            Way::Fast => self.line.is_overdue(),
+            Way::Pipeline => self.queues.is_overdue(),
+        }
+    }
+
+    /// How many are on their way by this way.
+    pub(super) fn under_way_by(&self, way: Way) -> usize {
+        match way {
+            Way::Fast => self.line.under_way(),
+            Way::Pipeline => self.queues.under_way(),
+        }
     }
 
     /// How many are on their way.
     pub(super) fn under_way(&self) -> usize {
-        self.sent.len()
+        self.line.under_way() + self.queues.under_way()
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.age.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty() && self.queues.is_empty()
     }
+}
 
-    fn make_ready(&mut self, key: usize) {
-        self.slots[key].place = Place::Again;
-        self.again.push_back(&mut self.slots, key);
-    }
-
-    /// Takes an event that leaves for the first time out of what may be dropped.
-    fn leave_unsent(&mut self, key: usize) {
-        let slot = &self.slots[key];
-        if slot.tries == 0 && slot.item.may_drop {
-            self.unsent.remove(&mut self.slots, key);
-        }
-    }
-
-    /// Takes an event that isn't on its way out of wherever it waits.
-    fn take_out(&mut self, key: usize) {
-        match self.slots[key].place {
-            Place::Fresh => self.fresh.remove(&mut self.slots, key),
-            Place::Again => self.again.remove(&mut self.slots, key),
-            Place::Resting { until } => {
-                self.resting.remove(&(until, key));
-            }
-            Place::Held | Place::Sent => {}
-        }
-    }
-
-    /// Removes an event that waits nowhere any more, and gives the turn to its follower.
-    fn release(&mut self, key: usize) -> Slot {
-        self.age.remove(&mut self.slots, key);
-        self.leave_unsent(key);
-        let slot = self.slots.remove(key);
-        let Some(entity) = slot.item.entity else { return slot };
-        let Some(queue) = self.entities.get_mut(&entity) else { return slot };
-        if queue.head != key {
-            // Held ones leave oldest first, so it stood right behind the head.
-            debug_assert_eq!(self.slots[queue.head].follower, Some(key));
-            self.slots[queue.head].follower = slot.follower;
-            if queue.tail == key {
-                queue.tail = queue.head;
-            }
-            return slot;
-        }
-        match slot.follower {
-            Some(next) => {
-                queue.head = next;
-                self.make_ready(next);
-            }
-            None => {
-                self.entities.remove(&entity);
-            }
-        }
-        slot
+/// The smaller of those that there are.
+fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -1,165 +1,203 @@
 use naq_core::events::{Event, EventEncoder, EventSubjects};
 use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn item(encoder: &EventEncoder, entity: Option<u64>) -> Item {
+fn item(entity: Option<u64>, wants_receipt: bool, may_drop: bool) -> Item {
+    let encoder = EventEncoder::new(EventSubjects::default());
     let event = encoder.encode(&Event::new("x"), Timestamp::from_nanos(1)).unwrap();
-    Item { event, entity, may_drop: true, receipt: None, position: None, on_disk: None }
+    let receipt = wants_receipt.then(|| oneshot::channel().0);
+    Item { event, entity, may_drop, receipt, position: None, on_disk: None }
 }
 
-fn trouble() -> Error {
-    Error::new(ErrorKind::LimitReached, "publish", "full")
+fn plain(entity: Option<u64>) -> Item {
+    item(entity, false, true)
 }
 
-/// A schedule with one event for each entity named, all with the same deadline.
-fn with(entities: &[Option<u64>]) -> Schedule {
-    let encoder = EventEncoder::new(EventSubjects::default());
+fn sent(schedule: &mut Schedule, way: Way) -> Vec<u64> {
+    std::iter::from_fn(|| schedule.send_next(way).map(|slot| slot.number - FIRST_NUMBER)).collect()
+}
+
+fn accept(schedule: &mut Schedule, item: Item) -> Way {
+    schedule.accept(item, 60 * SECOND)
+}
+
+#[test]
+fn events_of_one_entity_follow_each_other_in_line_without_waiting() {
     let mut schedule = Schedule::new();
-    for &entity in entities {
-        schedule.accept(item(&encoder, entity), 60 * SECOND);
+    for entity in [Some(1), Some(1), None, Some(1)] {
+        assert_eq!(accept(&mut schedule, plain(entity)), Way::Fast);
     }
-    schedule
-}
-
-fn sent(schedule: &mut Schedule) -> Vec<u64> {
-    std::iter::from_fn(|| schedule.send_next().map(|slot| slot.number - FIRST_NUMBER)).collect()
-}
-
-#[test]
-fn an_entity_has_one_event_under_way_and_others_flow_on() {
-    let mut schedule = with(&[Some(1), Some(1), Some(2), None, None, Some(2)]);
-    assert_eq!(sent(&mut schedule), [0, 2, 3, 4]);
-    schedule.settle_first();
-    assert_eq!(sent(&mut schedule), [1]);
-    schedule.settle_first();
-    assert_eq!(sent(&mut schedule), [5]);
+    assert_eq!(sent(&mut schedule, Way::Fast), [0, 1, 2, 3]);
+    assert_eq!(schedule.settle_first(Way::Fast).map(|slot| slot.number), Some(1));
+    schedule.recall(Way::Fast, true);
+    accept(&mut schedule, plain(Some(1)));
+    assert_eq!(sent(&mut schedule, Way::Fast), [1, 2, 3, 4]);
+    assert!(schedule.settle_first(Way::Fast).is_some_and(|slot| slot.in_doubt));
 }
 
 #[test]
-fn a_refused_event_holds_its_entity_back_until_it_is_settled() {
-    let mut schedule = with(&[Some(1), Some(1), Some(2)]);
-    assert_eq!(sent(&mut schedule), [0, 2]);
-    schedule.rest_first(SECOND, false, trouble());
-    schedule.settle_first();
+fn what_wants_a_receipt_waits_for_what_stands_in_line_before_it_and_holds_its_entity() {
+    let mut schedule = Schedule::new();
+    assert_eq!(accept(&mut schedule, plain(Some(1))), Way::Fast);
+    assert_eq!(accept(&mut schedule, item(Some(1), true, true)), Way::Pipeline);
+    assert_eq!(accept(&mut schedule, plain(Some(1))), Way::Pipeline, "behind the one before");
+    assert_eq!(accept(&mut schedule, plain(Some(2))), Way::Fast, "of another entity");
+    assert_eq!(accept(&mut schedule, item(None, true, true)), Way::Pipeline);
+    assert_eq!(sent(&mut schedule, Way::Fast), [0, 3]);
     schedule.wake(Duration::ZERO);
-    assert!(sent(&mut schedule).is_empty());
-    schedule.wake(SECOND);
-    assert_eq!(sent(&mut schedule), [0]);
-    assert_eq!(schedule.settle_first().map(|slot| slot.tries), Some(2));
-    assert_eq!(sent(&mut schedule), [1]);
+    assert_eq!(sent(&mut schedule, Way::Pipeline), [4], "an event of no entity waits for none");
+    schedule.settle_first(Way::Fast);
+    schedule.wake(Duration::ZERO);
+    assert_eq!(sent(&mut schedule, Way::Pipeline), [1]);
+    schedule.settle_first(Way::Pipeline);
+    schedule.settle_first(Way::Pipeline);
+    assert_eq!(sent(&mut schedule, Way::Pipeline), [2]);
+    schedule.settle_first(Way::Pipeline);
+    assert_eq!(accept(&mut schedule, plain(Some(1))), Way::Fast, "nothing keeps it any more");
 }
 
 #[test]
-fn recalled_events_are_in_doubt_and_go_again_in_their_order_before_fresh_ones() {
-    let mut schedule = with(&[Some(1), Some(2)]);
-    sent(&mut schedule);
-    let encoder = EventEncoder::new(EventSubjects::default());
-    schedule.accept(item(&encoder, Some(3)), 60 * SECOND);
-    schedule.recall_sent();
-    assert_eq!(sent(&mut schedule), [0, 1, 2]);
-    assert!(schedule.settle_first().is_some_and(|slot| slot.in_doubt));
+fn without_fast_ingest_the_line_joins_the_queues_in_order() {
+    let mut schedule = Schedule::new();
+    accept(&mut schedule, plain(Some(1)));
+    accept(&mut schedule, plain(Some(2)));
+    accept(&mut schedule, item(Some(1), true, true));
+    accept(&mut schedule, plain(Some(2)));
+    assert_eq!(sent(&mut schedule, Way::Fast), [0, 1, 3]);
+    schedule.recall(Way::Fast, true);
+    schedule.go_by(Way::Pipeline);
+    assert_eq!(schedule.ready(Way::Fast), 0);
+    assert_eq!(sent(&mut schedule, Way::Pipeline), [0, 1]);
+    let first = schedule.settle_first(Way::Pipeline).unwrap();
+    assert_eq!((first.tries, first.in_doubt), (2, true));
+    assert_eq!(sent(&mut schedule, Way::Pipeline), [2]);
+    assert_eq!(accept(&mut schedule, plain(Some(9))), Way::Pipeline);
 }
 
 #[test]
-fn only_unsent_events_are_dropped_oldest_first() {
-    let mut schedule = with(&[Some(1), Some(1), Some(2), None]);
-    schedule.send_next();
+fn the_oldest_that_may_be_dropped_goes_wherever_it_stands() {
+    let mut schedule = Schedule::new();
+    for (entity, wants_receipt, may_drop) in [
+        (Some(1), false, true),
+        (Some(2), false, false),
+        (Some(3), true, true),
+        (Some(4), false, true),
+        (Some(5), false, true),
+    ] {
+        accept(&mut schedule, item(entity, wants_receipt, may_drop));
+    }
+    assert_eq!(schedule.send_next(Way::Fast).map(|slot| slot.number), Some(1));
     let mut dropped = || schedule.drop_oldest().map(|slot| slot.number);
-    assert_eq!([dropped(), dropped(), dropped(), dropped()], [Some(2), Some(3), Some(4), None]);
-    assert_eq!(schedule.under_way(), 1);
+    assert_eq!([dropped(), dropped(), dropped(), dropped()], [Some(3), Some(4), Some(5), None]);
+    assert_eq!(schedule.ready(Way::Fast), 1);
+    assert_eq!(sent(&mut schedule, Way::Fast), [1]);
 }
 
 #[test]
-fn an_event_gives_its_turn_away_when_it_is_dropped_or_expires() {
-    let mut schedule = with(&[Some(1), Some(1), Some(1)]);
-    assert_eq!(schedule.drop_oldest().map(|slot| slot.number), Some(1));
-    assert!(schedule.expire(59 * SECOND).is_none());
+fn a_deadline_holds_in_line_and_in_the_queues() {
+    let mut schedule = Schedule::new();
+    accept(&mut schedule, plain(Some(1)));
+    accept(&mut schedule, item(Some(2), true, true));
+    schedule.send_next(Way::Fast);
+    assert!(schedule.is_stuck(60 * SECOND) && !schedule.is_stuck(59 * SECOND));
     assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(2));
-    assert_eq!(sent(&mut schedule), [2]);
-}
-
-#[test]
-fn an_event_under_way_does_not_expire_but_is_seen_to_be_stuck() {
-    let mut schedule = with(&[None]);
-    schedule.send_next();
-    assert!(schedule.expire(60 * SECOND).is_none());
-    assert!(!schedule.is_stuck(59 * SECOND) && schedule.is_stuck(60 * SECOND));
-    schedule.recall_sent();
-    assert!(schedule.expire(60 * SECOND).is_some_and(|slot| slot.in_doubt));
-}
-
-#[test]
-fn a_rest_ends_at_the_deadline_at_the_latest() {
-    let mut schedule = with(&[Some(1)]);
-    schedule.send_next();
-    schedule.rest_first(90 * SECOND, true, trouble());
-    assert_eq!(schedule.next_wake(), Some(60 * SECOND));
-    assert!(schedule.expire(60 * SECOND).is_some());
-    assert!(schedule.is_empty() && schedule.next_wake().is_none());
+    schedule.recall(Way::Fast, true);
+    assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(1));
+    assert!(schedule.is_empty() && schedule.oldest_deadline().is_none());
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Accept(Option<u64>),
-    Send,
-    Stored,
-    Refused,
-    Recall,
+    Accept(Option<u64>, bool, bool),
+    Send(Way),
+    Stored(Way),
+    /// The first one is refused for good.
+    Failed(Way),
+    /// The first one is refused for the moment.
+    Refused(Way),
+    Recall(Way),
+    GoBy(Way),
     Wake,
     DropOldest,
     Expire,
 }
 
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![Just(Way::Fast), Just(Way::Pipeline)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
+    let accept = (prop::option::weighted(0.8, 0_u64..4), prop::bool::weighted(0.2), any::<bool>());
     prop_oneof![
-        4 => prop::option::weighted(0.8, 0_u64..4).prop_map(Step::Accept),
-        4 => Just(Step::Send),
-        3 => Just(Step::Stored),
-        2 => Just(Step::Refused),
-        1 => Just(Step::Recall),
+        4 => accept.prop_map(|(entity, receipt, drop)| Step::Accept(entity, receipt, drop)),
+        4 => way().prop_map(Step::Send),
+        3 => way().prop_map(Step::Stored),
+        1 => way().prop_map(Step::Failed),
+        1 => way().prop_map(Step::Refused),
+        1 => way().prop_map(Step::Recall),
+        1 => way().prop_map(Step::GoBy),
         2 => Just(Step::Wake),
         1 => Just(Step::DropOldest),
         1 => Just(Step::Expire),
     ]
 }
 
+/// What was sent by a way, as its server sees it: a batch is a prefix of it,
+/// and of a pipeline each may be stored.
+#[derive(Debug, Default)]
+struct Stored(Vec<(u64, Option<u64>)>);
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn whatever_happens_an_entity_is_stored_in_order_and_every_event_leaves_once(
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let encoder = EventEncoder::new(EventSubjects::default());
         let mut schedule = Schedule::new();
         let (mut now, mut left) = (Duration::ZERO, Vec::new());
-        let mut stored: Vec<(u64, Option<u64>)> = Vec::new();
-        let drain = [Step::Recall, Step::Wake].into_iter().chain(
-            std::iter::repeat_n([Step::Send, Step::Stored], 400).flatten(),
-        );
+        let mut stored = Stored::default();
+        let rounds = [Step::Send(Way::Fast), Step::Stored(Way::Fast), Step::Wake,
+            Step::Send(Way::Pipeline), Step::Stored(Way::Pipeline)];
+        let drain = [Step::Recall(Way::Fast), Step::Recall(Way::Pipeline)]
+            .into_iter()
+            .chain(std::iter::repeat_n(rounds, 400).flatten());
         for step in steps.into_iter().chain(drain) {
             match step {
-                Step::Accept(entity) => schedule.accept(item(&encoder, entity), now + 9 * SECOND),
-                Step::Send => {
-                    let sent = schedule.send_next().map(|slot| (slot.number, slot.item.entity));
-                    if let Some((number, Some(entity))) = sent {
-                        // Nothing earlier of the entity may still be in hand.
-                        let earlier = schedule.slots.iter().any(|(_, slot)| {
-                            slot.item.entity == Some(entity) && slot.number < number
-                        });
-                        prop_assert!(!earlier, "{number} overtakes");
-                    }
+                Step::Accept(entity, receipt, may_drop) => {
+                    schedule.accept(item(entity, receipt, may_drop), now + 1_000 * SECOND);
                 }
-                Step::Stored => {
-                    if let Some(slot) = schedule.settle_first() {
-                        stored.push((slot.number, slot.item.entity));
+                Step::Send(way) => {
+                    schedule.send_next(way);
+                }
+                Step::Stored(way) => {
+                    if let Some(slot) = schedule.settle_first(way) {
+                        stored.0.push((slot.number, slot.item.entity));
                         left.push(slot.number);
                     }
+                    schedule.wake(now);
                 }
-                Step::Refused => schedule.rest_first(now + 2 * SECOND, false, trouble()),
-                Step::Recall => schedule.recall_sent(),
+                Step::Failed(way) => {
+                    left.extend(schedule.settle_first(way).map(|slot| slot.number));
+                    // Nothing behind it is stored.
+                    schedule.recall(Way::Fast, false);
+                }
+                Step::Refused(Way::Fast) => schedule.recall(Way::Fast, false),
+                Step::Refused(Way::Pipeline) => {
+                    let trouble = Error::new(ErrorKind::LimitReached, "publish", "full");
+                    schedule.rest_first(now + 2 * SECOND, false, trouble);
+                }
+                Step::Recall(way) => schedule.recall(way, true),
+                Step::GoBy(way) => {
+                    schedule.recall(Way::Fast, true);
+                    schedule.recall(Way::Pipeline, true);
+                    schedule.go_by(way);
+                }
                 Step::Wake => {
                     now += SECOND;
                     schedule.wake(now);
@@ -168,18 +206,14 @@ proptest! {
                 Step::Expire => left.extend(schedule.expire(now).map(|slot| slot.number)),
             }
         }
-        now += 9 * SECOND;
-        schedule.recall_sent();
-        left.extend(std::iter::from_fn(|| schedule.expire(now)).map(|slot| slot.number));
+        prop_assert!(schedule.is_empty(), "{schedule:?}");
         for entity in 0..4 {
             let order: Vec<_> =
-                stored.iter().filter(|(_, of)| *of == Some(entity)).map(|(n, _)| *n).collect();
+                stored.0.iter().filter(|(_, of)| *of == Some(entity)).map(|(n, _)| *n).collect();
             prop_assert!(order.is_sorted(), "{order:?}");
         }
         left.sort_unstable();
         prop_assert_eq!(left, (FIRST_NUMBER..schedule.accepted()).collect::<Vec<_>>());
-        prop_assert!(schedule.is_empty() && schedule.entities.is_empty());
-        prop_assert!(schedule.unsent.is_empty() && schedule.resting.is_empty());
-        prop_assert_eq!((schedule.ready(), schedule.under_way()), (0, 0));
+        prop_assert_eq!((schedule.ready(Way::Fast), schedule.ready(Way::Pipeline)), (0, 0));
     }
 }

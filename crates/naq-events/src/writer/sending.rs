@@ -7,8 +7,14 @@ use bytes::Bytes;
 use naq_core::events::EventId;
 
 use super::gate::Permit;
-use super::state::{Flow, State};
+use super::sender::Flow;
+use super::state::{Effects, State};
 use super::verdict::Verdict;
+use super::way::Way;
+
+/// A fast batch ends after so long without events: the server holds something
+/// for each, and forgets it after ten seconds without a sign.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// An event as the sender takes it along.
 #[derive(Debug)]
@@ -32,21 +38,27 @@ pub(super) enum Taken {
 }
 
 impl State {
-    /// Hurries the sender on: somebody waits for what it would gather.
-    pub(super) fn hurry(&mut self) -> Option<Waker> {
+    /// Hurries the senders on: somebody waits for what they would gather.
+    pub(super) fn hurry(&mut self, effects: &mut Effects) {
         self.hurry = true;
-        if self.schedule.ready() > 0 { self.sender.take() } else { None }
+        for way in Way::BOTH {
+            if self.schedule.ready(way) > 0 {
+                effects.wake.add(way, self.senders.of_mut(way).waker.take());
+            }
+        }
     }
 
-    /// Moves up to a batch into `batch`, for the session of this number.
+    /// Moves up to a batch into `batch`, for the source of this number.
     pub(super) fn take(
         &mut self,
-        session: u64,
+        way: Way,
+        number: u64,
         now: Duration,
-        sender: &Waker,
+        waker: &Waker,
         batch: &mut Vec<Outgoing>,
     ) -> Taken {
-        if session != self.session || self.broken {
+        let sender = self.senders.of_mut(way);
+        if number != sender.number || self.broken {
             return Taken::Over;
         }
         let most = match self.gate.permit(now) {
@@ -54,21 +66,22 @@ impl State {
             Permit::One => 1,
             Permit::None => 0,
         };
-        if most == 0 || self.schedule.ready() == 0 {
-            return self.nothing_to_take(now, sender);
+        let ready = self.schedule.ready(way);
+        if most == 0 || ready == 0 {
+            return self.nothing_to_take(way, now, waker);
         }
-        if let Flow::Gathering { until } = self.flow
+        if let Flow::Gathering { until } = sender.flow
             && now < until
             && !self.hurry
-            && !self.schedule.is_overdue()
-            && self.schedule.ready() < self.limits.batch
+            && !self.schedule.is_overdue(way)
+            && ready < self.limits.batch
         {
-            self.sender = Some(sender.clone());
+            sender.waker = Some(waker.clone());
             return Taken::NothingUntil(until);
         }
         let mut retried = 0;
         while batch.len() < most {
-            let Some(slot) = self.schedule.send_next() else { break };
+            let Some(slot) = self.schedule.send_next(way) else { break };
             retried += u64::from(slot.tries > 1);
             let event = &slot.item.event;
             batch.push(Outgoing {
@@ -79,57 +92,83 @@ impl State {
         }
         self.gate.sent();
         self.ledger.sent_batch(retried);
-        self.flow = Flow::Flowing;
+        sender.flow = Flow::Flowing;
+        sender.idle_until = None;
         Taken::Batch
     }
 
-    fn nothing_to_take(&mut self, now: Duration, sender: &Waker) -> Taken {
-        self.sender = Some(sender.clone());
-        if self.schedule.ready() == 0 {
+    fn nothing_to_take(&mut self, way: Way, now: Duration, waker: &Waker) -> Taken {
+        if Way::BOTH.iter().all(|&way| self.schedule.ready(way) == 0) {
             self.hurry = false;
         }
-        match self.flow {
+        let sender = self.senders.of_mut(way);
+        sender.waker = Some(waker.clone());
+        match sender.flow {
             Flow::Flowing if !self.limits.gather.is_zero() => {
                 let until = now.saturating_add(self.limits.gather);
-                self.flow = Flow::Gathering { until };
-                Taken::NothingUntil(until)
+                sender.flow = Flow::Gathering { until };
+                return Taken::NothingUntil(until);
             }
-            Flow::Gathering { until } if now < until => Taken::NothingUntil(until),
-            _ => {
-                self.flow = Flow::Asleep;
-                Taken::Nothing
-            }
+            Flow::Gathering { until } if now < until => return Taken::NothingUntil(until),
+            _ => sender.flow = Flow::Asleep,
         }
+        if way == Way::Pipeline {
+            return Taken::Nothing;
+        }
+        let until = *sender.idle_until.get_or_insert(now.saturating_add(IDLE));
+        if now < until {
+            return Taken::NothingUntil(until);
+        }
+        // Whoever asks is answered himself.
+        drop(sender.close());
+        Taken::Over
     }
 
     /// Whether a session makes sense now: there is something to send, and no
     /// reason to wait with it.
     pub(super) fn wants_a_session(&self, now: Duration) -> bool {
-        (!self.schedule.is_empty() || self.has_more_on_disk())
-            && self.gate.permit(now) != Permit::None
+        let is_ready = Way::BOTH.iter().any(|&way| self.schedule.ready(way) > 0);
+        (is_ready || self.has_more_on_disk()) && self.gate.permit(now) != Permit::None
     }
 
-    /// Begins a session and says its number.
-    pub(super) fn begin_session(&mut self) -> u64 {
+    /// Begins a session in which new events go this way.
+    pub(super) fn begin_session(&mut self, way: Way) {
         self.session += 1;
+        self.schedule.go_by(way);
         self.broken = false;
-        self.flow = Flow::Flowing;
-        self.session
     }
 
-    /// Ends the session: what is on its way is sent again by the next one.
-    /// Hands out whom to wake, so that nobody goes on holding a source that is over.
-    pub(super) fn end_session(&mut self, now: Duration, jitter: f64) -> Option<Waker> {
+    /// Ends the session: nothing else is sent in it.
+    pub(super) fn end_session(&mut self) {
         self.session += 1;
-        let lost = self.schedule.under_way() > 0;
-        self.schedule.recall_sent();
-        if lost || !self.broken {
+        self.broken = true;
+    }
+
+    /// Whether the session is of use though it has nothing to send at the moment.
+    pub(super) fn awaits_more(&self) -> bool {
+        !self.broken && self.has_more_on_disk()
+    }
+
+    /// Begins a source for this way, if there is something for it to send, and says its number.
+    pub(super) fn open(&mut self, way: Way, now: Duration) -> Option<u64> {
+        let sender = self.senders.of_mut(way);
+        let wanted = !self.broken
+            && !sender.is_open
+            && self.schedule.ready(way) > 0
+            && self.gate.permit(now) != Permit::None;
+        wanted.then(|| sender.open())
+    }
+
+    /// There are no more answers by this way.
+    pub(super) fn closed(&mut self, way: Way, now: Duration, jitter: f64, effects: &mut Effects) {
+        let lost = self.schedule.under_way_by(way) > 0;
+        if lost || (self.senders.of(way).is_open && !self.broken) {
             // It ended by itself: not the moment to begin the next one in a tight loop.
             let verdict = if lost { Verdict::InDoubt } else { Verdict::Unsent };
             self.gate.blocked(verdict, now, jitter);
+            self.broken = true;
         }
-        self.broken = true;
-        self.flow = Flow::Asleep;
-        self.sender.take()
+        effects.wake.add(way, self.senders.of_mut(way).close());
+        self.schedule.recall(way, true);
     }
 }

@@ -6,14 +6,16 @@ use std::task::Waker;
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::jetstream::{JetStream, PublishAck};
+use naq_core::jetstream::{JetStream, Published};
 use naq_core::{Error, Result};
 use tokio::sync::Notify;
 
+use super::sender::PerWay;
 use super::sending::{Outgoing, Taken};
 use super::state::{Effects, Intake, Limits, State};
 use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
+use super::way::Way;
 use crate::spool::Spool;
 
 /// The writer's state behind its lock, and who is to be told of changes.
@@ -23,8 +25,8 @@ pub(super) struct Shared {
     pub(super) stream: String,
     pub(super) loss_events: LossEvents,
     state: Mutex<State>,
-    /// The number of the session that may send, to be read without the lock.
-    session: AtomicU64,
+    /// The numbers of the sources that may send, to be read without the lock.
+    current: PerWay<AtomicU64>,
     /// The largest message that the server takes; 0 until one was reached.
     max_payload: AtomicU64,
     /// The largest message that the stream takes; 0 where there is no such limit.
@@ -51,7 +53,7 @@ impl Shared {
             stream,
             loss_events,
             state: Mutex::new(State::new(limits)),
-            session: AtomicU64::new(0),
+            current: PerWay::default(),
             max_payload: AtomicU64::new(0),
             max_message: AtomicU64::new(0),
             settled: Notify::new(),
@@ -100,31 +102,72 @@ impl Shared {
         self.max_message.store(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn is_current(&self, session: u64) -> bool {
-        self.session.load(Ordering::Relaxed) == session
+    pub(super) fn is_current(&self, way: Way, number: u64) -> bool {
+        self.current.of(way).load(Ordering::Relaxed) == number
     }
 
-    pub(super) fn take(&self, session: u64, sender: &Waker, batch: &mut Vec<Outgoing>) -> Taken {
+    pub(super) fn take(
+        &self,
+        way: Way,
+        number: u64,
+        waker: &Waker,
+        batch: &mut Vec<Outgoing>,
+    ) -> Taken {
         let now = self.now();
-        self.lock().take(session, now, sender, batch)
+        self.lock().take(way, number, now, waker, batch)
     }
 
-    pub(super) fn begin_session(&self, jetstream: &Arc<dyn JetStream>) -> u64 {
+    /// Whether the session is of use though it has nothing to send at the moment.
+    pub(super) fn awaits_more(&self) -> bool {
+        self.lock().awaits_more()
+    }
+
+    /// Whether the stream takes fast batches, as far as is known.
+    pub(super) fn takes_batches(&self) -> bool {
+        !self.lock().fast_refused
+    }
+
+    /// Hurries the senders on: somebody waits for what they would gather.
+    pub(super) fn hurry(&self) {
+        let mut effects = Effects::default();
         let mut state = self.lock();
-        let session = state.begin_session();
+        state.hurry(&mut effects);
+        self.carry_out(state, effects);
+    }
+
+    pub(super) fn begin_session(&self, way: Way, jetstream: &Arc<dyn JetStream>) {
+        let mut state = self.lock();
+        state.begin_session(way);
         if state.session_begins(jetstream) {
             self.keeper_nudge.notify_one();
         }
-        self.session.store(session, Ordering::Relaxed);
-        session
     }
 
-    pub(super) fn end_session(&self) {
+    /// Begins a source for this way if there is something to send, and says its number.
+    pub(super) fn open(&self, way: Way) -> Option<u64> {
         let now = self.now();
         let mut state = self.lock();
-        let wake = state.end_session(now, fastrand::f64());
-        self.session.store(state.session, Ordering::Relaxed);
-        let mut effects = Effects { wake, are_settled: true, ..Effects::default() };
+        let number = state.open(way, now);
+        self.publish_numbers(&state);
+        number
+    }
+
+    /// There are no more answers by this way.
+    pub(super) fn closed(&self, way: Way) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.closed(way, now, fastrand::f64(), &mut effects);
+        self.publish_numbers(&state);
+        self.carry_out(state, effects);
+    }
+
+    /// Whatever is sent from now on is another session's.
+    pub(super) fn end_session(&self) {
+        let now = self.now();
+        let mut effects = Effects { are_settled: true, ..Effects::default() };
+        let mut state = self.lock();
+        state.end_session();
         state.session_ended(now, &mut effects);
         self.carry_out(state, effects);
     }
@@ -133,6 +176,13 @@ impl Shared {
     pub(super) fn is_spent(&self) -> bool {
         let state = self.lock();
         state.broken && state.schedule.under_way() == 0
+    }
+
+    /// Tells what may be read without the lock which sources may send.
+    fn publish_numbers(&self, state: &State) {
+        for way in Way::BOTH {
+            self.current.of(way).store(state.senders.of(way).number, Ordering::Relaxed);
+        }
     }
 
     /// Whether each event with a smaller number has its outcome.
@@ -147,19 +197,15 @@ impl Shared {
     }
 
     /// The server's answers, in the order of the messages.
-    pub(super) fn answer(&self, session: u64, answers: &mut Vec<Result<PublishAck>>) {
+    pub(super) fn answer(&self, way: Way, answers: &mut Vec<Result<Published>>) {
         let now = self.now();
-        let settled = Vec::with_capacity(answers.len());
-        let mut effects = Effects { settled, ..Effects::default() };
+        let mut effects = Effects::default();
         let mut state = self.lock();
-        if state.session != session {
-            answers.clear();
-            return;
-        }
         for answer in answers.drain(..) {
-            state.answer(answer, now, fastrand::f64(), &mut effects);
+            state.answer(way, answer, now, fastrand::f64(), &mut effects);
         }
         state.after_answers(now, &mut effects);
+        self.publish_numbers(&state);
         self.carry_out(state, effects);
     }
 
@@ -186,7 +232,7 @@ impl Shared {
         let stuck = state.tick(now, &mut effects);
         let notice = state.notices.take(now);
         let next = state.next_tick(now);
-        state.driver_sleeps = next.is_none();
+        state.driver_waits = true;
         let pending = state.ledger.counters().pending;
         self.carry_out(state, effects);
         if let Some(notice) = notice {
@@ -223,7 +269,7 @@ impl Shared {
             state.hand_over(&spool, now, self.clock.now(), &mut effects);
         }
         state.give_up_all(&mut effects);
-        self.session.store(state.session, Ordering::Relaxed);
+        self.publish_numbers(&state);
         let notice = state.notices.take_rest();
         let untold = state.losses.untold();
         self.carry_out(state, effects);
@@ -241,8 +287,12 @@ impl Shared {
         let watched = state.watchers > 0 && (effects.are_settled || !effects.settled.is_empty());
         let nudges_keeper = effects.nudges_keeper && state.keeper_is_idle();
         drop(state);
-        if let Some(sender) = effects.wake {
-            sender.wake();
+        effects.wake.wake();
+        if effects.nudges_driver {
+            self.nudge.notify_one();
+        }
+        if nudges_keeper {
+            self.keeper_nudge.notify_one();
         }
         for (sender, receipt) in effects.receipts {
             // Whoever doesn't wait any more has no use for it.
@@ -250,12 +300,6 @@ impl Shared {
         }
         for (sender, told) in effects.on_disk {
             let _ = sender.send(told);
-        }
-        if effects.nudges_driver {
-            self.nudge.notify_one();
-        }
-        if nudges_keeper {
-            self.keeper_nudge.notify_one();
         }
         if watched {
             self.settled.notify_waiters();

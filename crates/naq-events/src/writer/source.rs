@@ -10,23 +10,25 @@ use naq_core::jetstream::PublishMessage;
 use super::alarm::Alarm;
 use super::sending::{Outgoing, Taken};
 use super::shared::Shared;
+use super::way::Way;
 
-/// The messages of one session, taken from the schedule as the session asks for them.
+/// The messages that go one way in a session, taken from the schedule as the session asks for them.
 ///
 /// What the session doesn't ask for stays in the buffer: its backpressure ends
-/// here. It is over when its session is, whoever still holds it.
+/// here. It is over when its time is, whoever still holds it.
 pub(super) struct Source {
     shared: Arc<Shared>,
-    session: u64,
+    way: Way,
+    number: u64,
     /// The batch at hand, last one first.
     batch: Vec<Outgoing>,
     alarm: Alarm,
 }
 
 impl Source {
-    pub(super) fn new(shared: Arc<Shared>, session: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, way: Way, number: u64) -> Self {
         let alarm = Alarm::new(Arc::clone(&shared.clock));
-        Self { shared, session, batch: Vec::new(), alarm }
+        Self { shared, way, number, batch: Vec::new(), alarm }
     }
 }
 
@@ -36,7 +38,7 @@ impl Stream for Source {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PublishMessage>> {
         let this = self.get_mut();
         loop {
-            if !this.shared.is_current(this.session) {
+            if !this.shared.is_current(this.way, this.number) {
                 return Poll::Ready(None);
             }
             if let Some(Outgoing { id, subject, payload }) = this.batch.pop() {
@@ -45,7 +47,8 @@ impl Stream for Source {
                 let message = PublishMessage::new(subject, payload);
                 return Poll::Ready(Some(message.with_message_id(id.to_string())));
             }
-            let again = match this.shared.take(this.session, cx.waker(), &mut this.batch) {
+            let taken = this.shared.take(this.way, this.number, cx.waker(), &mut this.batch);
+            let again = match taken {
                 Taken::Batch => {
                     this.batch.reverse();
                     continue;

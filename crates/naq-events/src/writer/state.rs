@@ -4,7 +4,6 @@
 //! without the lock (waking, telling receipts, freeing) is handed out as
 //! [`Effects`].
 
-use std::task::Waker;
 use std::time::Duration;
 
 use naq_core::events::{EventReceipt, EventType, LossReason};
@@ -12,35 +11,25 @@ use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::gate::Gate;
+use super::gate::{Gate, Permit};
 use super::latency::Latencies;
 use super::ledger::{Ledger, Outcome};
 use super::losses::Losses;
 use super::notices::Notices;
 use super::refusals;
 use super::schedule::Schedule;
-use super::slot::{Item, Place, Slot};
+use super::sender::{Flow, PerWay, Sender, Wakes};
+use super::slot::{Item, Slot};
 use super::spooling::Spooling;
 use super::waiting::WaitingRoom;
-
-/// Whether the sender has to be woken for a new event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// It waits until it is woken.
-    Asleep,
-    /// It looks again by itself at that time, at the latest.
-    Gathering {
-        /// When it looks again.
-        until: Duration,
-    },
-    /// It comes back for more by itself.
-    Flowing,
-}
+use super::way::Way;
 
 /// What is to be done when the lock is released.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    pub(super) wake: Option<Waker>,
+    pub(super) wake: Wakes,
+    /// Whether the driver is to look.
+    pub(super) nudges_driver: bool,
     pub(super) receipts: Vec<(oneshot::Sender<Result<EventReceipt>>, Result<EventReceipt>)>,
     /// Kept until the lock is released, because freeing takes time too.
     pub(super) settled: Vec<Slot>,
@@ -50,8 +39,6 @@ pub(super) struct Effects {
     pub(super) on_disk: Vec<(oneshot::Sender<Result<()>>, Result<()>)>,
     /// Whether something else was settled, or went to the spool.
     pub(super) are_settled: bool,
-    /// Whether the driver has something to do.
-    pub(super) nudges_driver: bool,
     /// Whether the spool's keeper has something to do.
     pub(super) nudges_keeper: bool,
 }
@@ -94,22 +81,21 @@ pub(super) struct State {
     pub(super) intake: Intake,
     /// What goes to disk and comes back, if there is a spool.
     pub(super) spooling: Option<Box<Spooling>>,
-    /// Which session may send; an older one finds out here that it is over.
+    /// Which session it is, counted up at its beginning and at its end.
     pub(super) session: u64,
-    /// Whether that session is of no use any more.
+    /// Whether the session at hand is of no use any more, or there is none.
     pub(super) broken: bool,
+    /// Whether events have to do without fast ingest, because a try of it was refused.
+    pub(super) fast_refused: bool,
     /// Whether somebody waits for an outcome, so that nothing is gathered.
     pub(super) hurry: bool,
-    /// Whether the driver sleeps without a timer.
-    pub(super) driver_sleeps: bool,
+    /// Whether the driver wants to be told, once, of what no sender would take.
+    pub(super) driver_waits: bool,
     /// How many wait for others' outcomes.
     pub(super) watchers: usize,
     /// The latest reason why something was not stored.
     pub(super) trouble: Option<Error>,
-    /// Whether the sender comes back by itself.
-    pub(super) flow: Flow,
-    /// The sender, where it waits.
-    pub(super) sender: Option<Waker>,
+    pub(super) senders: PerWay<Sender>,
 }
 
 impl State {
@@ -126,12 +112,12 @@ impl State {
             spooling: None,
             session: 0,
             broken: true,
+            fast_refused: false,
             hurry: false,
-            driver_sleeps: false,
+            driver_waits: false,
             watchers: 0,
             trouble: None,
-            flow: Flow::Asleep,
-            sender: None,
+            senders: PerWay::senders(),
             limits,
         }
     }
@@ -142,33 +128,39 @@ impl State {
         self.ledger.fits(events, bytes + charge)
     }
 
-    /// Takes an event in. Hands out whom to wake, which is seldom anybody:
-    /// while events flow the sender comes back by itself.
-    pub(super) fn accept(
-        &mut self,
-        item: Item,
-        charge: u64,
-        now: Duration,
-        effects: &mut Effects,
-    ) -> Option<Waker> {
+    /// Takes an event in. Seldom is anybody to be woken for it: while events
+    /// flow the sender comes back by itself.
+    pub(super) fn accept(&mut self, item: Item, charge: u64, now: Duration, effects: &mut Effects) {
         self.ledger.accept(charge);
         let deadline = now.saturating_add(self.limits.delivery_timeout);
         if self.goes_to_disk() {
             let number = self.schedule.next_number();
-            effects.nudges_keeper |=
-                self.queue_for_disk(Slot::new(item, number, deadline, Place::Fresh));
-            return None;
+            effects.nudges_keeper |= self.queue_for_disk(Slot::new(item, number, deadline));
+            return;
         }
         self.hurry |= item.receipt.is_some();
-        self.schedule.accept(item, deadline);
+        let way = self.schedule.accept(item, deadline);
         // Looked at by itself at the latest when the oldest event is late.
         effects.nudges_driver |= self.spooling.is_some() && self.is_half_full();
-        let wanted = match self.flow {
+        self.send_by(way, now, effects);
+    }
+
+    /// There is something to send by this way.
+    pub(super) fn send_by(&mut self, way: Way, now: Duration, effects: &mut Effects) {
+        let sender = self.senders.of_mut(way);
+        let wanted = match sender.flow {
             Flow::Asleep => true,
-            Flow::Gathering { .. } => self.hurry || self.schedule.ready() >= self.limits.batch,
+            Flow::Gathering { .. } => self.hurry || self.schedule.ready(way) >= self.limits.batch,
             Flow::Flowing => false,
         };
-        if wanted && self.gate.is_open() { self.sender.take() } else { None }
+        if !wanted || self.gate.permit(now) == Permit::None {
+            return;
+        }
+        if sender.is_open {
+            effects.wake.add(way, sender.waker.take());
+        } else {
+            effects.nudges_driver |= std::mem::take(&mut self.driver_waits);
+        }
     }
 
     /// Ends the wait of those who wait for room, as far as there is some.

@@ -8,19 +8,17 @@ use futures::StreamExt;
 use naq_core::clock::SystemClock;
 use naq_core::config::OverflowPolicy;
 use naq_core::connection::SingleJetStream;
-use naq_core::jetstream::{MockJetStream, PublishAck, Published, ServerInfo, ServerVersion};
+use naq_core::jetstream::{MockJetStream, PublishAck, Published};
 use naq_core::streams::MockStreamManager;
 
-use super::support::{SECOND, assume};
+use super::support::{SECOND, assume, old_server};
 use naq_events::prelude::*;
 
 /// Every seventh message is refused for good, every eleventh for the moment;
 /// `notices` are told the ids of what tells of losses.
 fn moody(notices: &Arc<Mutex<HashSet<String>>>) -> MockJetStream {
     let mut jetstream = MockJetStream::new();
-    jetstream
-        .expect_server_info()
-        .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
+    old_server(&mut jetstream);
     let (count, notices) = (Arc::new(AtomicU64::new(0)), Arc::clone(notices));
     jetstream.expect_publish_many().returning(move |messages, _| {
         let (count, notices) = (Arc::clone(&count), Arc::clone(&notices));

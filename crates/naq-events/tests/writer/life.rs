@@ -13,7 +13,7 @@ use naq_core::service::HealthState;
 use naq_core::streams::{EnsureOutcome, EnsuredStream, MockStreamManager};
 
 use super::support::{
-    SECOND, Server, advance, assume, eventually, service, spawn, started, within,
+    SECOND, Server, advance, assume, eventually, old_server, service, spawn, started, within,
 };
 use naq_events::prelude::*;
 
@@ -293,13 +293,7 @@ async fn health_tells_that_nothing_is_stored_at_the_moment_and_why() {
 #[tokio::test]
 async fn a_writer_that_panics_leaves_no_event_without_an_outcome() {
     let mut jetstream = naq_core::jetstream::MockJetStream::new();
-    jetstream.expect_server_info().returning(|| {
-        naq_core::jetstream::ServerInfo::new(
-            "test",
-            "id",
-            naq_core::jetstream::ServerVersion::new(2, 15, 1),
-        )
-    });
+    old_server(&mut jetstream);
     jetstream.expect_publish_many().returning(|_, _| panic!("a JetStream of somebody's own"));
     let service = service(jetstream, &ManualClock::new(), assume());
     service.start().await.unwrap();

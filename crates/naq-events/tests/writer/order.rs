@@ -2,7 +2,9 @@
 
 use naq_core::jetstream::PublishMessage;
 
-use super::support::{MS, SECOND, advance, assume, eventually, job, service, started, within};
+use super::support::{
+    MS, SECOND, advance, assume, eventually, job, old_server, service, started, within,
+};
 use naq_events::prelude::*;
 
 async fn log(service: &EventService, job: &str, message: &str) {
@@ -87,7 +89,7 @@ mod under_random_refusals {
 
     use futures::StreamExt;
     use naq_core::clock::ManualClock;
-    use naq_core::jetstream::{MockJetStream, PublishAck, Published, ServerInfo, ServerVersion};
+    use naq_core::jetstream::{MockJetStream, PublishAck, Published};
     use naq_core::{BoxStream, Error, Result};
     use proptest::prelude::*;
 
@@ -152,9 +154,7 @@ mod under_random_refusals {
 
     fn jetstream(store: &Arc<Mutex<Store>>) -> MockJetStream {
         let mut jetstream = MockJetStream::new();
-        jetstream
-            .expect_server_info()
-            .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
+        old_server(&mut jetstream);
         let store = Arc::clone(store);
         jetstream.expect_publish_many().returning(move |messages, _| {
             let store = Arc::clone(&store);

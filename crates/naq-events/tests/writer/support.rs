@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use naq_core::clock::ManualClock;
 use naq_core::connection::SingleJetStream;
 use naq_core::jetstream::{
-    MockJetStream, PublishAck, PublishMessage, Published, ServerInfo, ServerVersion,
+    Capabilities, MockJetStream, PublishAck, PublishMessage, Published, ServerInfo, ServerVersion,
 };
 use naq_core::streams::MockStreamManager;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
@@ -84,6 +84,13 @@ impl Session {
     }
 }
 
+/// Makes a JetStream be of a server without fast ingest.
+pub(crate) fn old_server(jetstream: &mut MockJetStream) {
+    let version = ServerVersion::new(2, 12, 8);
+    jetstream.expect_server_info().returning(move || ServerInfo::new("test", "id", version));
+    jetstream.expect_capabilities().returning(move || Capabilities::of(version));
+}
+
 /// The last token of a message's subject.
 pub(crate) fn job(message: &PublishMessage) -> String {
     message.subject.rsplit('.').next().unwrap_or_default().to_owned()
@@ -97,9 +104,7 @@ impl Server {
     pub(crate) fn new() -> (Self, MockJetStream) {
         let (sessions, opened) = mpsc::unbounded();
         let mut jetstream = MockJetStream::new();
-        jetstream
-            .expect_server_info()
-            .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
+        old_server(&mut jetstream);
         jetstream.expect_publish_many().returning(move |messages, _| {
             let (answers, answered) = mpsc::unbounded();
             let _ = sessions.unbounded_send(Session { messages, answers, sequence: 0 });

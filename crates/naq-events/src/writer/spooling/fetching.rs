@@ -17,7 +17,7 @@ use crate::spool::{PositionSet, ReadLimit, SpoolOutcome, SpoolPosition, SpooledE
 use crate::writer::gate::Permit;
 use crate::writer::ledger::Outcome;
 use crate::writer::shared::Shared;
-use crate::writer::slot::{Item, Place, Slot};
+use crate::writer::slot::{Item, Slot};
 use crate::writer::state::{Effects, State};
 
 /// More is read while less than this is in hand.
@@ -198,11 +198,10 @@ impl State {
             spooling.in_hand_bytes += item.event.size() as u64;
             let patience = now.saturating_add(self.limits.delivery_timeout);
             let number = spooling.numbers.get(position);
-            self.schedule.admit(Slot::new(item, number, patience, Place::Fresh));
+            self.schedule.admit(Slot::new(item, number, patience));
         }
         spooling.next = fetched.next;
-        self.hurry = true;
-        effects.wake = self.sender.take().or(effects.wake.take());
+        self.hurry(effects);
         effects.nudges_driver = true;
     }
 

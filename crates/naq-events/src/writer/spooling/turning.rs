@@ -65,8 +65,7 @@ impl State {
         spooling.is_through = true;
         if !self.schedule.is_empty() {
             spooling.turning_since = Some(now);
-            self.broken = true;
-            effects.wake = self.sender.take().or(effects.wake.take());
+            self.break_session(effects);
         }
         self.finish_turning(effects);
     }
@@ -218,8 +217,7 @@ impl State {
         let Some(spooling) = &mut self.spooling else { return };
         if spooling.is_through && is_over && spooling.turning_since.is_none() {
             spooling.turning_since = Some(now);
-            self.broken = true;
-            effects.wake = self.sender.take().or(effects.wake.take());
+            self.break_session(effects);
         }
     }
 

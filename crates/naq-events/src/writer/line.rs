@@ -1,0 +1,163 @@
+//! The events that go in a fast batch: in line, as they were accepted.
+//!
+//! The server stores a batch as a prefix of what was sent, so order needs no
+//! bookkeeping: what is stored leaves at the front, and what a break leaves in
+//! doubt stands at the front again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::slot::Slot;
+
+/// A queue of which a part is on its way.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Sent at least once: those on their way, and behind them those to be sent again.
+    sent: VecDeque<Slot>,
+    /// How many of them are on their way.
+    under_way: usize,
+    /// Never sent. Where one was dropped its place stays empty.
+    fresh: VecDeque<Option<Slot>>,
+    /// How many of these places are empty.
+    empty: usize,
+    /// At so many of the first of these places nothing may be dropped.
+    kept: usize,
+}
+
+impl Line {
+    pub(super) const fn new() -> Self {
+        Self { sent: VecDeque::new(), under_way: 0, fresh: VecDeque::new(), empty: 0, kept: 0 }
+    }
+
+    /// Takes an event in, behind all others.
+    pub(super) fn accept(&mut self, slot: Slot) {
+        self.fresh.push_back(Some(slot));
+    }
+
+    /// The next event to send, which is then on its way.
+    pub(super) fn send_next(&mut self) -> Option<&Slot> {
+        if self.under_way == self.sent.len() {
+            let slot = self.pop_fresh()?;
+            self.sent.push_back(slot);
+        }
+        let slot = self.sent.get_mut(self.under_way)?;
+        self.under_way += 1;
+        slot.tries = slot.tries.saturating_add(1);
+        Some(slot)
+    }
+
+    /// The event that the next answer of the server is about.
+    pub(super) fn first_sent(&self) -> Option<&Slot> {
+        if self.under_way == 0 { None } else { self.sent.front() }
+    }
+
+    /// The first one on its way has its outcome: it leaves.
+    pub(super) fn settle_first(&mut self) -> Option<Slot> {
+        if self.under_way == 0 {
+            return None;
+        }
+        self.under_way -= 1;
+        self.sent.pop_front()
+    }
+
+    /// Those on their way will not be answered any more: each is to be sent
+    /// again, in the same order, and may be stored where that is `in_doubt`.
+    pub(super) fn recall(&mut self, in_doubt: bool) {
+        if in_doubt {
+            for slot in self.sent.iter_mut().take(self.under_way) {
+                slot.in_doubt = true;
+            }
+        }
+        self.under_way = 0;
+    }
+
+    /// Gives up the oldest event if its time is over and it isn't on its way.
+    pub(super) fn expire(&mut self, now: Duration) -> Option<Slot> {
+        if self.under_way > 0 || self.first()?.deadline > now {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// Whether the oldest event is on its way though its time is over.
+    pub(super) fn is_stuck(&self, now: Duration) -> bool {
+        self.under_way > 0 && self.first().is_some_and(|slot| slot.deadline <= now)
+    }
+
+    /// Gives up the oldest event that was never sent and may be dropped.
+    pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
+        self.oldest_droppable()?;
+        let slot = self.fresh.get_mut(self.kept)?.take();
+        self.empty += 1;
+        self.forget_empty();
+        slot
+    }
+
+    /// Takes out the oldest event that isn't on its way.
+    pub(super) fn pop(&mut self) -> Option<Slot> {
+        if self.under_way < self.sent.len() {
+            return self.sent.remove(self.under_way);
+        }
+        self.pop_fresh()
+    }
+
+    /// When the oldest event is given up.
+    pub(super) fn oldest_deadline(&self) -> Option<Duration> {
+        self.first().map(|slot| slot.deadline)
+    }
+
+    /// The number of the oldest event.
+    pub(super) fn oldest_number(&self) -> Option<u64> {
+        self.first().map(|slot| slot.number)
+    }
+
+    /// The number of the oldest event that was never sent and may be dropped.
+    pub(super) fn oldest_droppable(&mut self) -> Option<u64> {
+        while let Some(place) = self.fresh.get(self.kept) {
+            match place {
+                Some(slot) if slot.item.may_drop => return Some(slot.number),
+                _ => self.kept += 1,
+            }
+        }
+        None
+    }
+
+    /// How many may be sent now.
+    pub(super) fn ready(&self) -> usize {
+        self.sent.len() - self.under_way + self.fresh.len() - self.empty
+    }
+
+    /// Whether something may be sent that was sent before.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.under_way < self.sent.len()
+    }
+
+    /// How many are on their way.
+    pub(super) const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first().is_none()
+    }
+
+    fn first(&self) -> Option<&Slot> {
+        self.sent.front().or_else(|| self.fresh.front()?.as_ref())
+    }
+
+    fn pop_fresh(&mut self) -> Option<Slot> {
+        let slot = self.fresh.pop_front()?;
+        self.kept = self.kept.saturating_sub(1);
+        self.forget_empty();
+        slot
+    }
+
+    /// Sees to it that the first of the unsent events stands in the first place.
+    fn forget_empty(&mut self) {
+        while let Some(None) = self.fresh.front() {
+            self.fresh.pop_front();
+            self.empty -= 1;
+            self.kept = self.kept.saturating_sub(1);
+        }
+    }
+}

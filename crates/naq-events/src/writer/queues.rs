@@ -1,0 +1,388 @@
+//! The events that go in a pipeline: one of an entity at a time.
+//!
+//! The rule that everything here serves: no event of an entity is sent while
+//! an earlier one of the same entity is on its way or waits to be sent again.
+//! So neither a refusal nor a reconnect can put a job's events out of order,
+//! and events of other entities flow on. Its price: one entity has one event
+//! under way, so its events follow each other at the pace of a round trip.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use naq_core::Error;
+use slab::Slab;
+
+use super::chain::{Chain, Link, Linked};
+use super::slot::Slot;
+
+/// The role of the list by age: every event here, as accepted.
+const AGE: usize = 0;
+/// The role of the list of what was never sent and may be dropped, as accepted.
+const UNSENT: usize = 1;
+/// The role of the two lists of what may be sent next.
+const READY: usize = 2;
+
+/// What one event takes here, in bytes, beside what is its own.
+pub(super) const SLOT_BYTES: usize = size_of::<Queued>();
+
+/// Where an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// May be sent for the first time.
+    Fresh,
+    /// May be sent before the fresh ones: it was sent before, or waited for its entity.
+    Again,
+    /// Waits for an earlier event of its entity.
+    Held,
+    /// Waits for those in line that were accepted before it.
+    Barred,
+    /// Is on its way.
+    Sent,
+    /// Waits until then before it is sent again.
+    Resting {
+        /// When that is over.
+        until: Duration,
+    },
+}
+
+/// An event in a queue.
+#[derive(Debug)]
+struct Queued {
+    slot: Slot,
+    place: Place,
+    /// The event of its entity before it.
+    leader: Option<usize>,
+    /// The next event of its entity.
+    follower: Option<usize>,
+    links: [Link; 3],
+}
+
+impl Linked for Queued {
+    fn link(&mut self, role: usize) -> &mut Link {
+        &mut self.links[role]
+    }
+
+    fn link_ref(&self, role: usize) -> Link {
+        self.links[role]
+    }
+}
+
+/// The events of one entity that are in hand: a list through their followers.
+#[derive(Debug, Clone, Copy)]
+struct Queue {
+    /// The one whose turn it is.
+    head: usize,
+    tail: usize,
+}
+
+/// Keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// The queues of all entities, from acceptance until an event's outcome is known.
+#[derive(Debug)]
+pub(super) struct Queues {
+    slots: Slab<Queued>,
+    entities: HashMap<u64, Queue, BuildHasherDefault<Hashed>>,
+    age: Chain<AGE>,
+    unsent: Chain<UNSENT>,
+    again: Chain<READY>,
+    fresh: Chain<READY>,
+    resting: BTreeSet<(Duration, usize)>,
+    /// Those that wait for the line, by number.
+    barred: BTreeMap<u64, usize>,
+    /// On their way, in the order in which they were sent and will be answered.
+    sent: VecDeque<usize>,
+}
+
+impl Queues {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Slab::new(),
+            entities: HashMap::default(),
+            age: Chain::new(),
+            unsent: Chain::new(),
+            again: Chain::new(),
+            fresh: Chain::new(),
+            resting: BTreeSet::new(),
+            barred: BTreeMap::new(),
+            sent: VecDeque::new(),
+        }
+    }
+
+    /// Takes an event in, behind all others of its entity. One that is
+    /// `barred` waits until [`unbar`](Self::unbar) has come past its number.
+    pub(super) fn accept(&mut self, slot: Slot, barred: bool) {
+        let (entity, number, tried) = (slot.item.entity, slot.number, slot.tries > 0);
+        let may_drop = slot.item.may_drop && !tried;
+        let place = if tried { Place::Again } else { Place::Fresh };
+        let key = self.slots.insert(Queued {
+            slot,
+            place,
+            leader: None,
+            follower: None,
+            links: [Link::LOOSE; 3],
+        });
+        self.age.push_back(&mut self.slots, key);
+        if may_drop {
+            self.unsent.push_back(&mut self.slots, key);
+        }
+        let queue = entity.and_then(|entity| self.entities.get_mut(&entity));
+        if let Some(queue) = queue {
+            self.slots[queue.tail].follower = Some(key);
+            self.slots[key].leader = Some(queue.tail);
+            queue.tail = key;
+            self.slots[key].place = Place::Held;
+            return;
+        }
+        if let Some(entity) = entity {
+            self.entities.insert(entity, Queue { head: key, tail: key });
+        }
+        if barred {
+            self.slots[key].place = Place::Barred;
+            self.barred.insert(number, key);
+        } else if tried {
+            self.again.push_back(&mut self.slots, key);
+        } else {
+            self.fresh.push_back(&mut self.slots, key);
+        }
+    }
+
+    /// Whether an event of this entity is here.
+    pub(super) fn holds(&self, entity: Option<u64>) -> bool {
+        !self.entities.is_empty()
+            && entity.is_some_and(|entity| self.entities.contains_key(&entity))
+    }
+
+    /// Ends the wait of those with a smaller number for the line.
+    pub(super) fn unbar(&mut self, below: u64) {
+        while let Some(first) = self.barred.first_entry()
+            && *first.key() < below
+        {
+            let key = first.remove();
+            self.make_ready(key);
+        }
+    }
+
+    /// Takes all events out, oldest first. None is on its way.
+    pub(super) fn take_all(&mut self) -> Vec<Slot> {
+        std::iter::from_fn(|| self.give_up()).collect()
+    }
+
+    /// The next event to send, which is then on its way.
+    pub(super) fn send_next(&mut self) -> Option<&Slot> {
+        let key = match self.again.pop_front(&mut self.slots) {
+            Some(key) => key,
+            None => self.fresh.pop_front(&mut self.slots)?,
+        };
+        self.leave_unsent(key);
+        self.sent.push_back(key);
+        let queued = &mut self.slots[key];
+        queued.place = Place::Sent;
+        let slot = &mut queued.slot;
+        slot.tries = slot.tries.saturating_add(1);
+        Some(slot)
+    }
+
+    /// The event that the next answer of the server is about.
+    pub(super) fn first_sent(&self) -> Option<&Slot> {
+        self.sent.front().map(|&key| &self.slots[key].slot)
+    }
+
+    /// The first one on its way has its outcome: it leaves, and its follower's turn comes.
+    pub(super) fn settle_first(&mut self) -> Option<Slot> {
+        let key = self.sent.pop_front()?;
+        Some(self.release(key))
+    }
+
+    /// The first one on its way didn't pass: it rests until then.
+    pub(super) fn rest_first(&mut self, until: Duration, in_doubt: bool, trouble: Error) {
+        let Some(key) = self.sent.pop_front() else { return };
+        let queued = &mut self.slots[key];
+        // Not past its deadline, or giving it up would wait for the rest.
+        let until = until.min(queued.slot.deadline);
+        queued.place = Place::Resting { until };
+        let slot = &mut queued.slot;
+        slot.in_doubt |= in_doubt;
+        slot.trouble = Some(trouble);
+        self.resting.insert((until, key));
+    }
+
+    /// Those on their way will not be answered any more: each may be stored,
+    /// and each is to be sent again, in the same order.
+    pub(super) fn recall_sent(&mut self) {
+        while let Some(key) = self.sent.pop_front() {
+            self.slots[key].slot.in_doubt = true;
+            self.make_ready(key);
+        }
+    }
+
+    /// Ends the rest of those whose time has come.
+    pub(super) fn wake(&mut self, now: Duration) {
+        while let Some(&(until, key)) = self.resting.first() {
+            if until > now {
+                return;
+            }
+            self.resting.pop_first();
+            self.make_ready(key);
+        }
+    }
+
+    /// Gives up the oldest event if its time is over. One that is on its way
+    /// stays: its session has to be ended first.
+    pub(super) fn expire(&mut self, now: Duration) -> Option<Slot> {
+        let key = self.age.first()?;
+        let queued = &self.slots[key];
+        if queued.slot.deadline > now || queued.place == Place::Sent {
+            return None;
+        }
+        self.take_out(key);
+        Some(self.release(key))
+    }
+
+    /// Whether the oldest event is on its way though its time is over.
+    pub(super) fn is_stuck(&self, now: Duration) -> bool {
+        self.age.first().is_some_and(|key| {
+            let queued = &self.slots[key];
+            queued.place == Place::Sent && queued.slot.deadline <= now
+        })
+    }
+
+    /// Gives up the oldest event that was never sent and may be dropped.
+    pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
+        let key = self.unsent.first()?;
+        self.take_out(key);
+        Some(self.release(key))
+    }
+
+    /// Gives up the oldest event, wherever it stands.
+    pub(super) fn give_up(&mut self) -> Option<Slot> {
+        self.recall_sent();
+        let key = self.age.first()?;
+        self.take_out(key);
+        Some(self.release(key))
+    }
+
+    /// When the oldest event is given up.
+    pub(super) fn oldest_deadline(&self) -> Option<Duration> {
+        self.age.first().map(|key| self.slots[key].slot.deadline)
+    }
+
+    /// When the next rest is over.
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        self.resting.first().map(|&(until, _)| until)
+    }
+
+    /// The number of the oldest event in hand; each smaller one is settled.
+    pub(super) fn oldest_number(&self) -> Option<u64> {
+        self.age.first().map(|key| self.slots[key].slot.number)
+    }
+
+    /// The number of the oldest event that was never sent and may be dropped.
+    pub(super) fn oldest_droppable(&self) -> Option<u64> {
+        self.unsent.first().map(|key| self.slots[key].slot.number)
+    }
+
+    /// How many may be sent now.
+    pub(super) const fn ready(&self) -> usize {
+        self.again.len() + self.fresh.len()
+    }
+
+    /// Whether something may be sent that has waited already.
+    pub(super) const fn is_overdue(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// How many are on their way.
+    pub(super) fn under_way(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.age.is_empty()
+    }
+
+    /// Takes an event that leaves for the first time out of what may be dropped.
+    fn leave_unsent(&mut self, key: usize) {
+        let slot = &self.slots[key].slot;
+        if slot.tries == 0 && slot.item.may_drop {
+            self.unsent.remove(&mut self.slots, key);
+        }
+    }
+
+    fn make_ready(&mut self, key: usize) {
+        self.slots[key].place = Place::Again;
+        self.again.push_back(&mut self.slots, key);
+    }
+
+    /// Takes an event that isn't on its way out of wherever it waits.
+    fn take_out(&mut self, key: usize) {
+        match self.slots[key].place {
+            Place::Fresh => self.fresh.remove(&mut self.slots, key),
+            Place::Again => self.again.remove(&mut self.slots, key),
+            Place::Resting { until } => {
+                self.resting.remove(&(until, key));
+            }
+            Place::Barred => {
+                self.barred.remove(&self.slots[key].slot.number);
+            }
+            Place::Held | Place::Sent => {}
+        }
+    }
+
+    /// Removes an event that waits nowhere any more, and gives the turn to its follower.
+    fn release(&mut self, key: usize) -> Slot {
+        self.age.remove(&mut self.slots, key);
+        self.leave_unsent(key);
+        let Queued { slot, place, leader, follower, .. } = self.slots.remove(key);
+        let Some(entity) = slot.item.entity else { return slot };
+        let Some(queue) = self.entities.get_mut(&entity) else { return slot };
+        if let Some(next) = follower {
+            self.slots[next].leader = leader;
+        }
+        if let Some(leader) = leader {
+            self.slots[leader].follower = follower;
+            if queue.tail == key {
+                queue.tail = leader;
+            }
+            return slot;
+        }
+        match follower {
+            // What the head waited for in line, its follower waits for too.
+            Some(next) if place == Place::Barred => {
+                queue.head = next;
+                self.slots[next].place = Place::Barred;
+                self.barred.insert(self.slots[next].slot.number, next);
+            }
+            Some(next) => {
+                queue.head = next;
+                self.make_ready(next);
+            }
+            None => {
+                self.entities.remove(&entity);
+            }
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+#[path = "queues_tests.rs"]
+mod tests;
