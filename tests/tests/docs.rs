@@ -52,7 +52,7 @@ const PRELUDE: &str = r#"
 naq() {
     case " $* " in
         *" --until-now "* | *" --help "*) command naq "$@" ;;
-        *" tail "* | *" watch "*) timeout --signal=INT 2 naq "$@" || test $? -eq 124 ;;
+        *" tail "* | *" watch "* | *" react "*) timeout --signal=INT 2 naq "$@" || test $? -eq 124 ;;
         *) command naq "$@" ;;
     esac
 }

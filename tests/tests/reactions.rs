@@ -10,6 +10,8 @@ mod groups;
 mod handling;
 #[path = "reactions/once.rs"]
 mod once;
+#[path = "reactions/processes.rs"]
+mod processes;
 #[path = "reactions/support.rs"]
 mod support;
 #[path = "reactions/trouble.rs"]

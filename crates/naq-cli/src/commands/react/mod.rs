@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// How long one run may take; then it is killed, and has failed for now
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = crate::cli::duration)]
     deadline: Duration,
+    /// After how long without a sign of life of a process its events go to
+    /// another one; holds for a group that is made
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = crate::cli::duration)]
+    ack_wait: Duration,
     /// Handle the events of one job in order: one at a time in the whole group
     #[arg(long)]
     in_order: bool,
@@ -111,7 +115,8 @@ impl Args {
             .with_setup(setup)
             .with_concurrency(self.concurrency)
             .with_max_tries(self.tries)
-            .with_deadline(self.deadline);
+            .with_deadline(self.deadline)
+            .with_ack_wait(self.ack_wait);
         options.validate()?;
         Ok(options)
     }
