@@ -37,7 +37,8 @@ const FULL: f64 = 0.8;
 /// - The events of one job, worker or schedule are stored in the order in
 ///   which this service accepted them, through refusals and reconnects.
 /// - A publish that was in doubt is repeated with the same message id; within
-///   the stream's `duplicate_window` that stores the event once.
+///   the stream's `duplicate_window` that stores the event once. The setting
+///   `guarantee` has two other ways.
 /// - What is accepted and not stored yet is lost if the process dies, unless it
 ///   is in the [spool](crate::spool): with `spool.dir` set, what the server
 ///   doesn't take is there, and with `spool.mode = "always"` all that is accepted.
@@ -162,11 +163,11 @@ impl Service for EventService {
             StreamSetup::new(&self.config, self.log.subjects(), Arc::clone(&self.streams));
         if !self.is_lazy().await {
             let jetstream = self.connections.default_jetstream().await?;
-            let max_message = match setup.take() {
-                Some(setup) => setup.run().await?,
-                None => 0,
+            let facts = match setup.take() {
+                Some(setup) => Some(setup.run(jetstream.capabilities()).await?),
+                None => None,
             };
-            self.writer.set_limits(jetstream.server_info().max_payload, max_message);
+            self.writer.know(jetstream.server_info().max_payload, facts);
         }
         let spool = self.writer.open_spool(&self.config).await?;
         self.writer.start(Arc::clone(&self.connections), setup, spool)
@@ -201,6 +202,7 @@ impl Service for EventService {
             counters,
             ack_latency,
             untold,
+            way,
             trouble,
             spool_trouble,
         } = self.writer.standing();
@@ -227,13 +229,15 @@ impl Service for EventService {
                 "{untold} events were dropped lately, because the event buffer was full"
             )),
             Ok(()) => Health::healthy().with_detail(format!(
-                "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored",
+                "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored{}",
                 counters.acked,
                 counters.offered + counters.recovered,
                 ack_latency.p99.as_secs_f64() * 1_000.0,
                 counters.pending,
                 counters.spooled,
                 counters.not_stored(),
+                way.map(|(way, guarantee)| format!("; by {way}, with {guarantee}"))
+                    .unwrap_or_default(),
             )),
         };
         health.with_latency(latency)

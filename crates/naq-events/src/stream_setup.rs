@@ -3,11 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::Result;
 use naq_core::config::{EventsConfig, StreamMode, format_duration};
 use naq_core::events::EventSubjects;
-use naq_core::jetstream::{Discard, Retention, StreamConfig, StreamInfo};
+use naq_core::jetstream::{Capabilities, Discard, Retention, StreamConfig, StreamInfo};
 use naq_core::streams::{EnsureOutcome, EnsureStream, StreamManager, holds_for};
+use naq_core::{Result, Timestamp};
+
+/// What is known of the stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamFacts {
+    /// The largest message that it takes, in bytes; 0 where it has no such limit.
+    pub(crate) max_message: u64,
+    /// When it was made; `None` where another one may have taken its place.
+    pub(crate) created: Option<Timestamp>,
+    /// Whether it takes fast batches.
+    pub(crate) takes_batches: bool,
+}
 
 /// What is done about the stream before events are sent to it.
 #[derive(Debug, Clone)]
@@ -35,15 +46,21 @@ impl StreamSetup {
     }
 
     /// Makes the stream be as wanted, or checks that it is, and says in the
-    /// program's log how long it holds what it gets. Answers the largest
-    /// message that it takes, in bytes, or 0.
+    /// program's log how long it holds what it gets. Answers what it is like.
+    ///
+    /// Where the server can take fast batches, a stream that may be changed is
+    /// made to take them.
     ///
     /// # Errors
     /// Those of [`StreamManager::ensure_stream`].
-    pub(crate) async fn run(&self) -> Result<u64> {
+    pub(crate) async fn run(&self, can: Capabilities) -> Result<StreamFacts> {
+        let mut request = self.request.clone();
+        if can.fast_ingest && !request.verify_only {
+            request.config = request.config.with_allow_batched_publish(true);
+        }
         let ensured = self
             .streams
-            .ensure_stream(self.request.clone())
+            .ensure_stream(request)
             .await
             .map_err(|error| error.in_operation("start"))?;
         let info = ensured.info;
@@ -57,7 +74,11 @@ impl StreamSetup {
             }
         }
         tell_room(&info);
-        Ok(info.config.max_message_size.unwrap_or(0))
+        Ok(StreamFacts {
+            max_message: info.config.max_message_size.unwrap_or(0),
+            created: Some(info.created),
+            takes_batches: info.config.allow_batched_publish == Some(true),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
 use clap::Args;
+use naq_core::config::Guarantee;
 use naq_tests::server::NatsServer;
 use serde::Serialize;
 
@@ -40,6 +41,8 @@ enum Way {
     RawFastIngestMsgid,
     RawNoAck,
     NaqMessageId,
+    NaqReadBack,
+    NaqAtLeastOnce,
     NaqMessageId8Tasks,
 }
 
@@ -51,6 +54,8 @@ const WAYS: &[Way] = &[
     Way::RawFastIngestMsgid,
     Way::RawNoAck,
     Way::NaqMessageId,
+    Way::NaqReadBack,
+    Way::NaqAtLeastOnce,
     Way::NaqMessageId8Tasks,
 ];
 
@@ -64,6 +69,8 @@ impl Way {
             Self::RawFastIngestMsgid => "raw_fast_ingest_msgid",
             Self::RawNoAck => "raw_no_ack",
             Self::NaqMessageId => "naq_message_id",
+            Self::NaqReadBack => "naq_read_back",
+            Self::NaqAtLeastOnce => "naq_at_least_once",
             Self::NaqMessageId8Tasks => "naq_message_id_8_tasks",
         }
     }
@@ -81,8 +88,10 @@ impl Way {
             Self::RawFastIngest => fast::ingest(target, events, false).await,
             Self::RawFastIngestMsgid => fast::ingest(target, events, true).await,
             Self::RawNoAck => raw::no_ack(target, events).await,
-            Self::NaqMessageId => naq::write(target, events, 1).await,
-            Self::NaqMessageId8Tasks => naq::write(target, events, 8).await,
+            Self::NaqMessageId => naq::write(target, events, 1, Guarantee::MessageId).await,
+            Self::NaqReadBack => naq::write(target, events, 1, Guarantee::ReadBack).await,
+            Self::NaqAtLeastOnce => naq::write(target, events, 1, Guarantee::AtLeastOnce).await,
+            Self::NaqMessageId8Tasks => naq::write(target, events, 8, Guarantee::MessageId).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use naq_connection::ConnectionService;
 use naq_core::clock::SystemClock;
-use naq_core::config::{ConnectionConfig, EventsConfig, ServerConfig, StreamMode};
+use naq_core::config::{ConnectionConfig, EventsConfig, Guarantee, ServerConfig, StreamMode};
 use naq_core::connection::ConnectionProvider;
 use naq_core::events::{EventSink, EventSinkExt};
 use naq_core::service::Service;
@@ -17,7 +17,12 @@ use crate::Outcome;
 use crate::workload;
 
 /// Logs the events from this many tasks on one service.
-pub(super) async fn write(target: &Target, events: u64, tasks: u64) -> Outcome {
+pub(super) async fn write(
+    target: &Target,
+    events: u64,
+    tasks: u64,
+    guarantee: Guarantee,
+) -> Outcome {
     let connection = Arc::new(ConnectionService::new(
         Vec::new(),
         ConnectionConfig::default()
@@ -29,7 +34,8 @@ pub(super) async fn write(target: &Target, events: u64, tasks: u64) -> Outcome {
     let config = EventsConfig::default()
         .with_stream_name(target.root.as_str())
         .with_subject_root(target.root.as_str())
-        .with_stream(StreamMode::Assume);
+        .with_stream(StreamMode::Assume)
+        .with_guarantee(guarantee);
     let service =
         Arc::new(EventService::new(connections, streams, Arc::new(SystemClock::new()), config)?);
     service.start().await?;

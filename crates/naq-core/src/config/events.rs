@@ -50,6 +50,22 @@ choice! {
     }
 }
 
+choice! {
+    /// What keeps an event whose acknowledgement was lost from being stored twice.
+    pub enum Guarantee = "`message_id`, `read_back` or `at_least_once`" {
+        /// Each event carries its id: sent again within the stream's
+        /// `duplicate_window`, it is stored once.
+        #[default]
+        MessageId = "message_id",
+        /// No ids: after a doubt the server is asked how much of the batch is
+        /// stored, or the stream is read. Needs fast ingest and the right to
+        /// read; without them, and with a spool, ids are used.
+        ReadBack = "read_back",
+        /// No ids: what is sent again after a doubt may be stored twice, and is counted.
+        AtLeastOnce = "at_least_once",
+    }
+}
+
 section! {
     /// The section `events`.
     pub struct EventsConfig {
@@ -97,6 +113,8 @@ section! {
         /// How long an event is tried before its outcome is given as unknown.
         delivery_timeout (with_delivery_timeout): Duration = Duration::from_secs(60),
             Duration::from_millis(10)..=Duration::from_secs(86_400);
+        /// What keeps an event whose acknowledgement was lost from being stored twice.
+        guarantee (with_guarantee): Guarantee = Guarantee::MessageId;
         /// The shortest wait before a failed publish is tried again; it doubles, with jitter.
         retry_backoff_min (with_retry_backoff_min): Duration = Duration::from_millis(100),
             Duration::from_millis(1)..=Duration::from_secs(60);

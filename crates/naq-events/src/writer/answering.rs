@@ -28,7 +28,8 @@ impl State {
         match (way, answer) {
             (_, Ok(Published::One(ack))) => self.acked(way, Some(ack), now, effects),
             (_, Ok(Published::Next(count))) => {
-                for _ in 0..count {
+                let under_way = self.schedule.under_way_by(way) as u64;
+                for _ in 0..count.min(under_way) {
                     self.acked(way, None, now, effects);
                 }
             }
@@ -46,7 +47,8 @@ impl State {
         let duplicate = ack.as_ref().is_some_and(|ack| ack.duplicate);
         let receipt = slot.item.receipt.is_some().then(|| {
             let sequence = ack.map_or(0, |ack| ack.sequence);
-            Ok(EventReceipt::new(slot.item.event.id().clone(), sequence, duplicate))
+            let receipt = EventReceipt::new(slot.item.event.id().clone(), sequence, duplicate);
+            Ok(receipt.with_stream_created(self.facts.and_then(|facts| facts.created)))
         });
         self.settle(slot, Outcome::Acked { duplicate }, receipt, effects);
     }
@@ -56,6 +58,7 @@ impl State {
         let verdict = Verdict::of(&error);
         let Some(slot) = self.schedule.first_sent(Way::Pipeline) else { return };
         let (tries, expired) = (slot.tries, slot.deadline <= now);
+        self.forget_the_stream(&error);
         self.trouble = Some(error.clone());
         if verdict == Verdict::Refused {
             self.gate.passed();
@@ -80,6 +83,9 @@ impl State {
     /// is stored unless it is in doubt.
     fn end_batch(&mut self, error: Error, now: Duration, jitter: f64, effects: &mut Effects) {
         let verdict = Verdict::of(&error);
+        if verdict.breaks_the_session() {
+            self.note_doubt(Way::Fast);
+        }
         effects.wake.add(Way::Fast, self.senders.of_mut(Way::Fast).close());
         if error.is(ErrorKind::Unsupported) {
             // The stream, or its server after all, takes no batches.
@@ -88,6 +94,7 @@ impl State {
             self.break_session(effects);
             return;
         }
+        self.forget_the_stream(&error);
         self.trouble = Some(error.clone());
         if verdict == Verdict::Refused {
             self.gate.passed();
@@ -114,6 +121,15 @@ impl State {
         self.broken = true;
         for way in Way::BOTH {
             effects.wake.add(way, self.senders.of_mut(way).waker.take());
+        }
+    }
+
+    /// A stream that is missing comes back as another one.
+    fn forget_the_stream(&mut self, error: &Error) {
+        if error.is(ErrorKind::NotFound)
+            && let Some(facts) = &mut self.facts
+        {
+            facts.created = None;
         }
     }
 

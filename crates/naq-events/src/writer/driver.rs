@@ -7,13 +7,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
+use naq_core::config::Guarantee;
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
-use naq_core::jetstream::{JetStream, PublishManyOptions, PublishWay, Published};
+use naq_core::jetstream::{JetStream, PublishManyOptions, PublishWay, Published, StreamInfo};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::alarm::Alarm;
+use super::read_back::{self, Found};
 use super::sender::PerWay;
 use super::shared::Shared;
 use super::source::Source;
@@ -50,7 +53,7 @@ pub(super) fn spawn(
     Ok(DriverGuard(runtime.spawn(async move {
         let _end = End(Arc::clone(&shared));
         let alarm = Alarm::new(Arc::clone(&shared.clock));
-        Driver { shared, connections, setup, way: None, alarm }.run().await;
+        Driver { shared, connections, setup, way: None, may_read: None, alarm }.run().await;
     })))
 }
 
@@ -73,8 +76,10 @@ struct Driver {
     connections: Arc<dyn ConnectionProvider>,
     /// What is to be done about the stream before anything is sent, if that is still to do.
     setup: Option<StreamSetup>,
-    /// The way that events went the last time.
-    way: Option<Way>,
+    /// The way that events went the last time, and with which guarantee.
+    way: Option<(Way, Guarantee)>,
+    /// Whether the stream may be read, once that was tried.
+    may_read: Option<bool>,
     alarm: Alarm,
 }
 
@@ -104,8 +109,8 @@ impl Driver {
         let connections = Arc::clone(&self.connections);
         let jetstream = self.ticking(pin!(connections.default_jetstream())).await?;
         if let Some(setup) = self.setup.clone() {
-            let max_message = self.ticking(pin!(setup.run())).await?;
-            self.shared.set_max_message(max_message);
+            let facts = self.ticking(pin!(setup.run(jetstream.capabilities()))).await?;
+            self.shared.know_stream(facts);
             self.setup = None;
         }
         Ok(jetstream)
@@ -118,9 +123,14 @@ impl Driver {
         if !self.view_the_stream(&*jetstream).await {
             return;
         }
-        let way = self.choose(&*jetstream);
-        self.shared.begin_session(way, &jetstream);
+        let (way, guarantee) = match self.prepare(&*jetstream).await {
+            Ok(prepared) => prepared,
+            Err(error) => return self.shared.connecting_failed(error),
+        };
+        self.shared.begin_session(way, guarantee, &jetstream);
+        let stream = self.shared.stream.clone();
         let mut open = Open::default();
+        let mut marking: Option<BoxFuture<'_, Result<StreamInfo>>> = None;
         let mut answers = Vec::with_capacity(ANSWERS);
         loop {
             let (next, stuck) = self.shared.tick();
@@ -129,18 +139,30 @@ impl Driver {
             }
             for way in Way::BOTH {
                 if open.0.of(way).is_none()
-                    && let Some(number) = self.shared.open(way)
+                    && let Some((number, batch)) = self.shared.open(way)
                 {
                     let source = Source::new(Arc::clone(&self.shared), way, number);
-                    let answers = jetstream.publish_many(source.boxed(), options(way));
+                    let answers =
+                        jetstream.publish_many(source.boxed(), options(way, batch, guarantee));
                     *open.0.of_mut(way) = Some(answers);
                 }
             }
             if open.is_empty() && !self.shared.awaits_more() {
                 break;
             }
+            if guarantee == Guarantee::ReadBack && marking.is_none() && self.shared.wants_a_mark() {
+                marking = Some(jetstream.stream_info(&stream));
+            }
             let answered = tokio::select! {
                 biased;
+                info = marked(&mut marking) => {
+                    marking = None;
+                    match info {
+                        Ok(info) => self.shared.mark(&info, false),
+                        Err(error) => tracing::debug!(%error, "the event stream can't be seen"),
+                    }
+                    None
+                }
                 answered = open.take_answers(&mut answers) => Some(answered),
                 () = self.rest(next) => None,
             };
@@ -160,14 +182,78 @@ impl Driver {
         self.shared.end_session();
     }
 
-    /// The way that events go in this session.
-    fn choose(&mut self, jetstream: &dyn JetStream) -> Way {
+    /// Chooses how events go in this session, and settles what the last one
+    /// left in doubt.
+    ///
+    /// # Errors
+    /// Those of asking the server, with which nothing can be sent either.
+    async fn prepare(&mut self, jetstream: &dyn JetStream) -> Result<(Way, Guarantee)> {
+        self.settle_doubt(jetstream).await?;
         let fast = jetstream.capabilities().fast_ingest && self.shared.takes_batches();
         let way = if fast { Way::Fast } else { Way::Pipeline };
-        if self.way.replace(way) != Some(way) {
-            tracing::info!(stream = %self.shared.stream, %way, "events go to the server by {way}");
+        let guarantee = match self.shared.guarantee() {
+            Guarantee::ReadBack if !self.can_read_back(way, jetstream).await? => {
+                Guarantee::MessageId
+            }
+            wanted => wanted,
+        };
+        if self.way.replace((way, guarantee)) != Some((way, guarantee)) {
+            let stream = self.shared.stream.as_str();
+            tracing::info!(stream, "events go to the server by {way}, with {guarantee}");
         }
-        way
+        Ok((way, guarantee))
+    }
+
+    /// Whether what a batch leaves in doubt can be read back; notes behind
+    /// what in the stream all stands that this session sends.
+    async fn can_read_back(&mut self, way: Way, jetstream: &dyn JetStream) -> Result<bool> {
+        if way == Way::Pipeline || self.may_read == Some(false) {
+            return Ok(false);
+        }
+        let shared = Arc::clone(&self.shared);
+        let stream = shared.stream.as_str();
+        let info = match self.ticking(jetstream.stream_info(stream)).await {
+            Ok(info) => info,
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                self.may_read = Some(false);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        if self.may_read.is_none() {
+            let asking = read_back::may_read(jetstream, stream, &info);
+            self.may_read = Some(self.ticking(pin!(asking)).await?);
+        }
+        shared.mark(&info, true);
+        Ok(self.may_read == Some(true))
+    }
+
+    /// Finds out what is stored of a batch that broke without message ids.
+    ///
+    /// The batch is fenced off first: then nothing of it can arrive later.
+    async fn settle_doubt(&mut self, jetstream: &dyn JetStream) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let Some(doubt) = shared.lock().doubt.clone() else { return Ok(()) };
+        let beyond = doubt.taken.saturating_add(1);
+        let closing = jetstream.close_fast_batch(&doubt.subject, &doubt.batch, beyond);
+        match self.ticking(closing).await {
+            Ok(Some(stored)) => {
+                shared.batch_was_stored(stored);
+                return Ok(());
+            }
+            Ok(None) => {}
+            // Where there are no batches (any more) there isn't this one.
+            Err(error) if error.is(ErrorKind::Unsupported) => {}
+            Err(error) => return Err(error),
+        }
+        let Some((created, behind, wanted)) = shared.to_look_up(&doubt) else {
+            shared.were_found(&Found::default());
+            return Ok(());
+        };
+        let looking = read_back::look_up(jetstream, &shared.stream, created, behind, &wanted);
+        let found = self.ticking(pin!(looking)).await?;
+        shared.were_found(&found);
+        Ok(())
     }
 
     /// Notes, for the spool, behind what in the stream all stands that this
@@ -212,10 +298,20 @@ impl Driver {
     }
 }
 
+/// Waits for the answer, if one was asked for.
+async fn marked(marking: &mut Option<BoxFuture<'_, Result<StreamInfo>>>) -> Result<StreamInfo> {
+    match marking {
+        Some(asking) => asking.await,
+        None => future::pending().await,
+    }
+}
+
 /// How a JetStream is asked to publish by this way.
-fn options(way: Way) -> PublishManyOptions {
+fn options(way: Way, batch: String, guarantee: Guarantee) -> PublishManyOptions {
     PublishManyOptions::default().with_way(match way {
-        Way::Fast => PublishWay::fast_batch(format!("{:032x}", fastrand::u128(..))),
+        Way::Fast => {
+            PublishWay::FastBatch { id: batch, confirm_start: guarantee == Guarantee::ReadBack }
+        }
         Way::Pipeline => PublishWay::Pipeline,
     })
 }

@@ -4,8 +4,10 @@
 //! bookkeeping: what is stored leaves at the front, and what a break leaves in
 //! doubt stands at the front again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
+
+use naq_core::events::EventId;
 
 use super::slot::Slot;
 
@@ -69,6 +71,45 @@ impl Line {
             }
         }
         self.under_way = 0;
+    }
+
+    /// The numbers of those on their way.
+    pub(super) fn sent_numbers(&self) -> Vec<u64> {
+        self.sent.iter().take(self.under_way).map(|slot| slot.number).collect()
+    }
+
+    /// The subject of the first one on its way.
+    pub(super) fn sent_subject(&self) -> Option<&str> {
+        self.first_sent().map(|slot| slot.item.event.subject())
+    }
+
+    /// The ids of those that may be stored.
+    pub(super) fn doubtful(&self) -> HashSet<EventId> {
+        let doubtful = self.sent.iter().filter(|slot| slot.in_doubt);
+        doubtful.map(|slot| slot.item.event.id().clone()).collect()
+    }
+
+    /// Takes those out that turned out to be stored. None is on its way.
+    pub(super) fn take_stored(&mut self, is_stored: impl Fn(&Slot) -> bool) -> Vec<Slot> {
+        let (mut stored, mut rest) = (Vec::new(), VecDeque::new());
+        for slot in self.sent.drain(..) {
+            if is_stored(&slot) { stored.push(slot) } else { rest.push_back(slot) }
+        }
+        self.sent = rest;
+        stored
+    }
+
+    /// Those that are left are not stored.
+    pub(super) fn end_doubt(&mut self) {
+        for slot in &mut self.sent {
+            slot.in_doubt = false;
+        }
+    }
+
+    /// The number of the next event to send.
+    pub(super) fn next_number(&self) -> Option<u64> {
+        let next = self.sent.get(self.under_way).or_else(|| self.fresh.front()?.as_ref());
+        next.map(|slot| slot.number)
     }
 
     /// Gives up the oldest event if its time is over and it isn't on its way.

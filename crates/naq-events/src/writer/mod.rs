@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `schedule.rs` | which event is sent next, and by which way |
 //! | `line.rs`, `queues.rs` | the events that go in batches, and those that go one by one |
+//! | `doubt.rs`, `read_back.rs` | what a broken batch left in doubt, and how that is settled without ids |
 //! | `way.rs`, `sender.rs` | the two ways to the server, and who takes events there |
 //! | `ledger.rs` | the account of every event, and the room left |
 //! | `gate.rs`, `backoff.rs`, `verdict.rs` | what a failure means, and when to try again |
@@ -21,6 +22,7 @@ mod alarm;
 mod answering;
 mod backoff;
 mod chain;
+mod doubt;
 mod driver;
 mod flushing;
 mod gate;
@@ -32,6 +34,7 @@ mod notices;
 mod offer;
 mod policy;
 mod queues;
+mod read_back;
 mod refusals;
 mod schedule;
 mod sender;
@@ -51,7 +54,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::config::{EventsConfig, OverflowPolicy, SpoolMode};
+use naq_core::config::{EventsConfig, Guarantee, OverflowPolicy, SpoolMode};
 use naq_core::connection::ConnectionProvider;
 use naq_core::events::{
     AckLatency, EncodedEvent, EventAccount, EventCounters, EventEncoder, EventReceipt,
@@ -69,7 +72,8 @@ pub(crate) use self::spooling::OpenedSpool;
 use self::spooling::{KeeperGuard, OnDisk, Otherwise};
 use self::state::{Intake, Limits};
 use self::telling_losses::LossEvents;
-use crate::stream_setup::StreamSetup;
+pub(crate) use self::way::Way;
+use crate::stream_setup::{StreamFacts, StreamSetup};
 
 /// Events are gathered no longer than this while they flow: waking the sender
 /// for each would cost a logging thread more than all else together.
@@ -110,6 +114,8 @@ pub(crate) struct Standing {
     pub(crate) ack_latency: AckLatency,
     /// Events that were dropped and that the stream doesn't tell of yet.
     pub(crate) untold: u64,
+    /// The way that events go, and what keeps them from being stored twice.
+    pub(crate) way: Option<(Way, Guarantee)>,
     /// Why something was not stored the last time.
     pub(crate) trouble: Option<Error>,
     /// Why the spool takes nothing, where that is so.
@@ -129,6 +135,12 @@ impl Writer {
             batch: config.buffer_size,
             gather: config.flush_interval.min(GATHER),
             delivery_timeout: config.delivery_timeout,
+            // What is in the spool is recognised by its ids.
+            guarantee: if config.spool.dir.is_some() {
+                Guarantee::MessageId
+            } else {
+                config.guarantee
+            },
             backoff: Backoff::new(config.retry_backoff_min, config.retry_backoff_max),
         };
         let loss_events = LossEvents::new(config, encoder, Arc::clone(&clock));
@@ -187,10 +199,13 @@ impl Writer {
         }
     }
 
-    /// What server and stream take at most, in bytes; 0 where that isn't known.
-    pub(crate) fn set_limits(&self, max_payload: u64, max_message: u64) {
+    /// What server and stream are like: the largest message of the server, in
+    /// bytes, and what is known of the stream.
+    pub(crate) fn know(&self, max_payload: u64, stream: Option<StreamFacts>) {
         self.shared.set_max_payload(max_payload);
-        self.shared.set_max_message(max_message);
+        if let Some(facts) = stream {
+            self.shared.know_stream(facts);
+        }
     }
 
     /// Counts an event that was refused before it could be offered.
@@ -343,6 +358,7 @@ impl Writer {
             counters,
             ack_latency: state.latencies.summary(now),
             untold: state.losses.untold(),
+            way: state.way,
             trouble: state.trouble.clone(),
             spool_trouble: state.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned()),
         }

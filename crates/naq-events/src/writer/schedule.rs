@@ -158,6 +158,16 @@ impl Schedule {
         in_line.chain(self.queues.take_all()).collect()
     }
 
+    /// The line, for what a broken batch left in doubt.
+    pub(super) const fn line(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    /// The number of the next event to send in line.
+    pub(super) fn next_in_line(&self) -> u64 {
+        self.line.next_number().unwrap_or(self.accepted)
+    }
+
     /// When the oldest event is given up.
     pub(super) fn oldest_deadline(&self) -> Option<Duration> {
         earliest(self.line.oldest_deadline(), self.queues.oldest_deadline())

@@ -26,6 +26,8 @@ pub(super) struct Sender {
     pub(super) number: u64,
     /// Whether there is one.
     pub(super) is_open: bool,
+    /// How many events it took.
+    pub(super) taken: u64,
     /// Whether it comes back by itself.
     pub(super) flow: Flow,
     /// Until when it waits for something to send, once it has nothing.
@@ -36,13 +38,21 @@ pub(super) struct Sender {
 
 impl Sender {
     const fn new() -> Self {
-        Self { number: 0, is_open: false, flow: Flow::Asleep, idle_until: None, waker: None }
+        Self {
+            number: 0,
+            is_open: false,
+            taken: 0,
+            flow: Flow::Asleep,
+            idle_until: None,
+            waker: None,
+        }
     }
 
     /// Begins a source's time and says its number.
     pub(super) fn open(&mut self) -> u64 {
         self.number += 1;
         self.is_open = true;
+        self.taken = 0;
         self.flow = Flow::Flowing;
         self.idle_until = None;
         self.number

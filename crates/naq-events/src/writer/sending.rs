@@ -4,6 +4,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use naq_core::config::Guarantee;
 use naq_core::events::EventId;
 
 use super::gate::Permit;
@@ -19,7 +20,8 @@ const IDLE: Duration = Duration::from_secs(2);
 /// An event as the sender takes it along.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) id: EventId,
+    /// Its message id, where it is to have one.
+    pub(super) id: Option<EventId>,
     pub(super) subject: String,
     pub(super) payload: Bytes,
 }
@@ -79,19 +81,29 @@ impl State {
             sender.waker = Some(waker.clone());
             return Taken::NothingUntil(until);
         }
-        let mut retried = 0;
+        let guarantee = self.way.map_or(Guarantee::MessageId, |(_, guarantee)| guarantee);
+        let (mut retried, mut doubtful) = (0, 0);
         while batch.len() < most {
             let Some(slot) = self.schedule.send_next(way) else { break };
             retried += u64::from(slot.tries > 1);
             let event = &slot.item.event;
+            let with_id = match guarantee {
+                Guarantee::AtLeastOnce => false,
+                // The start of a batch alone: it is what no fence keeps off.
+                Guarantee::ReadBack => way == Way::Pipeline || sender.taken == 0,
+                _ => true,
+            };
+            doubtful += u64::from(slot.in_doubt && guarantee != Guarantee::MessageId);
+            sender.taken += 1;
             batch.push(Outgoing {
-                id: event.id().clone(),
+                id: with_id.then(|| event.id().clone()),
                 subject: event.subject().to_owned(),
                 payload: event.payload().clone(),
             });
         }
         self.gate.sent();
         self.ledger.sent_batch(retried);
+        self.ledger.possible_duplicates(doubtful);
         sender.flow = Flow::Flowing;
         sender.idle_until = None;
         Taken::Batch
@@ -132,8 +144,9 @@ impl State {
     }
 
     /// Begins a session in which new events go this way.
-    pub(super) fn begin_session(&mut self, way: Way) {
+    pub(super) fn begin_session(&mut self, way: Way, guarantee: Guarantee) {
         self.session += 1;
+        self.way = Some((way, guarantee));
         self.schedule.go_by(way);
         self.broken = false;
     }
@@ -149,14 +162,19 @@ impl State {
         !self.broken && self.has_more_on_disk()
     }
 
-    /// Begins a source for this way, if there is something for it to send, and says its number.
-    pub(super) fn open(&mut self, way: Way, now: Duration) -> Option<u64> {
+    /// Begins a source for this way, if there is something for it to send, and
+    /// says its number and the id of its batch.
+    pub(super) fn open(&mut self, way: Way, now: Duration) -> Option<(u64, String)> {
         let sender = self.senders.of_mut(way);
         let wanted = !self.broken
             && !sender.is_open
             && self.schedule.ready(way) > 0
             && self.gate.permit(now) != Permit::None;
-        wanted.then(|| sender.open())
+        if !wanted {
+            return None;
+        }
+        self.batch_id = format!("{:032x}", fastrand::u128(..));
+        Some((sender.open(), self.batch_id.clone()))
     }
 
     /// There are no more answers by this way.
@@ -168,6 +186,7 @@ impl State {
             self.gate.blocked(verdict, now, jitter);
             self.broken = true;
         }
+        self.note_doubt(way);
         effects.wake.add(way, self.senders.of_mut(way).close());
         self.schedule.recall(way, true);
     }

@@ -1,15 +1,20 @@
 //! What the writer's handle, its task and its sessions share.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::jetstream::{JetStream, Published};
-use naq_core::{Error, Result};
+use naq_core::config::Guarantee;
+use naq_core::events::EventId;
+use naq_core::jetstream::{JetStream, Published, StreamInfo};
+use naq_core::{Error, Result, Timestamp};
 use tokio::sync::Notify;
 
+use super::doubt::Doubt;
+use super::read_back::Found;
 use super::sender::PerWay;
 use super::sending::{Outgoing, Taken};
 use super::state::{Effects, Intake, Limits, State};
@@ -17,6 +22,10 @@ use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
 use super::way::Way;
 use crate::spool::Spool;
+use crate::stream_setup::StreamFacts;
+
+/// The stream is seen again after so many events, where doubts are read back.
+const MARK_EVERY: u64 = 20_000;
 
 /// The writer's state behind its lock, and who is to be told of changes.
 #[derive(Debug)]
@@ -98,8 +107,14 @@ impl Shared {
     }
 
     /// What the stream takes at most; 0 where it has no such limit.
-    pub(super) fn set_max_message(&self, bytes: u64) {
+    fn set_max_message(&self, bytes: u64) {
         self.max_message.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes what is known of the stream.
+    pub(super) fn know_stream(&self, facts: StreamFacts) {
+        self.set_max_message(facts.max_message);
+        self.lock().facts = Some(facts);
     }
 
     pub(super) fn is_current(&self, way: Way, number: u64) -> bool {
@@ -124,7 +139,8 @@ impl Shared {
 
     /// Whether the stream takes fast batches, as far as is known.
     pub(super) fn takes_batches(&self) -> bool {
-        !self.lock().fast_refused
+        let state = self.lock();
+        !state.fast_refused && state.facts.is_none_or(|facts| facts.takes_batches)
     }
 
     /// Hurries the senders on: somebody waits for what they would gather.
@@ -135,21 +151,27 @@ impl Shared {
         self.carry_out(state, effects);
     }
 
-    pub(super) fn begin_session(&self, way: Way, jetstream: &Arc<dyn JetStream>) {
+    pub(super) fn begin_session(
+        &self,
+        way: Way,
+        guarantee: Guarantee,
+        jetstream: &Arc<dyn JetStream>,
+    ) {
         let mut state = self.lock();
-        state.begin_session(way);
+        state.begin_session(way, guarantee);
         if state.session_begins(jetstream) {
             self.keeper_nudge.notify_one();
         }
     }
 
-    /// Begins a source for this way if there is something to send, and says its number.
-    pub(super) fn open(&self, way: Way) -> Option<u64> {
+    /// Begins a source for this way if there is something to send, and says
+    /// its number and the id of its batch.
+    pub(super) fn open(&self, way: Way) -> Option<(u64, String)> {
         let now = self.now();
         let mut state = self.lock();
-        let number = state.open(way, now);
+        let opened = state.open(way, now);
         self.publish_numbers(&state);
-        number
+        opened
     }
 
     /// There are no more answers by this way.
@@ -206,6 +228,69 @@ impl Shared {
         }
         state.after_answers(now, &mut effects);
         self.publish_numbers(&state);
+        self.carry_out(state, effects);
+    }
+
+    /// What is to keep events from being stored twice.
+    pub(super) fn guarantee(&self) -> Guarantee {
+        self.lock().limits.guarantee
+    }
+
+    /// Whether so much was sent since the stream was last seen that reading
+    /// back would take long.
+    pub(super) fn wants_a_mark(&self) -> bool {
+        let state = self.lock();
+        state.marks.distance(state.schedule.next_in_line()) >= MARK_EVERY
+    }
+
+    /// The stream was seen: what is sent from now on stands behind its last
+    /// message. A `new` session needs no earlier marks.
+    pub(super) fn mark(&self, info: &StreamInfo, new: bool) {
+        let mut state = self.lock();
+        if let Some(facts) = &mut state.facts {
+            facts.created = Some(info.created);
+        }
+        let (next, sequence) = (state.schedule.next_in_line(), info.state.last_sequence);
+        if new {
+            state.marks.begin(next, sequence);
+        } else {
+            let oldest = state.schedule.oldest_number().unwrap_or(next);
+            state.marks.push(next, sequence);
+            state.marks.trim(oldest);
+        }
+        state.marked_stream = Some(info.created);
+    }
+
+    /// Where to look for what is in doubt: in the stream made at this time,
+    /// behind this sequence, for these events.
+    pub(super) fn to_look_up(
+        &self,
+        doubt: &Doubt,
+    ) -> Option<(Option<Timestamp>, u64, HashSet<EventId>)> {
+        let mut state = self.lock();
+        let behind = state.marks.before(*doubt.numbers.first()?)?;
+        let wanted = state.schedule.line().doubtful();
+        if wanted.is_empty() {
+            return None;
+        }
+        Some((state.marked_stream, behind, wanted))
+    }
+
+    /// The batch in doubt was fenced off, and so many of its first events are stored.
+    pub(super) fn batch_was_stored(&self, count: u64) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.batch_was_stored(count, now, &mut effects);
+        self.carry_out(state, effects);
+    }
+
+    /// What was found of the events in doubt.
+    pub(super) fn were_found(&self, found: &Found) {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        state.were_found(&found.ids, found.is_certain, now, &mut effects);
         self.carry_out(state, effects);
     }
 

@@ -44,8 +44,9 @@ impl Stream for Source {
             if let Some(Outgoing { id, subject, payload }) = this.batch.pop() {
                 // Nothing is expected of the stream: the header would cost each
                 // message, to guard against a stream that can't share the subject.
-                let message = PublishMessage::new(subject, payload);
-                return Poll::Ready(Some(message.with_message_id(id.to_string())));
+                let mut message = PublishMessage::new(subject, payload);
+                message.message_id = id.map(|id| id.to_string());
+                return Poll::Ready(Some(message));
             }
             let taken = this.shared.take(this.way, this.number, cx.waker(), &mut this.batch);
             let again = match taken {

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use naq_core::config::Guarantee;
 use naq_core::events::{EventReceipt, EventType, LossReason};
-use naq_core::{Error, Result};
+use naq_core::{Error, Result, Timestamp};
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
+use super::doubt::{Doubt, Marks};
 use super::gate::{Gate, Permit};
 use super::latency::Latencies;
 use super::ledger::{Ledger, Outcome};
@@ -23,6 +25,7 @@ use super::slot::{Item, Slot};
 use super::spooling::Spooling;
 use super::waiting::WaitingRoom;
 use super::way::Way;
+use crate::stream_setup::StreamFacts;
 
 /// What is to be done when the lock is released.
 #[derive(Debug, Default)]
@@ -64,6 +67,7 @@ pub(super) struct Limits {
     /// How long events are gathered while they flow.
     pub(super) gather: Duration,
     pub(super) delivery_timeout: Duration,
+    pub(super) guarantee: Guarantee,
     pub(super) backoff: Backoff,
 }
 
@@ -85,6 +89,18 @@ pub(super) struct State {
     pub(super) session: u64,
     /// Whether the session at hand is of no use any more, or there is none.
     pub(super) broken: bool,
+    /// The way that events go, and what keeps them from being stored twice.
+    pub(super) way: Option<(Way, Guarantee)>,
+    /// The id of the latest batch.
+    pub(super) batch_id: String,
+    /// What a batch without ids left in doubt.
+    pub(super) doubt: Option<Doubt>,
+    /// Behind what in the stream events stand.
+    pub(super) marks: Marks,
+    /// When the stream was made that they are of.
+    pub(super) marked_stream: Option<Timestamp>,
+    /// What is known of the stream.
+    pub(super) facts: Option<StreamFacts>,
     /// Whether events have to do without fast ingest, because a try of it was refused.
     pub(super) fast_refused: bool,
     /// Whether somebody waits for an outcome, so that nothing is gathered.
@@ -112,6 +128,12 @@ impl State {
             spooling: None,
             session: 0,
             broken: true,
+            way: None,
+            batch_id: String::new(),
+            doubt: None,
+            marks: Marks::default(),
+            marked_stream: None,
+            facts: None,
             fast_refused: false,
             hurry: false,
             driver_waits: false,

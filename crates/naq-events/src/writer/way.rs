@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// The server's fast ingest: one batch, of which a prefix is stored.
     Fast,
     /// Each message acknowledged by itself: what the server can't take the

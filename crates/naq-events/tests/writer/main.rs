@@ -5,10 +5,12 @@
 
 mod account;
 mod batching;
+mod fast;
 mod life;
 mod losses;
 mod order;
 mod outcomes;
 mod overflow;
+mod read_back;
 mod support;
 mod telling;

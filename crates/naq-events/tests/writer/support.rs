@@ -8,7 +8,8 @@ use futures::{FutureExt, StreamExt};
 use naq_core::clock::ManualClock;
 use naq_core::connection::SingleJetStream;
 use naq_core::jetstream::{
-    Capabilities, MockJetStream, PublishAck, PublishMessage, Published, ServerInfo, ServerVersion,
+    Capabilities, MockJetStream, PublishAck, PublishMessage, PublishWay, Published, ServerInfo,
+    ServerVersion,
 };
 use naq_core::streams::MockStreamManager;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
@@ -22,8 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One publish session as the server sees it.
 pub(crate) struct Session {
+    /// The way that it was asked for.
+    pub(crate) way: PublishWay,
     messages: BoxStream<'static, PublishMessage>,
-    answers: UnboundedSender<Result<PublishAck>>,
+    answers: UnboundedSender<Result<Published>>,
     sequence: u64,
 }
 
@@ -74,19 +77,37 @@ impl Session {
         self.answer(Ok(ack));
     }
 
+    /// The next so many messages are stored.
+    pub(crate) fn next(&mut self, count: u64) {
+        let _ = self.answers.unbounded_send(Ok(Published::Next(count)));
+    }
+
+    /// Nothing more is answered.
+    pub(crate) fn over(&self) {
+        self.answers.close_channel();
+    }
+
     pub(crate) fn refuse(&mut self, kind: ErrorKind) {
         self.answer(Err(Error::new(kind, "publish", "as the test wants it")));
     }
 
     pub(crate) fn answer(&mut self, answer: Result<PublishAck>) {
         // The service may have given the session up; then nobody hears it.
-        let _ = self.answers.unbounded_send(answer);
+        let _ = self.answers.unbounded_send(answer.map(Published::One));
     }
 }
 
 /// Makes a JetStream be of a server without fast ingest.
 pub(crate) fn old_server(jetstream: &mut MockJetStream) {
-    let version = ServerVersion::new(2, 12, 8);
+    of_version(jetstream, ServerVersion::new(2, 12, 8));
+}
+
+/// Makes a JetStream be of a server with fast ingest.
+pub(crate) fn new_server(jetstream: &mut MockJetStream) {
+    of_version(jetstream, ServerVersion::new(2, 15, 1));
+}
+
+fn of_version(jetstream: &mut MockJetStream, version: ServerVersion) {
     jetstream.expect_server_info().returning(move || ServerInfo::new("test", "id", version));
     jetstream.expect_capabilities().returning(move || Capabilities::of(version));
 }
@@ -100,15 +121,21 @@ pub(crate) fn job(message: &PublishMessage) -> String {
 pub(crate) struct Server(UnboundedReceiver<Session>);
 
 impl Server {
-    /// The server, and the JetStream that leads to it.
+    /// A server without fast ingest, and the JetStream that leads to it.
     pub(crate) fn new() -> (Self, MockJetStream) {
-        let (sessions, opened) = mpsc::unbounded();
         let mut jetstream = MockJetStream::new();
         old_server(&mut jetstream);
-        jetstream.expect_publish_many().returning(move |messages, _| {
+        Self::on(jetstream)
+    }
+
+    /// A server whose JetStream is to be this one.
+    pub(crate) fn on(mut jetstream: MockJetStream) -> (Self, MockJetStream) {
+        let (sessions, opened) = mpsc::unbounded();
+        jetstream.expect_publish_many().returning(move |messages, options| {
             let (answers, answered) = mpsc::unbounded();
-            let _ = sessions.unbounded_send(Session { messages, answers, sequence: 0 });
-            answered.map(|answer| answer.map(Published::One)).boxed()
+            let way = options.way;
+            let _ = sessions.unbounded_send(Session { way, messages, answers, sequence: 0 });
+            answered.boxed()
         });
         (Self(opened), jetstream)
     }
@@ -132,6 +159,17 @@ pub(crate) fn assume() -> EventsConfig {
 /// A started service, its server and its clock.
 pub(crate) async fn started(config: EventsConfig) -> (Arc<EventService>, Server, ManualClock) {
     let (server, jetstream) = Server::new();
+    let clock = ManualClock::new();
+    let service = service(jetstream, &clock, config);
+    service.start().await.unwrap();
+    (service, server, clock)
+}
+
+/// The same with fast ingest.
+pub(crate) async fn started_fast(config: EventsConfig) -> (Arc<EventService>, Server, ManualClock) {
+    let mut jetstream = MockJetStream::new();
+    new_server(&mut jetstream);
+    let (server, jetstream) = Server::on(jetstream);
     let clock = ManualClock::new();
     let service = service(jetstream, &clock, config);
     service.start().await.unwrap();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::EventId;
+use crate::Timestamp;
+use crate::events::{EventId, Position};
 
 /// What became of the events that a sink was given, since it was made.
 ///
@@ -137,6 +138,10 @@ pub struct EventReceipt {
     /// `None` where the event is in the spool: the server didn't take it (yet),
     /// it survives the end of the process, and it will be stored later.
     pub sequence: Option<u64>,
+    /// When that stream was made, where that is known; a stream made anew
+    /// counts from 1 again.
+    #[serde(default)]
+    pub stream_created: Option<Timestamp>,
     /// Whether the stream had it already.
     pub duplicate: bool,
 }
@@ -145,13 +150,31 @@ impl EventReceipt {
     /// The receipt of an event that was stored at `sequence`.
     #[must_use]
     pub fn new(id: EventId, sequence: u64, duplicate: bool) -> Self {
-        Self { id, sequence: Some(sequence), duplicate }
+        Self { id, sequence: Some(sequence), stream_created: None, duplicate }
     }
 
     /// The receipt of an event that is in the spool.
     #[must_use]
     pub fn spooled(id: EventId) -> Self {
-        Self { id, sequence: None, duplicate: false }
+        Self { id, sequence: None, stream_created: None, duplicate: false }
+    }
+
+    /// Names the stream by when it was made.
+    #[must_use]
+    pub const fn with_stream_created(mut self, created: Option<Timestamp>) -> Self {
+        self.stream_created = created;
+        self
+    }
+
+    /// The place of the event, to read on from; `None` where the event is in
+    /// the spool, or the service wasn't told when the stream was made
+    /// (`stream = "assume"`).
+    #[must_use]
+    pub const fn position(&self) -> Option<Position> {
+        match (self.stream_created, self.sequence) {
+            (Some(created), Some(sequence)) => Some(Position::new(created, sequence)),
+            _ => None,
+        }
     }
 
     /// Whether the event is in the spool, and not known to be stored yet.
