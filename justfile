@@ -59,3 +59,21 @@ package:
 # Measure naq beside raw clients, such as `just bench ingest`; `just bench --help` tells what there is
 bench *arguments: servers
     cargo run --release -p naq-bench -- {{ arguments }}
+
+# Play the fault scenarios at full length, three times each; `--rounds N`, `--seed S` and a test's name change that
+test-faults *arguments: servers
+    #!/usr/bin/env bash
+    set -euo pipefail
+    rounds=3 seed=$RANDOM filter=()
+    set -- {{ arguments }}
+    while (($#)); do
+        case $1 in
+            --rounds) rounds=$2; shift 2 ;;
+            --seed) seed=$2; shift 2 ;;
+            *) filter+=("$1"); shift ;;
+        esac
+    done
+    echo "just test-faults --rounds $rounds --seed $seed ${filter[*]}"
+    export NAQ_FAULT_LENGTH=full NAQ_FAULT_ROUNDS=$rounds NAQ_FAULT_SEED=$seed
+    cargo test -p naq-tests --test harness ledger
+    cargo test -p naq-tests --test faults -- "${filter[@]}"

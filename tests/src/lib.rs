@@ -11,6 +11,8 @@
 //! - [`conformance`]: what every JetStream does, one behaviour a function;
 //! - [`kv_conformance`]: what every key-value store does, the same way;
 //! - [`events_conformance`]: what every event log does, the same way;
+//! - [`ledger`]: what was offered and answered, held against what is stored;
+//! - [`faults`]: programs that log under a ledger while something breaks;
 //! - [`driving`]: running the behaviours of a suite;
 //! - [`wait`]: polling a condition with a deadline;
 //! - [`names`]: stream names nobody else takes;
@@ -29,7 +31,9 @@ pub mod command;
 pub mod conformance;
 pub mod driving;
 pub mod events_conformance;
+pub mod faults;
 pub mod kv_conformance;
+pub mod ledger;
 pub mod markdown;
 pub mod names;
 pub mod proxy;

@@ -124,7 +124,12 @@ impl FaultProxy {
     /// Cuts a connection after exactly `bytes` more bytes have gone one way (all
     /// connections counted together); once. With 0 that is at the next byte.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
-        self.lane(direction).cut_after(bytes);
+        self.lane(direction).cut_after(bytes, false);
+    }
+
+    /// As [`cut_after`](Self::cut_after), with a reset (RST).
+    pub fn reset_after(&self, direction: Direction, bytes: u64) {
+        self.lane(direction).cut_after(bytes, true);
     }
 
     /// Takes no connections (each is reset at once), or takes them again. Open
@@ -216,7 +221,11 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
             biased;
             changed = cut.changed() => changed.map_or(Ending::Close, |()| cut.borrow().1),
             // One side's end (FIN) is passed on; both must end, or one break.
-            _ = async { tokio::try_join!(there.run(), back.run()) } => Ending::Close,
+            ended = async { tokio::try_join!(there.run(), back.run()) } => match ended {
+                // A client that resets its own connection is passed on the same way.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ending::Reset,
+                _ => Ending::Close,
+            },
         }
     } else {
         Ending::Reset

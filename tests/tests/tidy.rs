@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/guarantees.rs"]
+mod guarantees;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/manifests.rs"]

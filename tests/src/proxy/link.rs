@@ -1,7 +1,7 @@
 //! One direction of one connection, and what is done to it.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -35,12 +35,14 @@ pub(super) struct Lane {
 struct Count {
     passed: u64,
     cut_at: Option<u64>,
+    cut_resets: bool,
 }
 
 /// What may be written now.
 struct Grant {
     bytes: usize,
-    then_cut: bool,
+    /// The kind of error with which the link ends then.
+    then_cut: Option<ErrorKind>,
 }
 
 impl Lane {
@@ -52,19 +54,25 @@ impl Lane {
         self.count.lock().unwrap().passed
     }
 
-    pub(super) fn cut_after(&self, bytes: u64) {
+    pub(super) fn cut_after(&self, bytes: u64, resets: bool) {
         let mut count = self.count.lock().unwrap();
         count.cut_at = Some(count.passed + bytes);
+        count.cut_resets = resets;
     }
 
     /// Counts up to `wanted` bytes as passed, no further than a cut that is due.
     fn take(&self, wanted: usize) -> Grant {
-        let Count { passed, cut_at } = &mut *self.count.lock().unwrap();
+        let Count { passed, cut_at, cut_resets } = &mut *self.count.lock().unwrap();
         let room = cut_at.map_or(u64::MAX, |at| at - *passed);
         let bytes = room.min(wanted as u64);
         *passed += bytes;
         // Once: the next connection is whole.
-        let then_cut = cut_at.take_if(|at| *at == *passed).is_some();
+        let due = cut_at.take_if(|at| *at == *passed).is_some();
+        let then_cut = due.then_some(if *cut_resets {
+            ErrorKind::ConnectionReset
+        } else {
+            ErrorKind::ConnectionAborted
+        });
         Grant { bytes: bytes as usize, then_cut }
     }
 }
@@ -93,7 +101,8 @@ impl<'a> Link<'a> {
     }
 
     /// Ends well when the source has ended and everything was passed on, its end
-    /// included; with an error when a side breaks or a cut was due.
+    /// included; with an error when a side breaks or a cut was due:
+    /// `ConnectionReset` where that is to be a reset.
     pub(super) async fn run(mut self) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -104,7 +113,7 @@ impl<'a> Link<'a> {
             }
             tokio::select! {
                 changed = self.faults.changed() => {
-                    changed.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                    changed.map_err(|_| io::Error::from(ErrorKind::BrokenPipe))?;
                 }
                 read = self.from.read(&mut buffer), if !self.read_ended && self.held_bytes < BUFFER => {
                     let bytes = &buffer[..read?];
@@ -129,8 +138,8 @@ impl<'a> Link<'a> {
         let wanted = step.map_or(chunk.bytes.len(), |step| chunk.bytes.len().min(step as usize));
         let grant = self.lane.take(wanted);
         self.to.write_all(&chunk.bytes[..grant.bytes]).await?;
-        if grant.then_cut {
-            return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+        if let Some(kind) = grant.then_cut {
+            return Err(io::Error::from(kind));
         }
         self.held_bytes -= grant.bytes;
         if grant.bytes == chunk.bytes.len() {

@@ -160,3 +160,17 @@ async fn a_nats_client_comes_back_through_the_proxy() {
     wait::until("a second connection", DEADLINE, async || proxy.accepted() == 2).await;
     wait::within("an answer", DEADLINE, round_trip(&client)).await;
 }
+
+#[tokio::test]
+async fn a_reset_after_n_bytes_lets_exactly_n_pass_and_is_an_error() {
+    let (proxy, mut stream) = proxied().await;
+    exchange(&mut stream, b"abc").await;
+    proxy.reset_after(Direction::ToServer, 2);
+    stream.write_all(b"defg").await.unwrap();
+    let mut back = Vec::new();
+    let error = wait::within("the reset", DEADLINE, stream.read_to_end(&mut back)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(proxy.passed(Direction::ToServer), 5);
+    let mut next = TcpStream::connect(proxy.address()).await.unwrap();
+    assert_eq!(exchange(&mut next, b"whole again").await, b"whole again");
+}

@@ -43,7 +43,7 @@ fn every_recipe_has_a_comment_of_one_line() {
 #[test]
 fn the_recipes_that_the_documents_promise_are_there() {
     let recipes = recipes();
-    for recipe in ["check", "test", "test-fast", "demo", "server", "docs"] {
+    for recipe in ["check", "test", "test-fast", "test-faults", "demo", "server", "docs"] {
         assert!(recipes.contains(recipe), "the justfile has no recipe {recipe}");
     }
 }

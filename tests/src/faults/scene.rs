@@ -1,0 +1,98 @@
+//! A server, a ledger, and the judgement at the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use naq_core::config::NaqConfig;
+use tempfile::TempDir;
+
+use super::{Producer, Program};
+use crate::ledger::{Book, Case, Readings, Repeats, Violation};
+use crate::server::{NatsServer, ServerBuilder};
+
+/// Where naq stores events unless told otherwise.
+const STREAM: &str = "events";
+
+/// What a scenario plays on.
+#[derive(Debug)]
+pub struct Scene {
+    /// The server, to be treated badly.
+    pub server: NatsServer,
+    /// The ledger.
+    pub book: Arc<Book>,
+    /// Whether events may be stored twice.
+    pub repeats: Repeats,
+    folder: TempDir,
+}
+
+impl Scene {
+    /// A server of the latest version with a new ledger.
+    pub async fn new() -> Self {
+        Self::on(NatsServer::builder()).await
+    }
+
+    /// The same on such a server.
+    pub async fn on(server: ServerBuilder) -> Self {
+        let folder = TempDir::with_prefix("naq-ledger-").expect("a temporary folder");
+        let book = Arc::new(Book::open(&folder.path().join("ledger.ndjson")));
+        Self { server: server.start().await, book, repeats: Repeats::Never, folder }
+    }
+
+    /// A program whose events are in the ledger under that name.
+    pub async fn program(&self, name: &str, config: NaqConfig) -> (Program, Producer) {
+        let program = Program::start(config).await.unwrap();
+        let producer = Producer::new(name, &program.events, &self.book);
+        (program, producer)
+    }
+
+    /// A folder for whatever the scenario needs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the ledger and the stream say together.
+    pub async fn case(&self) -> Case {
+        let readings = Readings::of(&self.server.client().await, STREAM).await;
+        Case { history: self.book.history(), readings, repeats: self.repeats }
+    }
+
+    /// Reads the whole stream twice and holds it against the ledger.
+    ///
+    /// # Panics
+    /// When a rule is broken, naming it; the ledger's file is kept then.
+    pub async fn judge(&self) -> Case {
+        let case = self.case().await;
+        let violations = case.violations();
+        assert!(violations.is_empty(), "{}", self.told(&violations));
+        // A scenario in which nothing happened has shown nothing.
+        assert!(!case.history.events.is_empty(), "nothing was offered");
+        case
+    }
+
+    /// Holds the ledger against itself and the counters, where there is no stream left.
+    ///
+    /// # Panics
+    /// When a rule is broken.
+    pub fn judge_without_stream(&self) {
+        let case = Case { history: self.book.history(), ..Case::default() };
+        let violations = case.violations();
+        assert!(violations.is_empty(), "{}", self.told(&violations));
+    }
+
+    fn told(&self, violations: &[Violation]) -> String {
+        let kept = self.keep().map_or_else(
+            |error| format!("the ledger can't be kept: {error}"),
+            |path| format!("the ledger is kept at {}", path.display()),
+        );
+        let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        format!("broken:\n  {}\n{kept}", lines.join("\n  "))
+    }
+
+    /// Copies the ledger to where it outlives the test.
+    fn keep(&self) -> std::io::Result<PathBuf> {
+        let folder = TempDir::with_prefix("naq-kept-ledger-")?.keep();
+        let path = folder.join("ledger.ndjson");
+        std::fs::copy(self.book.path(), &path)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,150 @@
+//! Networks that lose answers, break anywhere, stand still, or are slow.
+
+use naq_core::events::EventSink;
+use naq_core::service::HealthState;
+use naq_tests::faults::{Load, PATIENCE, Producer, Program, Round, Scene, quick, rounds};
+use naq_tests::proxy::{Direction, FaultProxy};
+use naq_tests::wait;
+
+use crate::{events, ms, secs};
+
+/// A program that reaches its server through a proxy.
+async fn behind_a_proxy(
+    scene: &Scene,
+    change: impl FnOnce(naq_core::config::EventsConfig) -> naq_core::config::EventsConfig,
+) -> (FaultProxy, Program, Producer) {
+    let proxy = FaultProxy::start(scene.server.address()).await;
+    let (program, producer) = scene.program("p1", events(quick(&proxy.url()), change)).await;
+    (proxy, program, producer)
+}
+
+/// Ends with all events stored, and the ledger content.
+async fn all_is_well(scene: &Scene, program: Program, producer: &Producer) {
+    producer.settle(PATIENCE).await;
+    producer.count();
+    scene.judge().await;
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acks_that_a_reset_loses_cost_no_event_and_store_none_twice() {
+    rounds("acks lost", async |mut round| {
+        let scene = Scene::new().await;
+        let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
+        let logging = producer.load(&Load::steady(round.seed));
+        round.sometime(ms(500)).await;
+        proxy.black_hole(Direction::ToClient);
+        round.rest(ms(1_000), secs(10)).await;
+        proxy.reset();
+        proxy.heal();
+        round.sometime(ms(500)).await;
+        logging.end().await;
+        all_is_well(&scene, program, &producer).await;
+    })
+    .await;
+}
+
+/// Resets or closes the connection behind random bytes, one way or the other.
+async fn cut_anywhere(round: &mut Round, proxy: &FaultProxy, cuts: usize) {
+    for _ in 0..cuts {
+        let way = if round.random.bool() { Direction::ToServer } else { Direction::ToClient };
+        let bytes = round.random.u64(0..round.choose(4_000, 60_000));
+        let connections = proxy.accepted();
+        if round.random.bool() {
+            proxy.reset_after(way, bytes);
+        } else {
+            proxy.cut_after(way, bytes);
+        }
+        wait::until("a new connection", PATIENCE, async || proxy.accepted() > connections).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_reset_at_any_byte_loses_tears_and_repeats_nothing() {
+    rounds("reset at any byte", async |mut round| {
+        let scene = Scene::new().await;
+        let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
+        let logging = producer.load(&Load::steady(round.seed));
+        let cuts = round.choose(10, 60);
+        cut_anywhere(&mut round, &proxy, cuts).await;
+        logging.end().await;
+        all_is_well(&scene, program, &producer).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_is_noticed_and_costs_no_event_when_it_goes_on() {
+    rounds("server frozen", async |mut round| {
+        let scene = Scene::new().await;
+        let mut config = quick(&scene.server.url());
+        config.connection = config.connection.with_ping_interval(secs(1));
+        let (program, producer) = scene.program("p1", config).await;
+        let logging = producer.load(&Load::steady(round.seed));
+        round.sometime(ms(500)).await;
+        scene.server.pause().await;
+        if round.is_full {
+            wait::until("the freeze to be noticed", secs(15), async || {
+                program.services.health().await.state() != HealthState::Healthy
+            })
+            .await;
+        }
+        round.rest(ms(1_500), secs(10)).await;
+        scene.server.resume();
+        round.sometime(ms(500)).await;
+        logging.end().await;
+        all_is_well(&scene, program, &producer).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_over_a_slow_line_waits_until_all_is_stored() {
+    rounds("slow line", async |round| {
+        let scene = Scene::new().await;
+        let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
+        proxy.throttle(Direction::ToServer, 64 << 10);
+        let mut load = Load::steady(round.seed).at_once().ending_after(40);
+        load.pad = 1_000;
+        // By tasks that don't wait: the stop finds all of it pending.
+        let logging = producer.load(&load);
+        wait::until("all to be accepted", PATIENCE, async || {
+            producer.events.counters().offered == 240
+        })
+        .await;
+        let stop = program.services.stop_within(secs(30));
+        let report = producer.book.timed("stop", secs(30), stop).await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        logging.done().await;
+        producer.all_acked();
+        producer.count();
+        scene.judge().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_has_too_little_time_says_what_it_leaves() {
+    rounds("slow line and little time", async |round| {
+        let scene = Scene::new().await;
+        let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
+        proxy.throttle(Direction::ToServer, 16 << 10);
+        let mut load = Load::steady(round.seed).all_told().at_once().ending_after(100);
+        load.pad = 1_000;
+        let logging = producer.load(&load);
+        wait::until("all to be accepted", PATIENCE, async || {
+            producer.events.counters().offered == 600
+        })
+        .await;
+        let stop = program.services.stop_within(secs(1));
+        let stopped = producer.book.timed("stop", secs(1), stop).await;
+        assert!(stopped.is_err(), "300 KiB passed 16 KiB/s in a second: {stopped:?}");
+        logging.done().await;
+        let counters = producer.events.counters();
+        assert!(counters.unknown + counters.failed > 0, "{counters:?}");
+        proxy.heal();
+        producer.count();
+        scene.judge().await;
+    })
+    .await;
+}

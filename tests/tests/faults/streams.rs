@@ -1,0 +1,283 @@
+//! Streams that are full, emptied, made anew or gone, and events that they don't take.
+
+use async_nats::jetstream;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use futures::StreamExt;
+use naq_core::ErrorKind;
+use naq_core::config::{NaqConfig, StreamMode};
+use naq_core::events::{EventItem, EventQuery, EventSink, ReadEvents};
+use naq_tests::faults::{Load, PATIENCE, Scene, quick, rounds};
+use naq_tests::proxy::FaultProxy;
+use naq_tests::server::NatsServer;
+use naq_tests::wait;
+
+use crate::{events, ms, secs};
+
+/// The stream as another program makes it.
+fn foreign() -> Config {
+    Config {
+        name: "events".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        discard: DiscardPolicy::New,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+async fn js(scene: &Scene) -> jetstream::Context {
+    jetstream::new(scene.server.client().await)
+}
+
+/// A program that takes the stream as it is.
+fn assuming(url: &str) -> NaqConfig {
+    events(quick(url), |events| events.with_stream(StreamMode::Assume))
+}
+
+/// How often the server gets an event within so long, stored or not.
+async fn publishes_within(scene: &Scene, span: std::time::Duration) -> usize {
+    let client = scene.server.client().await;
+    let mut seen = client.subscribe("events.>").await.unwrap();
+    client.flush().await.unwrap();
+    let mut count = 0;
+    let _ = tokio::time::timeout(span, async {
+        while seen.next().await.is_some() {
+            count += 1;
+        }
+    })
+    .await;
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_stream_is_tried_seldom_and_takes_all_once_there_is_room() {
+    rounds("stream full", async |round| {
+        let scene = Scene::new().await;
+        let full = Config { max_bytes: 50_000, ..foreign() };
+        js(&scene).await.create_stream(full).await.unwrap();
+        let mut config = assuming(&scene.server.url());
+        // As it is unless told otherwise: this is about the load on the server.
+        config.events =
+            config.events.with_retry_backoff_max(secs(5)).with_retry_backoff_min(ms(100));
+        let (program, producer) = scene.program("p1", config).await;
+        let mut load = Load::steady(round.seed).at_once().ending_after(100);
+        load.jobs = 2;
+        let logging = producer.load(&load);
+        wait::until("the stream to be full", PATIENCE, async || {
+            producer.events.counters().retried > 4
+        })
+        .await;
+        let span = secs(3);
+        let seen = publishes_within(&scene, span).await;
+        // Two jobs: two that may stand at the head.
+        assert!(seen <= 2 * 2 * 3 + 4, "{seen} publishes in {span:?}");
+        js(&scene).await.update_stream(&foreign()).await.unwrap();
+        logging.done().await;
+        producer.settle(PATIENCE).await;
+        producer.count();
+        scene.judge().await;
+        program.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_streams_and_accounts_end_events_with_their_own_kind() {
+    rounds("stream and account full", async |_| {
+        for account in [false, true] {
+            let server = NatsServer::builder();
+            let server = if account { server.jetstream_limits(1 << 20, 200_000) } else { server };
+            let scene = Scene::on(server).await;
+            let js = js(&scene).await;
+            let max_bytes = if account { -1 } else { 50_000 };
+            js.create_stream(Config { max_bytes, ..foreign() }).await.unwrap();
+            let config = events(assuming(&scene.server.url()), |events| {
+                events.with_delivery_timeout(ms(1_500))
+            });
+            let (program, producer) = scene.program("p1", config).await;
+            let mut kinds = Vec::new();
+            for n in 0..60 {
+                if let Err(error) = producer.log_acked("job1", n, 8_000).await {
+                    kinds.push(error.kind());
+                    break;
+                }
+            }
+            assert_eq!(kinds, [ErrorKind::LimitReached], "account: {account}");
+            producer.count();
+            scene.judge().await;
+            program.services.stop().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_stream_is_told_to_writers_and_readers_and_never_made_anew() {
+    rounds("stream deleted", async |mut round| {
+        let scene = Scene::new().await;
+        let config =
+            events(quick(&scene.server.url()), |events| events.with_delivery_timeout(ms(1_500)));
+        let (program, producer) = scene.program("p1", config).await;
+        producer.log_acked("before", 0, 10).await.unwrap();
+        let mut reading = program.events.read_events(ReadEvents::live());
+        let logging = producer.load(&Load::steady(round.seed).all_told());
+        round.sometime(ms(300)).await;
+        let js = js(&scene).await;
+        js.delete_stream("events").await.unwrap();
+        scene.book.write(&naq_tests::ledger::Line::Emptied);
+        let end = wait::within("the reading's end", secs(20), async {
+            loop {
+                match reading.next().await.unwrap() {
+                    Ok(EventItem::Event(_) | EventItem::CaughtUp { .. }) => {}
+                    Ok(EventItem::Resumed { .. } | EventItem::Gap { .. }) => {}
+                    Ok(other) => panic!("{other:?}"),
+                    Err(error) => return error,
+                }
+            }
+        })
+        .await;
+        assert!(end.is(ErrorKind::NotFound), "{end:?}");
+        logging.end().await;
+        let error = producer.log_acked("after", 0, 10).await.unwrap_err();
+        assert!(error.is(ErrorKind::NotFound), "{error:?}");
+        assert!(js.get_stream("events").await.is_err(), "somebody made the stream anew");
+        producer.count();
+        scene.judge_without_stream();
+        program.services.stop().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_made_anew_or_purged_under_a_producer_takes_what_follows() {
+    rounds("stream made anew", async |mut round| {
+        for anew in [true, false] {
+            let scene = Scene::new().await;
+            let (program, producer) = scene.program("p1", quick(&scene.server.url())).await;
+            let logging = producer.load(&Load::steady(round.seed));
+            round.sometime(ms(500)).await;
+            let js = js(&scene).await;
+            if anew {
+                js.delete_stream("events").await.unwrap();
+                round.sometime(ms(200)).await;
+                js.create_stream(foreign()).await.unwrap();
+            } else {
+                js.get_stream("events").await.unwrap().purge().await.unwrap();
+            }
+            scene.book.write(&naq_tests::ledger::Line::Emptied);
+            round.sometime(ms(500)).await;
+            logging.end().await;
+            producer.settle(PATIENCE).await;
+            producer.log_acked("after", 0, 10).await.unwrap();
+            producer.count();
+            scene.judge().await;
+            program.stop().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealed_stream_refuses_with_a_kind_and_the_rest_stands() {
+    rounds("stream sealed", async |_| {
+        let scene = Scene::new().await;
+        let (program, producer) = scene.program("p1", quick(&scene.server.url())).await;
+        for n in 0..20 {
+            producer.log_acked("job1", n, 10).await.unwrap();
+        }
+        let js = js(&scene).await;
+        let mut config = js.get_stream("events").await.unwrap().cached_info().config.clone();
+        config.sealed = true;
+        js.update_stream(&config).await.unwrap();
+        let error = producer.log_acked("job1", 20, 10).await.unwrap_err();
+        assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+        producer.count();
+        scene.judge().await;
+        program.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_over_the_servers_limit_fails_alone_and_the_connection_stays() {
+    rounds("payloads at the limit", async |_| {
+        let scene = Scene::on(NatsServer::builder().max_payload(20_000)).await;
+        let proxy = FaultProxy::start(scene.server.address()).await;
+        let (program, producer) = scene.program("p1", quick(&proxy.url())).await;
+        let mut too_large = 0;
+        // Across the limit byte by byte, and far beyond it; small ones between.
+        let sizes = (19_300..20_000).step_by(7).chain([20_000, 20_001, 500_000]);
+        for (n, pad) in (0..).zip(sizes.flat_map(|pad| [pad, 10])) {
+            match producer.log("job1", n, pad).await {
+                Ok(()) => {}
+                Err(error) => {
+                    assert!(error.is(ErrorKind::TooLarge), "{error:?}");
+                    assert!(pad > 10, "a small one was refused: {error:?}");
+                    too_large += 1;
+                }
+            }
+        }
+        assert!((10..103).contains(&too_large), "{too_large} were too large");
+        producer.settle(PATIENCE).await;
+        assert_eq!(proxy.accepted(), 1, "the connection broke");
+        producer.count();
+        scene.judge().await;
+        program.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_in_the_middle_fails_alone_and_its_neighbours_are_stored() {
+    rounds("poison", async |round| {
+        let scene = Scene::new().await;
+        let js = js(&scene).await;
+        js.create_stream(Config { max_message_size: 2_000, ..foreign() }).await.unwrap();
+        let (program, producer) = scene.program("p1", assuming(&scene.server.url())).await;
+        let mut load = Load::steady(round.seed).all_told().at_once().ending_after(150);
+        // Most fit, some don't, and naq can't know which: it may not ask for the stream.
+        load.pad = 2_000;
+        producer.load(&load).done().await;
+        producer.log_acked("after", 0, 10).await.unwrap();
+        let counters = producer.events.counters();
+        assert!(counters.failed > 0 && counters.acked > counters.failed, "{counters:?}");
+        producer.count();
+        let case = scene.judge().await;
+        let kinds: Vec<_> = case
+            .history
+            .events
+            .values()
+            .flat_map(|fate| &fate.outcomes)
+            .filter_map(|outcome| match outcome {
+                naq_tests::ledger::Outcome::Failed(kind) => Some(kind.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert!(kinds.iter().all(|kind| *kind == "too large"), "{kinds:?}");
+        program.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_rests_goes_on_where_it_was() {
+    rounds("idle", async |round| {
+        let mut scene = Scene::new().await;
+        let (program, producer) = scene.program("p1", quick(&scene.server.url())).await;
+        let burst = async |jobs: &str| {
+            let mut load = Load::steady(round.seed).at_once().ending_after(50);
+            load.job_prefix = jobs.to_owned();
+            producer.load(&load).done().await;
+        };
+        burst("first").await;
+        // Longer than a server remembers a batch, at full length.
+        round.rest(ms(300), secs(12)).await;
+        burst("second").await;
+        scene.server.restart().await;
+        burst("third").await;
+        producer.settle(PATIENCE).await;
+        producer.count();
+        scene.judge().await;
+        program.stop().await;
+    })
+    .await;
+}
