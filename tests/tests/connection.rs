@@ -20,6 +20,8 @@ mod credentials;
 mod early_ends;
 #[path = "connection/fake.rs"]
 mod fake;
+#[path = "connection/fast_batch.rs"]
+mod fast_batch;
 #[path = "connection/pipeline.rs"]
 mod pipeline;
 #[path = "connection/pool.rs"]

@@ -49,8 +49,8 @@
 //! # Where it differs from a server
 //! - It is one server, never a cluster: replicas are 1, and
 //!   [`Consistency`](naq_core::jetstream::Consistency) makes no difference.
-//! - There is no fast ingest, which is a protocol of the wire: the capability
-//!   is off, and a stream that asks for it is `Unsupported`.
+//! - A fast batch is acknowledged at once, and stays one batch until its
+//!   messages end; a server ends it, and begins another, whenever none come.
 //! - A stream's bytes are counted as the server's stores count messages;
 //!   compression, block overhead and what deleted messages leave on disk are not.
 //! - A limit, an age or a TTL ends a message at its instant; the server may
@@ -70,6 +70,7 @@
 
 mod connection;
 mod connector;
+mod fast_batches;
 mod faults;
 mod fetching;
 mod getting;

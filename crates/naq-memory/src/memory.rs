@@ -54,12 +54,9 @@ impl MemoryJetStream {
         Self { session: Arc::new(session), info: Arc::clone(&self.info) }
     }
 
-    /// What the pretended version can do, except for fast ingest, which is a
-    /// protocol of the wire.
+    /// What the pretended version can do.
     pub(crate) fn abilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::of(self.info.version);
-        capabilities.fast_ingest = false;
-        capabilities
+        Capabilities::of(self.info.version)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
@@ -11,11 +10,11 @@ use naq_core::jetstream::{
     ReadOptions, ServerInfo, StoredMessage, StreamConfig, StreamInfo, SubjectCounts, Which,
     check_filter, check_name,
 };
-use naq_core::{BoxStream, Error, ErrorKind, Result};
+use naq_core::{BoxStream, Error, Result};
 
 use crate::memory::MemoryJetStream;
 use crate::session::{Effect, about};
-use crate::{fetching, getting, publishing, reading};
+use crate::{fast_batches, fetching, getting, publishing, reading};
 
 #[async_trait]
 impl JetStream for MemoryJetStream {
@@ -38,14 +37,19 @@ impl JetStream for MemoryJetStream {
     ) -> BoxStream<'static, Result<Published>> {
         match options.way {
             PublishWay::Pipeline => publishing::many(Arc::clone(&self.session), messages),
-            PublishWay::FastBatch { .. } => {
-                stream::iter([Err(no_fast_batches("publish_many"))]).boxed()
+            PublishWay::FastBatch { id, confirm_start } => {
+                fast_batches::publish(Arc::clone(&self.session), messages, id, confirm_start)
             }
         }
     }
 
-    async fn close_fast_batch(&self, _: &str, _: &str, _: u64) -> Result<Option<u64>> {
-        Err(no_fast_batches("close_fast_batch"))
+    async fn close_fast_batch(
+        &self,
+        subject: &str,
+        batch: &str,
+        _beyond: u64,
+    ) -> Result<Option<u64>> {
+        fast_batches::close(&self.session, subject, batch).await
     }
 
     async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {
@@ -236,8 +240,4 @@ impl JetStream for MemoryJetStream {
     async fn acknowledge(&self, token: &AckToken, answer: Acknowledge) -> Result<()> {
         fetching::acknowledge(&self.session, token, &answer).await
     }
-}
-
-fn no_fast_batches(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported, operation, "no fast batches in memory")
 }

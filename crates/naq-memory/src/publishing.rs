@@ -94,7 +94,7 @@ fn store(state: &mut State, message: PublishMessage, now: Moment) -> Result<Publ
     }
 }
 
-fn lost_ack(operation: &'static str) -> Error {
+pub(crate) fn lost_ack(operation: &'static str) -> Error {
     Error::new(ErrorKind::OutcomeUnknown, operation, "the acknowledgement was lost")
         .with_hint("publish it again with the same message id")
 }

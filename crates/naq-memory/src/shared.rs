@@ -8,6 +8,7 @@ use naq_core::clock::Clock;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use crate::fast_batches::FastBatches;
 use crate::faults::FaultState;
 use crate::model::{Model, Moment};
 
@@ -25,13 +26,19 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) model: Model,
     pub(crate) faults: FaultState,
+    pub(crate) batches: FastBatches,
     /// Who waits for a stream to change; a stream nobody waits for has none.
     waiting: HashMap<String, Arc<Notify>>,
 }
 
 impl Shared {
     pub(crate) fn new(model: Model, clock: Arc<dyn Clock>, deadline: Duration) -> Self {
-        let state = State { model, faults: FaultState::default(), waiting: HashMap::new() };
+        let state = State {
+            model,
+            faults: FaultState::default(),
+            batches: FastBatches::default(),
+            waiting: HashMap::new(),
+        };
         Self { state: Mutex::new(state), clock, deadline, gates_changed: Arc::new(Notify::new()) }
     }
 

@@ -19,6 +19,7 @@ pub mod atomic;
 pub mod consumers;
 pub mod deduplication;
 pub mod expected;
+pub mod fast_batch;
 pub mod get;
 pub mod get_many;
 pub mod limits;
@@ -68,6 +69,22 @@ macro_rules! for_each_behaviour {
                 a_message_id_that_comes_twice_is_stored_once,
                 messages_for_several_streams_go_each_to_its_own,
                 messages_are_taken_only_as_answers_make_room,
+            }
+            fast_batch {
+                a_fast_batch_is_stored_in_order_and_answered_whole,
+                few_messages_of_a_fast_batch_are_answered_while_more_may_come,
+                a_fast_batch_of_nothing_has_no_answers,
+                a_refused_message_ends_a_fast_batch_before_it,
+                a_refused_first_message_stores_nothing_of_a_fast_batch,
+                a_full_stream_ends_a_fast_batch,
+                a_message_id_that_is_known_is_skipped_in_a_fast_batch,
+                the_first_message_of_a_confirmed_fast_batch_alone_has_its_id,
+                a_closed_fast_batch_tells_what_is_stored_and_takes_no_more,
+                a_fast_batch_whose_answers_nobody_wants_can_be_closed,
+                a_fast_batch_that_nobody_knows_can_not_be_closed,
+                what_is_no_id_of_a_fast_batch_is_refused,
+                a_stream_that_does_not_allow_fast_batches_takes_none,
+                fast_batches_on_one_stream_go_side_by_side,
             }
             deduplication {
                 a_duplicate_message_id_answers_the_first_sequence,

@@ -2,6 +2,7 @@
 
 mod fast;
 mod naq;
+mod port;
 mod raw;
 
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ enum Way {
     RawFastIngest,
     RawFastIngestMsgid,
     RawNoAck,
+    NaqPortFast,
+    NaqPortFastMsgid,
     NaqMessageId,
     NaqReadBack,
     NaqAtLeastOnce,
@@ -53,6 +56,8 @@ const WAYS: &[Way] = &[
     Way::RawFastIngest,
     Way::RawFastIngestMsgid,
     Way::RawNoAck,
+    Way::NaqPortFast,
+    Way::NaqPortFastMsgid,
     Way::NaqMessageId,
     Way::NaqReadBack,
     Way::NaqAtLeastOnce,
@@ -68,6 +73,8 @@ impl Way {
             Self::RawFastIngest => "raw_fast_ingest",
             Self::RawFastIngestMsgid => "raw_fast_ingest_msgid",
             Self::RawNoAck => "raw_no_ack",
+            Self::NaqPortFast => "naq_port_fast",
+            Self::NaqPortFastMsgid => "naq_port_fast_msgid",
             Self::NaqMessageId => "naq_message_id",
             Self::NaqReadBack => "naq_read_back",
             Self::NaqAtLeastOnce => "naq_at_least_once",
@@ -88,6 +95,8 @@ impl Way {
             Self::RawFastIngest => fast::ingest(target, events, false).await,
             Self::RawFastIngestMsgid => fast::ingest(target, events, true).await,
             Self::RawNoAck => raw::no_ack(target, events).await,
+            Self::NaqPortFast => port::fast(target, events, false).await,
+            Self::NaqPortFastMsgid => port::fast(target, events, true).await,
             Self::NaqMessageId => naq::write(target, events, 1, Guarantee::MessageId).await,
             Self::NaqReadBack => naq::write(target, events, 1, Guarantee::ReadBack).await,
             Self::NaqAtLeastOnce => naq::write(target, events, 1, Guarantee::AtLeastOnce).await,

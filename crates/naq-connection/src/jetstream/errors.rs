@@ -134,6 +134,8 @@ impl ApiError {
             10_166 => "set allow_message_ttl on the stream",
             10_176 => "all messages must be for one stream; if they are, publish the batch again",
             10_174 => "set allow_atomic_publish on the stream",
+            10_205 => "set allow_batched_publish on the stream",
+            10_211 => "too many fast batches are under way: wait until others have ended",
             _ => return None,
         })
     }

@@ -11,6 +11,7 @@ mod atomic;
 mod consumer_config;
 mod consumers;
 mod errors;
+mod fast_batch;
 mod fetch;
 mod filters;
 mod get;
@@ -29,7 +30,6 @@ mod time;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use naq_core::jetstream::{
     AckToken, Acknowledge, BatchAck, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
     Delivery, FetchOptions, GetMessage, GetMessages, JetStream, ListStreams, PublishAck,
@@ -47,6 +47,8 @@ use crate::nats::Wire;
 pub(crate) struct NatsJetStream {
     wire: Arc<Wire>,
     level: Arc<Level>,
+    /// What became of fast batches, for who fences them off.
+    parts: Arc<fast_batch::Parts>,
     _learner: Arc<TaskGuard>,
 }
 
@@ -54,7 +56,8 @@ impl NatsJetStream {
     pub(crate) fn new(wire: Arc<Wire>) -> Self {
         let level = Arc::new(Level::default());
         let learner = level::keep_learning(Arc::clone(&level), Arc::downgrade(&wire));
-        Self { wire, level, _learner: Arc::new(TaskGuard::spawn(learner)) }
+        let learner = Arc::new(TaskGuard::spawn(learner));
+        Self { wire, level, parts: Arc::default(), _learner: learner }
     }
 
     /// What the server that is connected can do.
@@ -111,15 +114,19 @@ impl JetStream for NatsJetStream {
     ) -> BoxStream<'static, Result<Published>> {
         match options.way {
             PublishWay::Pipeline => publish_many::pipeline(self.clone(), messages),
-            PublishWay::FastBatch { .. } => {
-                let error = too_old(&self.wire, "publish_many", "fast ingest", "2.14");
-                futures::stream::iter([Err(error)]).boxed()
+            PublishWay::FastBatch { id, confirm_start } => {
+                fast_batch::publish(self.clone(), messages, id, confirm_start)
             }
         }
     }
 
-    async fn close_fast_batch(&self, _: &str, _: &str, _: u64) -> Result<Option<u64>> {
-        Err(too_old(&self.wire, "close_fast_batch", "fast ingest", "2.14"))
+    async fn close_fast_batch(
+        &self,
+        subject: &str,
+        batch: &str,
+        beyond: u64,
+    ) -> Result<Option<u64>> {
+        fast_batch::close(self, subject, batch, beyond).await
     }
 
     async fn publish_atomic(&self, messages: Vec<PublishMessage>) -> Result<BatchAck> {

@@ -59,16 +59,37 @@ impl Inbox {
         Ok(inbox)
     }
 
+    /// As [`open`](Self::open), for [`reply_of_tokens`](Self::reply_of_tokens).
+    pub(crate) async fn open_deep(
+        wire: &Wire,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let generation = wire.connected(operation, deadline).await?;
+        let mut inbox = Self::subscribe_to(wire, '>', operation, deadline).await?;
+        inbox.generation = generation;
+        Ok(inbox)
+    }
+
     /// Subscribes, whether it is connected or not.
     pub(crate) async fn subscribe(
         wire: &Wire,
         operation: &'static str,
         deadline: Instant,
     ) -> Result<Self> {
+        Self::subscribe_to(wire, '*', operation, deadline).await
+    }
+
+    async fn subscribe_to(
+        wire: &Wire,
+        wildcard: char,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<Self> {
         let link = Arc::clone(&wire.link);
         let notices = BroadcastStream::new(link.notices());
         let prefix = format!("{}.", wire.client.new_inbox());
-        let subscribing = wire.client.subscribe(format!("{prefix}*"));
+        let subscribing = wire.client.subscribe(format!("{prefix}{wildcard}"));
         let subscriber = match tokio::time::timeout_at(deadline, subscribing).await {
             Ok(Ok(subscriber)) => subscriber,
             Ok(Err(error)) => {
@@ -82,14 +103,24 @@ impl Inbox {
 
     /// The reply subject of a number.
     pub(crate) fn reply(&mut self, number: u64) -> Subject {
-        let room = self.prefix.len() + 20;
+        self.reply_of_tokens(&[], number, "")
+    }
+
+    /// A reply subject of tokens, each followed by a dot, a number, and what comes behind it.
+    pub(crate) fn reply_of_tokens(&mut self, tokens: &[&str], number: u64, tail: &str) -> Subject {
+        let tokens_room: usize = tokens.iter().map(|token| token.len() + 1).sum();
+        let room = self.prefix.len() + tokens_room + 20 + tail.len();
         if self.chunk.capacity() < room {
             self.chunk.reserve(CHUNK.max(room));
         }
         self.chunk.put_slice(self.prefix.as_bytes());
+        for token in tokens {
+            self.chunk.put_slice(token.as_bytes());
+            self.chunk.put_u8(b'.');
+        }
         put_decimal(&mut self.chunk, number);
-        Subject::from_utf8(self.chunk.split().freeze())
-            .expect("an inbox is text, and so are digits behind it")
+        self.chunk.put_slice(tail.as_bytes());
+        Subject::from_utf8(self.chunk.split().freeze()).expect("text and digits are text")
     }
 
     /// The number of a reply subject of this inbox.

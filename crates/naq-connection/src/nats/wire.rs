@@ -236,6 +236,6 @@ pub(crate) fn denied(operation: &'static str, violation: &Violation) -> Error {
                 .with("subject", &violation.subject)
                 .with_hint("give the user publish permission for this subject on the server")
         }
-        Act::Subscribe => inbox_denied(operation, violation.subject.trim_end_matches('*')),
+        Act::Subscribe => inbox_denied(operation, violation.subject.trim_end_matches(['*', '>'])),
     }
 }

@@ -52,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) allow_message_ttl: bool,
     pub(crate) subject_delete_marker_ttl: Duration,
     pub(crate) allow_atomic_publish: bool,
+    pub(crate) allow_batched_publish: bool,
     pub(crate) sealed: bool,
     pub(crate) metadata: BTreeMap<String, String>,
 }
@@ -87,6 +88,7 @@ impl Config {
             allow_message_ttl: false,
             subject_delete_marker_ttl: Duration::ZERO,
             allow_atomic_publish: false,
+            allow_batched_publish: false,
             sealed: false,
             metadata: BTreeMap::new(),
         };
@@ -167,6 +169,7 @@ impl Config {
         config.subject_delete_marker_ttl =
             can.message_ttl.then_some(self.subject_delete_marker_ttl);
         config.allow_atomic_publish = can.atomic_publish.then_some(self.allow_atomic_publish);
+        config.allow_batched_publish = can.fast_ingest.then_some(self.allow_batched_publish);
         config.metadata = self.metadata.clone();
         config
     }
@@ -184,8 +187,7 @@ impl Config {
         (self.description.len() + subjects + metadata) as u64
     }
 
-    /// Takes over what is set, and refuses what the version doesn't know, or
-    /// what only a server can do.
+    /// Takes over what is set, and refuses what the version doesn't know.
     fn with(mut self, asked: &StreamConfig, version: ServerVersion) -> Result<Self, Refusal> {
         let needs = |option, needs, is: bool| {
             if is {
@@ -203,7 +205,7 @@ impl Config {
             needs("an atomic batch", "2.12", version.at_least(2, 12))?;
         }
         if asked.allow_batched_publish == Some(true) {
-            return Err(Refusal::NoFastIngest);
+            needs("fast ingest", "2.14", version.at_least(2, 14))?;
         }
         macro_rules! take {
             ($($field:ident),* $(,)?) => {$(
@@ -235,6 +237,7 @@ impl Config {
             allow_message_ttl,
             subject_delete_marker_ttl,
             allow_atomic_publish,
+            allow_batched_publish,
             sealed,
         );
         if !asked.subjects.is_empty() {

@@ -197,6 +197,43 @@ impl Model {
         self.on(&stream, now, |stream, room| stream.publish(request, room, now.wall))
     }
 
+    /// Stores the next message of a fast batch of which `stream` took the ones before.
+    pub(crate) fn publish_in_batch(
+        &mut self,
+        message: PublishMessage,
+        batch: &str,
+        stream: Option<&str>,
+        now: Moment,
+    ) -> Result<PublishAck, Refusal> {
+        let request = Request::new(message, self.version, self.limits.max_payload)?;
+        let target = self.batched_stream_for(&request.subject)?;
+        if stream.is_some_and(|stream| stream != target) {
+            return Err(Refusal::UnknownBatch(batch.to_owned()));
+        }
+        self.on(&target, now, |stream, room| stream.publish(request, room, now.wall))
+    }
+
+    /// The stream that takes a subject, which must take fast batches.
+    pub(crate) fn batched_stream_for(&self, subject: &str) -> Result<String, Refusal> {
+        let name = self.stream_for(subject)?;
+        match self.streams.get(name) {
+            Some(stream) if !stream.config.allow_batched_publish => Err(Refusal::BatchedDisabled),
+            _ => Ok(name.to_owned()),
+        }
+    }
+
+    /// Fails unless the pretended version has fast ingest.
+    pub(crate) fn check_fast_ingest(&self) -> Result<(), Refusal> {
+        if self.version.at_least(2, 14) {
+            return Ok(());
+        }
+        Err(Refusal::Version {
+            option: "fast ingest",
+            needs: "2.14",
+            version: self.version.to_string(),
+        })
+    }
+
     /// Stores all messages, whose subjects have been checked, or none.
     pub(crate) fn publish_atomic(
         &mut self,

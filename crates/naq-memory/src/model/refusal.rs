@@ -64,6 +64,9 @@ pub(crate) enum Refusal {
     RollupDenied,
     TtlDisabled,
     AtomicDisabled,
+    BatchedDisabled,
+    /// The batch isn't known, or not to the stream that takes the subject.
+    UnknownBatch(String),
     BatchDuplicate {
         id: String,
     },
@@ -86,8 +89,6 @@ pub(crate) enum Refusal {
         needs: &'static str,
         version: String,
     },
-    /// Fast ingest is a protocol of the wire, and there is no wire.
-    NoFastIngest,
     /// The stream read, or meant by its creation time, was made anew.
     MadeAnew(String),
 }
@@ -271,6 +272,15 @@ impl Refusal {
             Self::AtomicDisabled => Told::new(Kind::Unsupported, "atomic publish is disabled")
                 .code(10_174)
                 .hint("set allow_atomic_publish on the stream"),
+            Self::BatchedDisabled => Told::new(Kind::Unsupported, "batch publish is disabled")
+                .code(10_205)
+                .hint("set allow_batched_publish on the stream"),
+            Self::UnknownBatch(batch) => {
+                Told::new(Kind::OutcomeUnknown, "the server doesn't know the batch any more")
+                    .code(10_208)
+                    .with("batch", batch)
+                    .hint("what wasn't acknowledged may be stored: look, or repeat it by its ids")
+            }
             Self::BatchDuplicate { id } => {
                 Told::new(Kind::Conflict, "the batch has a message id that is known already")
                     .code(10_201)
@@ -308,11 +318,6 @@ impl Refusal {
                     .with("since", needs)
                     .with("server", version)
                     .hint("use a newer server, or do without")
-            }
-            Self::NoFastIngest => {
-                Told::new(Kind::Unsupported, "a JetStream in memory has no fast ingest")
-                    .with("needs", "allow_batched_publish")
-                    .hint("leave it out: publish_many is as fast here")
             }
             Self::MadeAnew(stream) => {
                 Told::new(Kind::Conflict, "the stream was deleted and made anew")

@@ -36,18 +36,10 @@ async fn what_a_version_lacks_is_unsupported() {
 }
 
 #[test]
-fn capabilities_are_the_versions_but_for_fast_ingest() {
+fn capabilities_are_the_versions() {
     for minor in [10, 11, 12, 14] {
-        let mut want = Capabilities::of(ServerVersion::new(2, minor, 0));
-        want.fast_ingest = false;
+        let want = Capabilities::of(ServerVersion::new(2, minor, 0));
         assert_eq!(of(minor).capabilities(), want);
     }
     assert_eq!(MemoryJetStream::new().server_info().version, VERSION);
-}
-
-#[tokio::test]
-async fn a_stream_that_wants_fast_ingest_is_unsupported() {
-    let config = StreamConfig::new("events", ["events.>"]).with_allow_batched_publish(true);
-    let error = MemoryJetStream::new().create_stream(config).await.unwrap_err();
-    assert!(error.is(ErrorKind::Unsupported), "{error:?}");
 }
