@@ -144,7 +144,9 @@ impl Batch {
         check_subject(OPERATION, &message.subject)?;
         let subject = message.subject.clone();
         let told = |refusal: Refusal| about(refusal.error(OPERATION), "subject", &subject);
-        let known = state.batches.0.get(&self.id).map(|known| known.stream.clone());
+        // What another batch of this id left isn't this one's.
+        let known = self.seen.and_then(|_| state.batches.0.get(&self.id));
+        let known = known.map(|known| known.stream.clone());
         let fresh = |seen| now.monotonic.saturating_sub(seen) < FORGOTTEN_AFTER;
         if known.is_some() && self.first_has_id_alone {
             message.message_id = None;
@@ -153,8 +155,12 @@ impl Batch {
             // Somebody fenced it off.
             return Err(told(Refusal::UnknownBatch(self.id.clone())));
         }
-        let ack =
-            state.model.publish_in_batch(message, &self.id, known.as_deref(), now).map_err(told)?;
+        let stored = state.model.publish_in_batch(message, &self.id, known.as_deref(), now);
+        let ack = stored.map_err(|refusal| {
+            // It ends with that.
+            state.batches.0.remove(&self.id);
+            told(refusal)
+        })?;
         state.tell(&ack.stream);
         self.stored += 1;
         self.seen = Some(now.monotonic);
