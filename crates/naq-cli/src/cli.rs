@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
 use naq_core::config::parse_duration;
 
 use crate::commands::{
-    analytics, cleanup, completions, dead, demo, doctor, export, groups, history, kv, log, react,
-    stats, streams, tail,
+    analytics, cleanup, completions, dead, demo, doctor, explain, export, groups, history, kv, log,
+    react, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -122,6 +122,8 @@ pub(crate) enum Command {
     Cleanup(cleanup::Args),
     /// Write events as NDJSON that `log` takes back
     Export(export::Args),
+    /// Tell what an expression means, and what it costs to read
+    Explain(explain::Args),
     /// Run a command for every event that is meant, as a member of a group
     React(react::Args),
     /// Look after the groups that react to events

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use naq_core::Result;
 use naq_core::events::{
-    AnalyticsRequest, Event, EventAnalytics, EventMeasures, Percentiles, RecordedEvent, TimeRange,
+    AnalyticsRequest, Event, EventAnalytics, EventMeasures, Filter, Percentiles, RecordedEvent,
+    TimeRange,
 };
 use sketches_ddsketch::{Config, DDSketch};
 
@@ -17,13 +18,17 @@ pub(crate) const OPERATION: &str = "get_event_analytics";
 /// Measures the events of a type whose own timestamp lies in the range, in one pass.
 pub(crate) async fn analytics(log: &Log, request: AnalyticsRequest) -> Result<EventAnalytics> {
     let open = log.open(OPERATION).await?;
-    let scan = Scan {
-        operation: OPERATION,
-        subjects: log.subjects().of_type(request.event_type.as_str()),
-        limits: request.scan,
-    };
+    let of_type = Filter::new().event_type(request.event_type.clone());
+    let filter = of_type.and(request.filter.clone());
+    filter.validate().map_err(|error| error.in_operation(OPERATION))?;
+    let scan = Scan::of(OPERATION, log, &filter, request.scan);
     let mut fold = AnalyticsFold::new(&request);
-    let end = scan.run(log, &open, |recorded| fold.observe(&recorded)).await?;
+    let measure = |recorded: RecordedEvent| {
+        if filter.matches_recorded(&recorded) {
+            fold.observe(&recorded);
+        }
+    };
+    let end = scan.run(log, &open, measure).await?;
     let mut analytics = fold.finish();
     (analytics.malformed, analytics.gone) = (end.malformed, end.gone);
     Ok(analytics)
@@ -50,9 +55,7 @@ impl<'a> AnalyticsFold<'a> {
 
     fn observe(&mut self, recorded: &RecordedEvent) {
         let (event, request) = (&recorded.event, self.request);
-        if event.event_type != request.event_type
-            || !in_range(recorded.timestamp(), request.start, request.end)
-        {
+        if !in_range(recorded.timestamp(), request.start, request.end) {
             return;
         }
         self.all.observe(event);

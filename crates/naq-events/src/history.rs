@@ -21,6 +21,8 @@ pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventH
     let scan = Scan {
         operation: OPERATION,
         subjects: vec![log.subjects().of_entity(&request.id)],
+        since: None,
+        until: None,
         limits: request.scan,
     };
     // A job's events are stored under the job. A worker's or a schedule's are
@@ -73,7 +75,9 @@ impl<'a> HistoryFold<'a> {
         self.summary.total_events += 1;
         self.summary.first = Some(self.summary.first.map_or(at, |first| first.min(at)));
         self.summary.last = Some(self.summary.last.map_or(at, |last| last.max(at)));
-        if !in_range(at, self.request.start, self.request.end) {
+        let is_shown = in_range(at, self.request.start, self.request.end)
+            && self.request.filter.matches_recorded(&recorded);
+        if !is_shown {
             self.summary.truncated = true;
         } else if self.shown.len() < self.request.limit {
             self.shown.push_back(recorded);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use naq_core::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, HistoryRequest, ReadEvents, StatsRequest,
+    EventQuery, EventStats, Explanation, HistoryRequest, ReadEvents, StatsRequest,
 };
 use naq_core::{BoxStream, Result};
 
@@ -14,6 +14,11 @@ use crate::{analytics, cleanup, history, stats};
 impl EventQuery for EventService {
     fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>> {
         self.log.read_events(self.settled("read_events"), options)
+    }
+
+    async fn explain(&self, options: ReadEvents) -> Result<Explanation> {
+        self.settled("explain").await?;
+        self.log.explain(options).await
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {

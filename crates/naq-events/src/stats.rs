@@ -12,7 +12,8 @@ pub(crate) const OPERATION: &str = "get_event_stats";
 
 /// Counts the events whose own timestamp lies in the range, in one pass.
 ///
-/// The whole log is read: an event may be stored long after it happened.
+/// The range bounds nothing that is read: an event may be stored long after it
+/// happened. What the filter says of type, job and the time of storing does.
 pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats> {
     let open = log.open(OPERATION).await?;
     let mut stats = EventStats::default();
@@ -21,9 +22,13 @@ pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats
     stats.subjects.clone_from(&open.info.config.subjects);
     stats.num_subjects = open.info.state.num_subjects;
     (stats.start_time, stats.end_time) = (request.start, request.end);
-    let subjects = vec![log.subjects().all()];
-    let scan = Scan { operation: OPERATION, subjects, limits: request.scan };
-    let end = scan.run(log, &open, |recorded| observe(&mut stats, &recorded)).await?;
+    let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
+    let count = |recorded: RecordedEvent| {
+        if request.filter.matches_recorded(&recorded) {
+            observe(&mut stats, &recorded);
+        }
+    };
+    let end = scan.run(log, &open, count).await?;
     (stats.malformed, stats.gone) = (end.malformed, end.gone);
     Ok(stats)
 }

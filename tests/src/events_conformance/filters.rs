@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use naq_core::events::{Event, EventQuery, EventQueryExt, Filter, ReadEvents, ReadStart};
+use naq_core::events::{
+    AnalyticsRequest, Event, EventQuery, EventQueryExt, ExplainWarning, Filter, HistoryRequest,
+    ReadEvents, ReadStart, StatsRequest,
+};
 use naq_core::jetstream::JetStream;
 use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
@@ -169,6 +172,73 @@ pub async fn since_and_until_go_by_the_time_of_storing(js: Arc<dyn JetStream>) {
     }
 }
 
+pub async fn every_question_takes_a_filter(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    for (job, seconds) in [("a", 1.0), ("b", 2.0), ("c", 3.0)] {
+        own.log(Event::job_completed(job, seconds, true).with_queue("q")).await;
+        own.log(Event::job_failed(job, "refused", seconds)).await;
+    }
+    let filter = |text: &str| Filter::parse(text).unwrap();
+    for (text, expected) in [
+        ("duration >= 2s", 4),
+        ("type = job_failed and duration >= 2s", 2),
+        ("job_id in (a, b)", 4),
+        ("not queue = q", 3),
+        ("until 1h", 0),
+        ("since 1h and type = job_failed", 3),
+    ] {
+        let request = StatsRequest::default().with_filter(filter(text));
+        let stats = own.events.stats(request).await.unwrap();
+        assert_eq!(stats.total_events, expected, "{text}");
+    }
+    let request = AnalyticsRequest::new("job_completed").with_filter(filter("duration < 3s"));
+    let figures = own.events.analytics(request).await.unwrap();
+    assert_eq!(figures.measures.total_count, 2);
+    assert_eq!(figures.measures.max_duration, Some(2.0));
+    let none = AnalyticsRequest::new("job_completed").with_filter(filter("type = job_failed"));
+    assert_eq!(own.events.analytics(none).await.unwrap().measures.total_count, 0);
+    let request = HistoryRequest::job("a").with_filter(filter("exists error"));
+    let history = own.events.history(request).await.unwrap();
+    assert_eq!(history.events.len(), 1);
+    assert_eq!((history.summary.total_events, history.summary.truncated), (2, true));
+}
+
+pub async fn an_explanation_says_what_is_read_and_what_is_slow(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    for job in ["a", "b", "c"] {
+        own.log(Event::job_failed(job, "refused", 1.0)).await;
+        own.log(Event::job_completed(job, 1.0, true)).await;
+    }
+    let later = own.log_later_than_all().await.truncated_to_micros();
+    let explain = async |text: &str| {
+        let options = ReadEvents::default().with_filter(Filter::parse(text).unwrap());
+        own.events.explain(options).await.unwrap()
+    };
+    let two = explain("type in (job_failed, log) and duration > 2s").await;
+    assert_eq!(two.subjects.len(), 4);
+    assert_eq!((two.messages_at_most, two.stream_messages), (4, 7));
+    assert!(two.is_by_subject && two.is_counted_by_subject);
+    assert_eq!(two.check.as_deref(), Some("duration > 2s"));
+    assert_eq!(two.warnings, [ExplainWarning::ManyFilters]);
+
+    let whole = explain("type != log").await;
+    assert_eq!((whole.is_by_subject, whole.messages_at_most), (false, 7));
+    assert_eq!(whole.warnings, [ExplainWarning::NotBySubject]);
+
+    let own_time = explain("timestamp > 2h and queue = q").await;
+    assert_eq!(own_time.warnings, [ExplainWarning::OwnTimestamp]);
+
+    let new = explain(&format!("since {later}")).await;
+    assert!(new.from_sequence > 1 && new.messages_at_most < 7, "{new:?}");
+    assert_eq!((new.to_sequence, new.check), (7, None));
+    let old = explain(&format!("until {later} and job_id = a")).await;
+    assert_eq!((old.from_sequence, old.until), (1, Some(later)));
+    assert_eq!((old.messages_at_most, old.warnings), (2, vec![]));
+
+    let live = ReadEvents::live().with_start(ReadStart::New);
+    assert_eq!(own.events.explain(live).await.unwrap().messages_at_most, 0);
+}
+
 pub async fn a_worker_is_found_in_the_events_of_its_jobs(js: Arc<dyn JetStream>) {
     let own = Own::new(js).await;
     own.log(Event::worker_started("w", "q")).await;
@@ -317,6 +387,21 @@ pub async fn a_filter_lets_through_what_a_naive_evaluation_does(js: Arc<dyn JetS
         let mut seen = own.read_all(read).await;
         assert_eq!(seen.pop(), Some(Seen::CaughtUp(150)));
         assert_eq!(seen, events(expected), "{filter}");
+    }
+    for _ in 0..60 {
+        let [a, b] = [(); 2].map(|()| filter().new_tree(&mut runner).unwrap().current());
+        let holds = |filter: &Value, event: &Value| passes(filter.as_object().unwrap(), event);
+        for (combined, is_wanted) in [
+            (
+                json!({"$any": [a, b]}),
+                &(|event: &Value| holds(&a, event) || holds(&b, event)) as &dyn Fn(&Value) -> bool,
+            ),
+            (json!({"$all": [a, {"$not": b}]}), &|event| holds(&a, event) && !holds(&b, event)),
+        ] {
+            let expected: Vec<_> =
+                stored.iter().filter(|(_, event)| is_wanted(event)).map(|(n, _)| *n).collect();
+            assert_eq!(found(&own, &combined).await, expected, "{combined}");
+        }
     }
     assert!(matched > 100, "the filters say nothing: {matched}");
 }

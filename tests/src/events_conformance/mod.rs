@@ -74,6 +74,8 @@ macro_rules! for_each_events_behaviour {
                 a_subject_that_lies_about_its_event_changes_nothing,
                 a_wrong_filter_is_refused_at_the_field_that_is_wrong,
                 a_filter_lets_through_what_a_naive_evaluation_does,
+                every_question_takes_a_filter,
+                an_explanation_says_what_is_read_and_what_is_slow,
             }
             histories {
                 a_history_tells_a_job_from_its_first_event_to_its_last,

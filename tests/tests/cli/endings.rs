@@ -12,7 +12,7 @@ use crate::support::{Naq, command_on, run_alone, screen};
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn every_failure_is_two_lines_and_an_exit_code() {
+async fn every_failure_says_what_and_what_to_try_and_has_an_exit_code() {
     let naq = Naq::with_events().await;
     for (name, line) in [
         ("no_such_job", "history nobody --output table"),
@@ -24,6 +24,7 @@ async fn every_failure_is_two_lines_and_an_exit_code() {
         ("wrong_scheme", "--server http://localhost stats"),
         ("wrong_filter", "tail --filter '{\"duration\":{\"min\":2,\"max\":1}}'"),
         ("wrong_regex", "tail --filter '{\"error\":{\"regex\":\"(\"}}'"),
+        ("wrong_expression", "tail 'type in (job_failed, and duration > 2s'"),
         ("wrong_id", "log --type x --job ''"),
         ("wrong_config", "--config nowhere.toml stats"),
         ("end_before_start", "stats --since 2026-11-24T12:00:00Z --until 2026-11-24"),

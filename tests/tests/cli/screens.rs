@@ -21,6 +21,15 @@ async fn the_log_s_answers_as_tables() {
             "tail_filtered",
             "tail --until-now --output table --queue emails --filter '{\"duration\":{\"min\":1}}'",
         ),
+        (
+            "tail_expression",
+            "tail --output table 'duration > 500ms and not queue = bulk' --until-now",
+        ),
+        ("stats_expression", "stats 'type in (job_completed, job_failed)' --output table"),
+        ("analytics_expression", "analytics job_completed 'duration > 1s' --output table"),
+        ("history_expression", "history job-7 'exists duration' --output table"),
+        ("explain", "explain 'type = job_completed and duration > 500ms' --output table"),
+        ("explain_scan", "explain 'queue = emails or timestamp > 2026-11-24' --utc --output table"),
         ("cleanup_dry_run", "cleanup --older-than 1h --dry-run --output table --utc"),
         ("streams_ls", "streams ls --output table"),
     ] {
@@ -44,6 +53,7 @@ async fn the_log_s_answers_as_json() {
         ("tail_jsonl", "tail --until-now --limit 2 --output jsonl"),
         ("tail_json", "tail --until-now --limit 1 --output json"),
         ("export", "export --since seq:5"),
+        ("explain_json", "explain 'job_id in (job-7, job-8) and type != log' --output json"),
         ("streams_info_json", "streams info --output json"),
     ] {
         insta::assert_snapshot!(name, naq.screen(line));

@@ -10,6 +10,7 @@ use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Grid, View, human, sanitize};
+use crate::selection::Expression;
 
 /// Options of `naq analytics`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,7 @@ use crate::output::{Grid, View, human, sanitize};
 Examples:
   naq analytics job_completed               success rate and durations
   naq analytics job_completed --since 24h
+  naq analytics job_completed 'queue != bulk and attempt > 1'
   naq analytics job_failed --since 1h --output json | jq .by_job_name
 
 A figure is over the events that have the field, and `-` (in JSON null) where
@@ -26,6 +28,8 @@ pub(crate) struct Args {
     #[arg(value_name = "TYPE")]
     event_type: String,
     #[command(flatten)]
+    expression: Expression,
+    #[command(flatten)]
     range: Range,
     #[command(flatten)]
     scan: Scan,
@@ -33,9 +37,13 @@ pub(crate) struct Args {
 
 /// Answers with the figures.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let (start, end) = args.range.resolve(&context.output.view().zone)?;
-    let request =
-        AnalyticsRequest::new(args.event_type).with_range(start, end).with_scan(args.scan.limits());
+    let zone = &context.output.view().zone;
+    let (start, end) = args.range.resolve(zone)?;
+    let filter = args.expression.to_filter(zone)?;
+    let request = AnalyticsRequest::new(args.event_type)
+        .with_range(start, end)
+        .with_scan(args.scan.limits())
+        .with_filter(filter);
     Session::with(&context.globals, async |session| {
         let figures = session.reading(async |events| Ok(events.analytics(request).await?)).await?;
         context.output.answer(&figures, table)?;

@@ -11,7 +11,7 @@ use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Format, Zone, human, json};
-use crate::selection::Selection;
+use crate::selection::{Expression, Selection};
 use crate::when::When;
 
 /// Options of `naq export`.
@@ -19,7 +19,7 @@ use crate::when::When;
 #[command(after_help = "\
 Examples:
   naq export > events.ndjson                the whole log
-  naq export --since 1d --type job_failed | jq -r .error | sort | uniq -c
+  naq export 'type = job_failed and since 1d' | jq -r .error | sort | uniq -c
   naq export | naq --server nats://other:4222 log -
 
 Each line is an event as it is stored, byte for byte; `naq log` takes it back.
@@ -27,6 +27,15 @@ There is no other form: --output is for jsonl alone.
 It ends at the log's end as it stood at the start. What is no event is left out
 and counted on standard error.")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Which part of the log, as it stands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    #[command(flatten)]
+    expression: Expression,
     #[command(flatten)]
     selection: Selection,
     /// Begin so long ago (`1h`), at a time, or at `seq:N`; by the time of storing
@@ -37,8 +46,12 @@ pub(crate) struct Args {
     until: Option<When>,
 }
 
-impl Args {
-    fn options(&self, zone: &Zone) -> naq_core::Result<ReadEvents> {
+impl Reading {
+    /// What to read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that points at what is wrong.
+    pub(crate) fn options(&self, zone: &Zone) -> naq_core::Result<ReadEvents> {
         let now = SystemClock::new().now();
         let start = match &self.since {
             Some(when) => tail::start(when.resolve(now, zone.zone())?),
@@ -48,16 +61,14 @@ impl Args {
             Some(when) => tail::until(when.resolve(now, zone.zone())?)?,
             None => ReadUntil::Head,
         };
-        Ok(ReadEvents::default()
-            .with_start(start)
-            .with_until(until)
-            .with_filter(self.selection.to_filter()?))
+        let filter = self.expression.to_filter(zone)?.and(self.selection.to_filter(zone)?);
+        Ok(ReadEvents::default().with_start(start).with_until(until).with_filter(filter))
     }
 }
 
 /// Writes the events.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let options = args.options(&context.output.view().zone)?;
+    let options = args.reading.options(&context.output.view().zone)?;
     if context.globals.output.is_some_and(|format| format != Format::Jsonl) {
         return Err(Failure::usage(
             "export has one form, events as they are stored, a line each",

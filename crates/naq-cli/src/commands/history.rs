@@ -11,6 +11,7 @@ use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{EventLines, Paint, View, human, sanitize};
+use crate::selection::Expression;
 
 /// Options of `naq history`.
 #[derive(Debug, clap::Args)]
@@ -18,11 +19,12 @@ use crate::output::{EventLines, Paint, View, human, sanitize};
 Examples:
   naq history job-7                         its first 100 events, and where it stands
   naq history job-7 --newest --limit 20     its last 20
+  naq history job-7 'exists error'          only the events with an error
   naq history worker-3 --kind worker --since 1h
   naq history job-7 --output json | jq .summary.state
 
-The summary is of all its events; --since, --until and --limit choose which are
-shown. Exit code 3 where it has none.")]
+The summary is of all its events; EXPR, --since, --until and --limit choose which
+are shown. Exit code 3 where it has none.")]
 pub(crate) struct Args {
     /// The id
     id: String,
@@ -35,6 +37,8 @@ pub(crate) struct Args {
     /// Show the newest, where there are more than the limit
     #[arg(long)]
     newest: bool,
+    #[command(flatten)]
+    expression: Expression,
     #[command(flatten)]
     range: Range,
     #[command(flatten)]
@@ -71,13 +75,16 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Answers with the history.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let (start, end) = args.range.resolve(&context.output.view().zone)?;
+    let zone = &context.output.view().zone;
+    let (start, end) = args.range.resolve(zone)?;
+    let filter = args.expression.to_filter(zone)?;
     let kind = EntityKind::from(args.kind);
     let request = HistoryRequest::new(kind, args.id.as_str())
         .with_limit(args.limit)
         .with_from_end(args.newest)
         .with_range(start, end)
-        .with_scan(args.scan.limits());
+        .with_scan(args.scan.limits())
+        .with_filter(filter);
     Session::with(&context.globals, async |session| {
         let history = session.reading(async |events| Ok(events.history(request).await?)).await?;
         if history.summary.total_events > 0 || !context.output.is_table() {

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -92,6 +93,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Stats(args) => stats::run(context, args).await,
         Command::Analytics(args) => analytics::run(context, args).await,
         Command::Cleanup(args) => cleanup::run(context, args).await,
+        Command::Explain(args) => explain::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::React(args) => react::run(context, args).await,
         Command::Groups(command) => groups::run(context, command).await,

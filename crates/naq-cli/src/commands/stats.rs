@@ -10,6 +10,7 @@ use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Grid, View, human};
+use crate::selection::Expression;
 
 /// Options of `naq stats`.
 #[derive(Debug, clap::Args)]
@@ -17,9 +18,12 @@ use crate::output::{Grid, View, human};
 Examples:
   naq stats                                 the whole log
   naq stats --since 24h
+  naq stats 'queue = emails and since 24h'  only what was stored since
   naq stats --since 2026-11-24T08:00:00Z --until 2026-11-24T09:00:00Z
   naq stats --output json | jq .event_types")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    expression: Expression,
     #[command(flatten)]
     range: Range,
     #[command(flatten)]
@@ -28,8 +32,13 @@ pub(crate) struct Args {
 
 /// Answers with the counts.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let (start, end) = args.range.resolve(&context.output.view().zone)?;
-    let request = StatsRequest::default().with_range(start, end).with_scan(args.scan.limits());
+    let zone = &context.output.view().zone;
+    let (start, end) = args.range.resolve(zone)?;
+    let filter = args.expression.to_filter(zone)?;
+    let request = StatsRequest::default()
+        .with_range(start, end)
+        .with_scan(args.scan.limits())
+        .with_filter(filter);
     Session::with(&context.globals, async |session| {
         let stats = session.reading(async |events| Ok(events.stats(request).await?)).await?;
         context.output.answer(&stats, table)?;

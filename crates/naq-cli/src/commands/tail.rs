@@ -11,7 +11,7 @@ use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{EventLines, Notes, Output, Zone, human, sanitize};
-use crate::selection::Selection;
+use crate::selection::{Expression, Selection};
 use crate::when::{Resolved, When};
 
 /// So many events that are there already are written at once.
@@ -28,11 +28,13 @@ Examples:
   naq tail --type job_failed --queue emails
   naq tail --since 1h                       the last hour, and what follows
   naq tail --since seq:4200 --until-now     a part of the log, and then the end
-  naq tail --filter '{\"duration\": {\"min\": 2.5}}' --output jsonl | jq .job_id
+  naq tail 'duration > 2.5s and since 1h' --output jsonl | jq .job_id
 
 Ends with Ctrl-C. It survives a server that goes away, and says on standard
 error when it goes on, and what is missing if anything is.")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    expression: Expression,
     #[command(flatten)]
     selection: Selection,
     /// Begin so long ago (`1h`), at a time, at `seq:N`, or at the `beginning`
@@ -110,15 +112,15 @@ impl Args {
             None => ReadUntil::Never,
             Some(when) => until(when.resolve(now, zone.zone())?)?,
         };
+        let filter = self.expression.to_filter(zone)?.and(self.selection.to_filter(zone)?);
+        // What the expression says of the time of storing is as good as the options.
+        let is_live = until == ReadUntil::Never && filter.stored_range() == (None, None);
         let start = match &self.since {
             Some(when) => start(when.resolve(now, zone.zone())?),
-            None if until == ReadUntil::Never => ReadStart::New,
+            None if is_live => ReadStart::New,
             None => ReadStart::Beginning,
         };
-        let options = ReadEvents::default()
-            .with_start(start)
-            .with_until(until)
-            .with_filter(self.selection.to_filter()?);
+        let options = ReadEvents::default().with_start(start).with_until(until).with_filter(filter);
         let options = match self.limit {
             Some(limit) => options.with_limit(limit),
             None => options,
@@ -220,6 +222,7 @@ mod tests {
     fn args(since: Option<&str>, until: Option<&str>, until_now: bool) -> Args {
         let parse = |text: &str| text.parse().unwrap();
         Args {
+            expression: Expression::default(),
             selection: Selection::default(),
             since: since.map(parse),
             until: until.map(parse),
@@ -241,6 +244,13 @@ mod tests {
             ends(&args(Some("seq:3"), Some("seq:9"), false)),
             (ReadStart::Sequence(3), ReadUntil::Sequence(9))
         );
+    }
+
+    #[test]
+    fn an_expression_may_say_where_it_begins() {
+        let mut args = args(None, None, false);
+        args.expression.expression = Some("since 1h".to_owned());
+        assert_eq!(ends(&args), (ReadStart::Beginning, ReadUntil::Never));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The libraries' own hints are for programmers, and good ones for people as
 //! long as they name no code; where they do, the command's own stand here.
 
+use naq_core::events::FilterSyntaxError;
 use naq_core::{Error, ErrorKind};
 
 use super::line::missing_bucket;
@@ -19,6 +20,9 @@ pub(super) const CHANGE_THE_VALUE: &str = "change the value";
 pub(crate) fn hint(error: &Error) -> String {
     if missing_bucket(error).is_some() {
         return "`naq kv buckets` shows which there are, `naq kv create` makes one".to_owned();
+    }
+    if error.source_as::<FilterSyntaxError>().is_some() {
+        return "`naq help explain` shows the language".to_owned();
     }
     if error.is(ErrorKind::NotFound) && error.get("stream").is_some() {
         return NO_STREAM.to_owned();

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use naq_core::events::FilterSyntaxError;
 use naq_core::{Error, ErrorKind};
 
 /// What a person need not know to act: the code of the server's own error, and
@@ -12,6 +13,9 @@ const NOT_TOLD: [&str; 3] = ["error_code", "service", "field"];
 pub(crate) fn what(error: &Error) -> String {
     if let Some(bucket) = missing_bucket(error) {
         return format!("there is no bucket {bucket}");
+    }
+    if let Some(syntax) = error.source_as::<FilterSyntaxError>() {
+        return syntax.to_string();
     }
     let mut line = reason(error);
     // Whoever knows a bucket need not know the stream that it is to the server.

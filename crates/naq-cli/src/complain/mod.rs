@@ -1,4 +1,5 @@
-//! Errors for people: two lines, what happened and what to try.
+//! Errors for people: two lines, what happened and what to try; between them
+//! the place, where something typed can't be read.
 //!
 //! - `line`: an error of the services in one line
 //! - `hint`: what to type against it
@@ -12,6 +13,7 @@ use std::fmt::Display;
 use std::io;
 
 use naq_core::Error;
+use naq_core::events::FilterSyntaxError;
 
 use crate::exit::Exit;
 use crate::output::{Paint, sanitize};
@@ -34,6 +36,8 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Complaint {
     what: String,
+    /// What was typed, and below it a caret at the place that is wrong.
+    excerpt: Option<String>,
     hint: String,
     exit: Exit,
 }
@@ -46,7 +50,7 @@ impl Failure {
 
     /// A complaint of one's own.
     pub(crate) fn complaint(exit: Exit, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Complaint(Complaint { what: what.into(), hint: hint.into(), exit })
+        Self::Complaint(Complaint { what: what.into(), excerpt: None, hint: hint.into(), exit })
     }
 
     /// Adds to an error of reading or writing a file which one it was.
@@ -88,9 +92,12 @@ impl Failure {
     pub(crate) fn tell(self, to: &mut dyn io::Write, paint: Paint) -> Exit {
         match self {
             Self::ClosedPipe => Exit::Done,
-            Self::Complaint(Complaint { what, hint, exit }) => {
+            Self::Complaint(Complaint { what, excerpt, hint, exit }) => {
                 // Where standard error is closed too there is nobody left to tell.
                 let _ = writeln!(to, "{} {}", paint.bad("error:"), sanitize(&what));
+                for line in excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+                    let _ = writeln!(to, "    {}", sanitize(line));
+                }
                 let _ = writeln!(to, "  {} {}", paint.dim("try:"), sanitize(&hint));
                 exit
             }
@@ -117,7 +124,12 @@ impl Complaint {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::complaint(Exit::from(error.kind()), what(&error), hint(&error))
+        Self::Complaint(Complaint {
+            what: what(&error),
+            excerpt: error.source_as::<FilterSyntaxError>().map(FilterSyntaxError::excerpt),
+            hint: hint(&error),
+            exit: Exit::from(error.kind()),
+        })
     }
 }
 
@@ -174,6 +186,17 @@ mod tests {
         assert!(text.ends_with("  try: change the value; `naq help log` shows examples\n"));
         let failure = Failure::usage("no", "do this").with_help(|| "naq help log".to_owned());
         assert!(told(failure).0.ends_with("  try: do this\n"));
+    }
+
+    #[test]
+    fn a_filter_that_can_t_be_read_is_shown_with_its_place() {
+        let error = naq_core::events::Filter::parse("type = a and").unwrap_err();
+        let (text, exit) = told(error.into());
+        assert_eq!(exit, Exit::Usage);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("error: expected a field"), "{text}");
+        assert_eq!(lines[1..3], ["    type = a and", "                ^"]);
+        assert_eq!(lines[3], "  try: `naq help explain` shows the language");
     }
 
     #[test]

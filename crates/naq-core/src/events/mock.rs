@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAccount, EventAnalytics, EventCounters,
     EventHistory, EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats,
-    FlushReport, HistoryRequest, ReadEvents, StatsRequest,
+    Explanation, FlushReport, HistoryRequest, ReadEvents, StatsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -30,6 +30,7 @@ mockall::mock! {
     #[async_trait]
     impl EventQuery for EventLog {
         fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
+        async fn explain(&self, options: ReadEvents) -> Result<Explanation>;
         async fn history(&self, request: HistoryRequest) -> Result<EventHistory>;
         async fn stats(&self, request: StatsRequest) -> Result<EventStats>;
         async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;

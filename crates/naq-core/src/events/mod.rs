@@ -24,9 +24,10 @@ pub use model::{CustomType, EntityKind, Event, EventId, EventIds, EventType, Job
 pub use query::MockEventQuery;
 pub use query::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventLog, EventMeasures, EventQuery, EventQueryExt, EventStats, HistoryRequest, HistorySummary,
-    JobFold, JobState, JobSummary, MalformedEvent, Percentiles, Position, ReadEvents, ReadStart,
-    ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange,
+    EventLog, EventMeasures, EventQuery, EventQueryExt, EventStats, ExplainWarning, Explanation,
+    HistoryRequest, HistorySummary, JobFold, JobState, JobSummary, MalformedEvent, Percentiles,
+    Position, ReadEvents, ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest,
+    TimeRange,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

@@ -54,7 +54,7 @@ impl Dispatcher {
     async fn attempt(&self, work: Work) {
         let (ending, rejected) = match work.decode() {
             Ok(recorded) => {
-                if work.replay.is_none() && !self.filter.matches(&recorded.event) {
+                if work.replay.is_none() && !self.filter.matches_recorded(&recorded) {
                     count(&self.tally.passed_over);
                     return self.answer(&work, Acknowledge::Done).await;
                 }

@@ -3,9 +3,10 @@
 //! [`Log`] is the stream of events as questions see it. A reading is opened
 //! once ([`open`]), no wider than its filter needs ([`narrow`]), goes
 //! [`forward`] or [`backward`], and becomes [`EventItem`]s; questions that
-//! fold the whole log use [`scan`].
+//! fold the whole log use [`scan`]. What a reading costs, [`explain`] says.
 
 mod backward;
+mod explain;
 mod forward;
 mod narrow;
 mod open;

@@ -1,19 +1,23 @@
 //! One bounded pass over the log, for questions that fold it.
 
 use futures::StreamExt;
-use naq_core::events::{EventItem, RecordedEvent, ScanLimits};
-use naq_core::jetstream::{Delivery, ReadOptions, ReadUntil};
-use naq_core::{Error, ErrorKind, Result};
+use naq_core::events::{EventItem, Filter, FilterPlan, RecordedEvent, ScanLimits};
+use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::{Log, OpenLog, forward};
 
-/// A pass over the log from its beginning to its end as it stood at the opening.
+/// A pass over the log up to its end as it stood at the opening.
 #[derive(Debug)]
 pub(crate) struct Scan {
     /// Who asks, for errors.
     pub(crate) operation: &'static str,
     /// Only these subjects; empty for all.
     pub(crate) subjects: Vec<String>,
+    /// Only what was stored at or after this time.
+    pub(crate) since: Option<Timestamp>,
+    /// Only what was stored before this time.
+    pub(crate) until: Option<Timestamp>,
     /// How much may be read.
     pub(crate) limits: ScanLimits,
 }
@@ -28,6 +32,17 @@ pub(crate) struct ScanEnd {
 }
 
 impl Scan {
+    /// A pass over what can pass a filter.
+    pub(crate) fn of(
+        operation: &'static str,
+        log: &Log,
+        filter: &Filter,
+        limits: ScanLimits,
+    ) -> Self {
+        let FilterPlan { subjects, since, until, .. } = filter.plan(log.subjects());
+        Self { operation, subjects, since, until, limits }
+    }
+
     /// Shows each event to `visit`, in stored order.
     pub(crate) async fn run(
         self,
@@ -37,6 +52,7 @@ impl Scan {
     ) -> Result<ScanEnd> {
         let created = open.info.created;
         let options = ReadOptions::default()
+            .with_start(self.since.map_or(ReadStart::Beginning, ReadStart::Time))
             .with_until(ReadUntil::Head)
             .with_subjects(self.subjects)
             .with_created(created);
@@ -52,6 +68,9 @@ impl Scan {
                 }
                 Delivery::CaughtUp { .. } | Delivery::Resumed { .. } => continue,
             };
+            if self.until.is_some_and(|until| message.stored_at >= until) {
+                break;
+            }
             read += 1;
             if read > limit {
                 return Err(too_long(self.operation, log, limit, message.sequence));

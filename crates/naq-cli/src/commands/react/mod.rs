@@ -69,7 +69,7 @@ pub(crate) struct Args {
 
 /// Runs until it is asked to end, or something is wrong for good.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let filter = args.selection.to_filter()?;
+    let filter = args.selection.to_filter(&context.output.view().zone)?;
     let options = args.options(context)?;
     let notes = context.notes;
     let child = Arc::new(Child::new(args.command, notes));

@@ -101,6 +101,18 @@ impl Expr {
         }
     }
 
+    /// Shows each field that a condition names.
+    pub(super) fn visit_fields<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+        match self {
+            Self::All(members) | Self::Any(members) => {
+                members.iter().for_each(|member| member.visit_fields(visit));
+            }
+            Self::Not(inner) => inner.visit_fields(visit),
+            Self::Test(test) => visit(test.path.as_str()),
+            Self::Since(_) | Self::Until(_) => {}
+        }
+    }
+
     /// Whether it is an alternative of several.
     pub(super) fn is_any(&self) -> bool {
         matches!(self, Self::Any(members) if !members.is_empty())

@@ -23,6 +23,7 @@ pub use language::FilterSyntaxError;
 pub use plan::FilterPlan;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use expr::{Expr, Test};
 
@@ -131,6 +132,18 @@ impl Filter {
             Some(fault) => Err(fault.clone()),
             None => Ok(()),
         }
+    }
+
+    /// The fields that its conditions name, each once.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<&str> {
+        let mut fields = BTreeSet::new();
+        for member in &self.all {
+            member.visit_fields(&mut |field| {
+                fields.insert(field);
+            });
+        }
+        fields
     }
 
     /// A filter of an expression that keeps the bounds.

@@ -74,8 +74,10 @@ impl Filter {
         }
     }
 
-    /// The bounds of the time of storing that all must keep.
-    pub(super) fn stored_range(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+    /// The bounds of the time of storing that every event which passes keeps:
+    /// from the first on, and before the second.
+    #[must_use]
+    pub fn stored_range(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         let since = self.all.iter().filter_map(|member| match member {
             Expr::Since(time) => Some(*time),
             _ => None,

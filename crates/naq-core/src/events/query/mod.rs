@@ -1,6 +1,7 @@
 //! The port to ask the log through: questions, answers, and what they are made with.
 
 mod answers;
+mod explanation;
 mod ext;
 mod job_state;
 mod port;
@@ -13,6 +14,7 @@ pub use answers::{
     CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats, HistorySummary,
     Percentiles, TimeRange,
 };
+pub use explanation::{ExplainWarning, Explanation};
 pub use ext::EventQueryExt;
 pub use job_state::{JobFold, JobState, JobSummary};
 #[cfg(feature = "mock")]

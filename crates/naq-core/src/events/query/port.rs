@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventSink, EventStats, HistoryRequest, ReadEvents, StatsRequest,
+    EventSink, EventStats, Explanation, HistoryRequest, ReadEvents, StatsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -33,6 +33,14 @@ pub trait EventQuery: Debug + Send + Sync + 'static {
     /// anew; `PermissionDenied`; `Timeout` or `Unavailable` where it can't be
     /// opened in time.
     fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
+
+    /// How [`read_events`](Self::read_events) would go about it: what the
+    /// server does of the filter, what is left to check, how much is read at
+    /// most, and what makes it slow. No event is read for it.
+    ///
+    /// # Errors
+    /// Those of [`read_events`](Self::read_events).
+    async fn explain(&self, options: ReadEvents) -> Result<Explanation>;
 
     /// What happened to one job, worker or schedule.
     ///
@@ -75,6 +83,7 @@ forward_port! { EventQuery {
         read_events(options: ReadEvents) -> BoxStream<'static, Result<EventItem>>;
     }
     boxed {
+        explain[](options: ReadEvents) -> Result<Explanation>;
         history[](request: HistoryRequest) -> Result<EventHistory>;
         stats[](request: StatsRequest) -> Result<EventStats>;
         analytics[](request: AnalyticsRequest) -> Result<EventAnalytics>;

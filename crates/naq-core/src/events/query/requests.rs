@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::events::{EntityKind, EventType};
+use crate::events::{EntityKind, EventType, Filter};
 use crate::{Error, Result, Timestamp};
 
 /// How much of the log one question may read.
@@ -40,7 +40,7 @@ impl ScanLimits {
 }
 
 /// "What happened to it": the history of one job, worker or schedule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HistoryRequest {
     /// What it is.
@@ -55,6 +55,8 @@ pub struct HistoryRequest {
     pub start: Option<Timestamp>,
     /// Only events up to this time, included, are shown.
     pub end: Option<Timestamp>,
+    /// Only events that pass it are shown.
+    pub filter: Filter,
     /// How much it may read.
     pub scan: ScanLimits,
 }
@@ -70,6 +72,7 @@ impl HistoryRequest {
             from_end: false,
             start: None,
             end: None,
+            filter: Filter::new(),
             scan: ScanLimits::default(),
         }
     }
@@ -103,6 +106,13 @@ impl HistoryRequest {
         self
     }
 
+    /// Sets which events are shown. The summary is of all events in any case.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// Sets how much it may read.
     #[must_use]
     pub fn with_scan(mut self, scan: ScanLimits) -> Self {
@@ -110,7 +120,7 @@ impl HistoryRequest {
         self
     }
 
-    /// Checks id, range and limits.
+    /// Checks id, range, filter and limits.
     ///
     /// # Errors
     /// `InvalidArgument` that names the field and the rule.
@@ -122,6 +132,7 @@ impl HistoryRequest {
             return Err(Error::invalid(HISTORY, "limit", "must be at least 1"));
         }
         check_range(HISTORY, self.start, self.end)?;
+        self.filter.validate().map_err(|error| error.in_operation(HISTORY))?;
         self.scan.validate(HISTORY)
     }
 }
@@ -130,13 +141,15 @@ impl HistoryRequest {
 ///
 /// The range is by the events' own timestamps, both ends included; an open
 /// end is the log's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct StatsRequest {
     /// From this time on.
     pub start: Option<Timestamp>,
     /// Up to this time, included.
     pub end: Option<Timestamp>,
+    /// Only events that pass it are counted.
+    pub filter: Filter,
     /// How much it may read.
     pub scan: ScanLimits,
 }
@@ -150,6 +163,13 @@ impl StatsRequest {
         self
     }
 
+    /// Sets which events are counted.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// Sets how much it may read.
     #[must_use]
     pub fn with_scan(mut self, scan: ScanLimits) -> Self {
@@ -157,19 +177,21 @@ impl StatsRequest {
         self
     }
 
-    /// Checks range and limits.
+    /// Checks range, filter and limits.
     ///
     /// # Errors
-    /// `InvalidArgument` for an end before the start, or a limit of 0.
+    /// `InvalidArgument` for an end before the start, a filter that is wrong,
+    /// or a limit of 0.
     pub fn validate(&self) -> Result<()> {
         const STATS: &str = "get_event_stats";
         check_range(STATS, self.start, self.end)?;
+        self.filter.validate().map_err(|error| error.in_operation(STATS))?;
         self.scan.validate(STATS)
     }
 }
 
 /// "How do runs of this kind go": figures of one type over a range of time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AnalyticsRequest {
     /// Which events.
@@ -178,6 +200,8 @@ pub struct AnalyticsRequest {
     pub start: Option<Timestamp>,
     /// Up to this time, included.
     pub end: Option<Timestamp>,
+    /// Only events that pass it too are measured.
+    pub filter: Filter,
     /// How much it may read.
     pub scan: ScanLimits,
 }
@@ -186,7 +210,13 @@ impl AnalyticsRequest {
     /// The figures of one type over the whole log.
     #[must_use]
     pub fn new(event_type: impl Into<EventType>) -> Self {
-        Self { event_type: event_type.into(), start: None, end: None, scan: ScanLimits::default() }
+        Self {
+            event_type: event_type.into(),
+            start: None,
+            end: None,
+            filter: Filter::new(),
+            scan: ScanLimits::default(),
+        }
     }
 
     /// Sets the range; an open end is the log's.
@@ -197,6 +227,13 @@ impl AnalyticsRequest {
         self
     }
 
+    /// Sets which events of the type are measured.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// Sets how much it may read.
     #[must_use]
     pub fn with_scan(mut self, scan: ScanLimits) -> Self {
@@ -204,16 +241,17 @@ impl AnalyticsRequest {
         self
     }
 
-    /// Checks type, range and limits.
+    /// Checks type, range, filter and limits.
     ///
     /// # Errors
     /// `InvalidArgument` for a type that cannot be one, an end before the
-    /// start, or a limit of 0.
+    /// start, a filter that is wrong, or a limit of 0.
     pub fn validate(&self) -> Result<()> {
         const ANALYTICS: &str = "get_event_analytics";
         crate::token::check_type(self.event_type.as_str())
             .map_err(|error| error.in_operation(ANALYTICS))?;
         check_range(ANALYTICS, self.start, self.end)?;
+        self.filter.validate().map_err(|error| error.in_operation(ANALYTICS))?;
         self.scan.validate(ANALYTICS)
     }
 }
@@ -307,6 +345,13 @@ mod tests {
         let none = ScanLimits::default().with_max_messages(0);
         assert_eq!(field(AnalyticsRequest::new("x").with_scan(none).validate()), "max_messages");
         assert_eq!(field(CleanupRequest::default().with_event_type("").validate()), "type");
+        let wrong = || Filter::new().queue("a").field("error").matches("(");
+        let requests = [
+            HistoryRequest::job("j").with_filter(wrong()).validate(),
+            StatsRequest::default().with_filter(wrong()).validate(),
+            AnalyticsRequest::new("x").with_filter(wrong()).validate(),
+        ];
+        assert_eq!(requests.map(field), ["error.regex"; 3]);
     }
 
     #[test]

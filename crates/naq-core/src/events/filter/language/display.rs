@@ -23,6 +23,7 @@ impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.all.as_slice() {
             [] => f.write_str("true"),
+            [only] => write!(f, "{only}"),
             members => joined(members, " and ", f),
         }
     }

@@ -71,6 +71,8 @@ pub(super) fn quantity(input: &mut Chars<'_>) -> Result<Kind, Fault> {
     let Some((measure, factor)) = opt_unit(input)? else {
         return value(text, Factor::Exponent(0), start).map(|value| Kind::Number(value.into()));
     };
+    // The sign stands before the whole of it.
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
     let mut sum = value(text, factor, start)?;
     while measure == Measure::Duration && peeks_digit(input) {
         let at = input.current_token_start();
@@ -80,9 +82,7 @@ pub(super) fn quantity(input: &mut Chars<'_>) -> Result<Kind, Fault> {
         };
         let part = value(text, factor, at)?.as_f64().unwrap_or_default();
         let total = sum.as_f64().unwrap_or_default();
-        // The sign stands before the whole of it.
-        let total = if total.is_sign_negative() { total - part } else { total + part };
-        sum = whole_or_double(total, start)?;
+        sum = whole_or_double(total + sign * part, start)?;
     }
     Ok(Kind::Quantity(Quantity { value: sum.into(), measure }))
 }

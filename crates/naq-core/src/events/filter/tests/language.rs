@@ -44,6 +44,7 @@ fn not_binds_more_than_and_and_and_more_than_or() {
         shown("(a = 1 or b = 2) and not (c = 3 and d = 4)"),
         "(a = 1 or b = 2) and not (c = 3 and d = 4)"
     );
+    assert_eq!(shown("(a = 1 or b = 2)"), "a = 1 or b = 2");
     assert_eq!(shown("not not a = 1"), "not not a = 1");
     assert_eq!(shown("true"), "true");
     assert!(parse("true or a = 1").unwrap().is_empty());
@@ -58,6 +59,7 @@ fn units_are_of_seconds_and_bytes() {
         ("duration = 3us", "duration = 3e-6s"),
         ("duration = 1h30m", "duration = 5400s"),
         ("duration >= -1m30s", "duration >= -90s"),
+        ("duration >= -0h30m", "duration >= -1800s"),
         ("duration = 2", "duration = 2s"),
         ("queue_wait < 1w2d", "queue_wait < 777600s"),
         ("size > 64KiB", "size > 65536"),

@@ -1,0 +1,73 @@
+//! How a reading would be carried out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// What the server does of a reading, what is done here, and how much is read at most.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The filter as the language has it.
+    pub filter: String,
+    /// The subjects that the server is asked for.
+    pub subjects: Vec<String>,
+    /// Whether they leave anything out.
+    pub is_by_subject: bool,
+    /// Only what was stored at or after this time is asked for.
+    pub since: Option<Timestamp>,
+    /// Only what was stored before this time is asked for.
+    pub until: Option<Timestamp>,
+    /// Where it begins as the stream stands; behind `to_sequence` where
+    /// nothing of what is there is read.
+    pub from_sequence: u64,
+    /// Where it ends as the stream stands, included.
+    pub to_sequence: u64,
+    /// What is checked here of what the server sends, in the language; `None`
+    /// where that is nothing.
+    pub check: Option<String>,
+    /// How many messages the stream holds.
+    pub stream_messages: u64,
+    /// How many of them are read at most.
+    pub messages_at_most: u64,
+    /// Whether that is a count of the subjects' messages, which the server
+    /// gives cheaply only where it has few subjects, or of the sequences.
+    pub is_counted_by_subject: bool,
+    /// What makes it slow.
+    pub warnings: Vec<ExplainWarning>,
+}
+
+/// What makes a reading slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExplainWarning {
+    /// Over a hundred thousand messages are read, of every type.
+    FullScan,
+    /// The types or jobs that the filter names can't be told to the server.
+    NotBySubject,
+    /// More than two subject filters: the server has a consumer for each.
+    ManyFilters,
+    /// `timestamp` is compared, which doesn't say when an event was stored.
+    OwnTimestamp,
+}
+
+impl fmt::Display for ExplainWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FullScan => {
+                "a long log is read from end to end: name a type, a job, or a time (`since 2h`)"
+            }
+            Self::NotBySubject => {
+                "the server can't choose by type or job: they stand behind `not`, beside another \
+                 field in an `or`, or need more than 8 subjects"
+            }
+            Self::ManyFilters => "each subject filter is a consumer of the server's",
+            Self::OwnTimestamp => {
+                "`timestamp` says when it happened, not when it was stored: add `since` to read less"
+            }
+        })
+    }
+}
