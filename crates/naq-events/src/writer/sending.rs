@@ -87,12 +87,8 @@ impl State {
             let Some(slot) = self.schedule.send_next(way) else { break };
             retried += u64::from(slot.tries > 1);
             let event = &slot.item.event;
-            let with_id = match guarantee {
-                Guarantee::AtLeastOnce => false,
-                // The start of a batch alone: it is what no fence keeps off.
-                Guarantee::ReadBack => way == Way::Pipeline || sender.taken == 0,
-                _ => true,
-            };
+            // Under `read_back` the way leaves it away where it isn't needed.
+            let with_id = guarantee != Guarantee::AtLeastOnce;
             doubtful += u64::from(slot.in_doubt && guarantee != Guarantee::MessageId);
             sender.taken += 1;
             batch.push(Outgoing {
