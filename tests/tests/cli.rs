@@ -19,6 +19,8 @@ mod logging;
 mod reading;
 #[path = "cli/screens.rs"]
 mod screens;
+#[path = "cli/spool.rs"]
+mod spool;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/support.rs"]

@@ -9,7 +9,7 @@ use naq_core::config::parse_duration;
 
 use crate::commands::{
     analytics, cleanup, completions, dead, demo, doctor, explain, export, groups, history, kv, log,
-    react, stats, streams, tail,
+    react, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Work with key-value buckets
     #[command(subcommand)]
     Kv(kv::Command),
+    /// Look after what programs keep on disk until a server takes it
+    #[command(subcommand)]
+    Spool(spool::Command),
     /// Check the server, the rights, the stream and its room
     Doctor(doctor::Args),
     /// Write the completions of a shell

@@ -1,14 +1,20 @@
 //! From the global options to running services.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::config::{NaqConfig, OverflowPolicy, StreamMode};
+use naq_core::config::{
+    ConnectPolicy, EventsConfig, NaqConfig, OverflowPolicy, SpoolConfig, StreamMode,
+};
 use naq_core::connection::ConnectionProvider;
+use naq_core::events::{EventCounters, EventSink};
 use naq_core::kv::KvStore;
 use naq_core::service::Service;
 use naq_core::streams::StreamManager;
+use naq_core::{Error, ErrorKind};
 use naq_events::EventService;
 use naq_events::reactions::ReactionService;
 use naq_kv::KvStoreService;
@@ -20,6 +26,9 @@ use crate::complain::Failure;
 
 /// How long letting go of the server may take; what was to be stored is stored before.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long a server that was away a moment ago is waited for.
+const ONCE_MORE: Duration = Duration::from_secs(1);
 
 /// The longest that the configuration lets anybody wait for room in the buffer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -55,6 +64,8 @@ pub(crate) fn config(globals: &Globals) -> Result<NaqConfig, Failure> {
 pub(crate) struct Session {
     manager: ServiceManager,
     config: NaqConfig,
+    /// How long what is still in the spool is sent at the end.
+    closing: Duration,
 }
 
 impl Session {
@@ -68,13 +79,31 @@ impl Session {
         work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let config = config(globals)?;
-        if is_in_memory(&config) {
-            return Err(Failure::usage(
-                "memory:// is a server inside of one process, and this one would find it empty",
-                "name a real one, --server nats://127.0.0.1:4222; in memory runs `naq demo` alone",
-            ));
-        }
+        refuse_memory(&config)?;
         Self::with_config(config, work).await
+    }
+
+    /// The same for what is to survive an outage: with a spool, the one named
+    /// here or that of the configuration, the server may be away.
+    ///
+    /// # Errors
+    /// As [`with`](Self::with).
+    pub(crate) async fn with_spool<T>(
+        globals: &Globals,
+        spool: Option<PathBuf>,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut config = config(globals)?;
+        if spool.is_some() {
+            config.events.spool.dir = spool;
+        }
+        refuse_memory(&config)?;
+        let has_spool = config.events.spool.dir.is_some();
+        let session = match Self::start(config.clone()).await {
+            Err(error) if has_spool && is_away(&error) => Self::start_without(config).await?,
+            started => started?,
+        };
+        session.run(work).await
     }
 
     /// Runs `work` with the services of a configuration.
@@ -85,15 +114,37 @@ impl Session {
         config: NaqConfig,
         work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        Self::start(config).await?.run(work).await
+    }
+
+    async fn start(config: NaqConfig) -> Result<Self, Error> {
         let manager = ServiceManager::builder()
             .config(config.clone())
             .register::<StreamService>()
             .register::<KvStoreService>()
             .start()
             .await?;
-        let session = Self { manager, config };
-        let done = work(&session).await;
-        let closed = session.manager.stop_within(CLOSING).await;
+        Ok(Self { manager, config, closing: CLOSING })
+    }
+
+    /// Goes on without a server, which may come back: whatever is logged goes to the spool.
+    async fn start_without(mut config: NaqConfig) -> Result<Self, Error> {
+        let connection = &mut config.connection;
+        connection.connect_policy = ConnectPolicy::Lazy;
+        connection.connect_timeout = connection.connect_timeout.min(ONCE_MORE);
+        connection.request_timeout = connection.request_timeout.min(ONCE_MORE);
+        // Nothing is asked of it: the stream stays as it is.
+        config.events.stream = StreamMode::Assume;
+        let session = Self::start(config).await?;
+        Ok(Self { closing: Duration::ZERO, ..session })
+    }
+
+    async fn run<T>(
+        self,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let done = work(&self).await;
+        let closed = self.manager.stop_within(CLOSING).await;
         // The work's own failure says more than what came of it.
         let done = done?;
         closed?;
@@ -141,7 +192,10 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.events(StreamMode::Assume, work).await
+        let mut config = self.config.events.clone();
+        // Who only reads sends nothing that others left.
+        config.spool = SpoolConfig::default();
+        self.events(config.with_stream(StreamMode::Assume), work).await.map(|(done, _)| done)
     }
 
     /// Runs `work` with the event log, to write to it.
@@ -156,34 +210,72 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let config = self.config.events.clone().with_stream(self.mode_to_write().await?);
+        self.events(config, work).await.map(|(done, _)| done)
+    }
+
+    /// Runs `work` with the event log on this spool, which sends what is in it.
+    /// Hands out the account.
+    ///
+    /// # Errors
+    /// Those of the work, of making the stream, and of opening the spool.
+    pub(crate) async fn spooling(
+        &self,
+        dir: &Path,
+        work: impl AsyncFnOnce(&Arc<EventService>) -> Result<(), Failure>,
+    ) -> Result<EventCounters, Failure> {
+        let mut config = self.config.events.clone().with_stream(self.mode_to_write().await?);
+        config.spool.dir = Some(dir.to_owned());
+        self.events(config, work).await.map(|((), counters)| counters)
+    }
+
+    async fn mode_to_write(&self) -> Result<StreamMode, Failure> {
         let events = &self.config.events;
-        let exists = match events.stream {
-            StreamMode::Ensure => self.streams()?.stream_exists(&events.stream_name).await?,
-            _ => false,
-        };
-        let mode = if exists { StreamMode::Assume } else { events.stream };
-        self.events(mode, work).await
+        if events.stream != StreamMode::Ensure {
+            return Ok(events.stream);
+        }
+        let exists = self.streams()?.stream_exists(&events.stream_name).await?;
+        Ok(if exists { StreamMode::Assume } else { StreamMode::Ensure })
     }
 
     async fn events<T>(
         &self,
-        mode: StreamMode,
+        config: EventsConfig,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let config = self.config.events.clone().with_stream(mode);
+    ) -> Result<(T, EventCounters), Failure> {
         // A command has time: it waits for room as long as for the delivery
         // itself, and gives up no event for a full buffer before.
         let patience = config.delivery_timeout.min(LONGEST_WAIT);
-        let config = config.with_overflow(OverflowPolicy::Wait).with_overflow_wait(patience);
+        let config = config
+            .with_overflow(OverflowPolicy::Wait)
+            .with_overflow_by_type(BTreeMap::new())
+            .with_overflow_wait(patience);
         let clock = self.manager.get::<dyn Clock>()?;
         let events = EventService::new(self.connections()?, self.streams()?, clock, config)?;
         let events = Arc::new(events);
         events.start().await?;
         let done = work(&events).await;
         // What is not stored by now was told by the work, event by event.
-        events.stop(CLOSING).await?;
-        done
+        events.stop(self.closing).await?;
+        let counters = events.counters();
+        done.map(|done| (done, counters))
     }
+}
+
+/// Whether an error says that there is no server at the moment.
+fn is_away(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+}
+
+/// Fails where the server would be in this process.
+fn refuse_memory(config: &NaqConfig) -> Result<(), Failure> {
+    if is_in_memory(config) {
+        return Err(Failure::usage(
+            "memory:// is a server inside of one process, and this one would find it empty",
+            "name a real one, --server nats://127.0.0.1:4222; in memory runs `naq demo` alone",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a URL of the configuration names a server inside of this process.

@@ -118,7 +118,10 @@ fn redacted(text: &str) -> String {
             (r"127\.0\.0\.1:\d{2,5}", "127.0.0.1:PORT"),
             (r#""_timestamp": ?"[^"]+""#, r#""_timestamp":"STORED""#),
             (r#""_position": ?"(\d+)@\d+""#, r#""_position":"$1@CREATED""#),
-            (r#""(created|before|first_time|last_time)": ?"[^"]+""#, r#""$1":"TIME""#),
+            (
+                r#""(created|stream_created|before|first_time|last_time)": ?"[^"]+""#,
+                r#""$1":"TIME""#,
+            ),
             (r#""id": ?"01[0-9a-f-]{34}""#, r#""id":"ID""#),
             (r"stored 01[0-9a-f-]{34}", "stored ID"),
             (r"(Created|before) +\d{4}-\d\d-\d\d [\d:]+Z?", "$1 TIME"),

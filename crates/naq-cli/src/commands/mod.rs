@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod react;
+pub(crate) mod spool;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod tail;
@@ -100,6 +101,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Dead(command) => dead::run(context, command).await,
         Command::Streams(command) => streams::run(context, command).await,
         Command::Kv(command) => kv::run(context, command).await,
+        Command::Spool(command) => spool::run(context, command).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -44,7 +44,7 @@ choice! {
         DropNewest = "drop_newest",
         /// Drop the oldest events that are not sent yet and whose own policy drops, and count them.
         DropOldest = "drop_oldest",
-        /// Wait for room as long as the spool makes some, and fail with
+        /// Wait up to a second for the spool to make room, and fail with
         /// LimitReached where it is full.
         Spool = "spool",
     }

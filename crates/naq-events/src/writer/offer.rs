@@ -21,6 +21,9 @@ const UUID_BYTES: usize = 36;
 /// The headers that come with a message: version line, name of the id's header, line ends.
 const HEADER_BYTES: usize = "NATS/1.0\r\nNats-Msg-Id: \r\n\r\n".len();
 
+/// A disk that makes no room for so long is full, or as good as that.
+const FOR_THE_DISK: Duration = Duration::from_secs(1);
+
 /// What became of an offer.
 #[derive(Debug)]
 pub(super) enum Offer {
@@ -68,6 +71,10 @@ impl Writer {
                     self.shared.carry_out(state, effects);
                     return Ok(Offer::Full(item));
                 }
+                OverflowPolicy::Spool if !at_once && state.spool_makes_room() => {
+                    self.shared.carry_out(state, effects);
+                    return Ok(Offer::Full(item));
+                }
                 OverflowPolicy::DropNewest => false,
                 _ => {
                     self.shared.carry_out(state, effects);
@@ -91,12 +98,17 @@ impl Writer {
     /// Waits until there is room for the event, at most until the deadline.
     pub(super) async fn wait_for_room(&self, item: Item, deadline: Duration) -> Result<()> {
         let charge = item.charge();
+        let now = self.shared.now();
+        let (deadline, waited) = match self.policies.of(item.event.event_type()) {
+            OverflowPolicy::Spool => (deadline.min(now.saturating_add(FOR_THE_DISK)), FOR_THE_DISK),
+            _ => (deadline, self.overflow_wait),
+        };
         let (turn, granted) = Turn::wait_for(&self.shared, charge);
         match self.shared.clock.until(deadline, granted).await {
             Some(Ok(())) => turn.claim(item),
             // Told that nothing is accepted any more.
             Some(Err(_)) => Err(self.rejected_closed()),
-            None => Err(self.rejected_full(Some(self.overflow_wait))),
+            None => Err(self.rejected_full(Some(waited))),
         }
     }
 

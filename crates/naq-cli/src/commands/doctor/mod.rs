@@ -4,10 +4,12 @@
 //! - `server`: is it reachable, what can it do, how far is it, what does its clock say
 //! - `stream`: is it as naq wants it, and how much room has it
 //! - `rights`: what these credentials may do
+//! - `spool`: the folder on disk, its room, what was left in it
 
 mod finding;
 mod rights;
 mod server;
+mod spool;
 mod stream;
 
 use serde::Serialize;
@@ -67,6 +69,8 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
         }
         Err(failure) => return Err(failure),
     }
+    // It is of this machine, whether the server is there or not.
+    spool::examine(&config.events.spool, &mut findings);
     let diagnosis =
         Diagnosis { server: url, healthy: !findings.has_failed(), checks: findings.into_inner() };
     context.output.answer(&diagnosis, table)?;

@@ -102,6 +102,10 @@ impl Ingest<'_> {
     fn settle(&mut self, number: u64, result: Result<EventReceipt, Error>) -> Option<End> {
         match result {
             Ok(receipt) => {
+                if receipt.is_spooled() {
+                    self.tally.spooled += 1;
+                    return None;
+                }
                 self.tally.stored += 1;
                 self.tally.duplicates += u64::from(receipt.duplicate);
                 if self.tally.stored.is_multiple_of(1_000) {

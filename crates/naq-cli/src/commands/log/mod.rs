@@ -27,6 +27,10 @@ pub(crate) const FILE_TEMPLATE: &str =
 /// The bar of what has no end that is known.
 pub(crate) const STREAM_TEMPLATE: &str = "{spinner} {bytes}  {msg}  {elapsed}";
 
+/// What to do about events in the spool.
+const SPOOLED: &str = "-- the server takes no events at the moment: what is in the spool is safe, \
+                       and sent by the next `naq log` with that spool, or by `naq spool replay`";
+
 /// Options of `naq log`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -38,16 +42,25 @@ Examples:
   my-program | naq log -
   naq export --since 1d | naq --server nats://other:4222 log -
 
+  naq log --type backup_done --spool ~/.naq-spool
+
 With a FILE each line is a JSON object with a `type`. A line that is rejected is
 named on standard error with its number and the reason, and the rest is stored;
 the exit code is then 5. A full buffer is waited for, a server that is away is
-waited for as long as `delivery_timeout` has it.",
+waited for as long as `delivery_timeout` has it.
+
+With --spool events survive an outage: what the server doesn't take is kept on
+disk, which standard error says, and counts as done (exit code 0). The next
+`naq log --spool` of that folder sends it first, and so does `naq spool replay`.",
     group = clap::ArgGroup::new("what").required(true).args(["file", "event_type"])
 )]
 pub(crate) struct Args {
     /// NDJSON, an event a line; `-` is standard input
     #[arg(value_name = "FILE", conflicts_with = "single")]
     file: Option<PathBuf>,
+    /// Keep on disk, in this folder, what the server doesn't take
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
     #[command(flatten)]
     event: single::EventArgs,
 }
@@ -55,14 +68,14 @@ pub(crate) struct Args {
 /// Stores the events and tells what became of them.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     match args.file {
-        Some(path) => many(context, path).await,
-        None => one(context, &args.event).await,
+        Some(path) => many(context, path, args.spool).await,
+        None => one(context, &args.event, args.spool).await,
     }
 }
 
-async fn one(context: &mut Context, args: &single::EventArgs) -> Outcome {
+async fn one(context: &mut Context, args: &single::EventArgs, spool: Option<PathBuf>) -> Outcome {
     let event = args.to_event();
-    Session::with(&context.globals, async |session| {
+    Session::with_spool(&context.globals, spool, async |session| {
         let receipt =
             session.writing(async |events| Ok(events.log_acked(event.into()).await?)).await?;
         context.output.answer(&receipt, |receipt, view| {
@@ -73,16 +86,19 @@ async fn one(context: &mut Context, args: &single::EventArgs) -> Outcome {
                 None => format!("spooled {id}\n"),
             }
         })?;
+        if receipt.is_spooled() {
+            context.notes.line(SPOOLED);
+        }
         Ok(Exit::Done)
     })
     .await
 }
 
-async fn many(context: &mut Context, path: PathBuf) -> Outcome {
+async fn many(context: &mut Context, path: PathBuf, spool: Option<PathBuf>) -> Outcome {
     let (source, size) = open(&path)?;
     let template = if size.is_some() { FILE_TEMPLATE } else { STREAM_TEMPLATE };
     let bar = progress::bar(context.notes, size, template);
-    let tally = Session::with(&context.globals, async |session| {
+    let tally = Session::with_spool(&context.globals, spool, async |session| {
         let lines = lines::read(source)?;
         session
             .writing(async |events| Ok(ingest::run(events, lines, &bar, context.notes).await))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use naq_core::Error;
 use serde::Serialize;
 
+use super::SPOOLED;
 use crate::commands::{Context, Outcome};
 use crate::complain::Failure;
 use crate::exit::Exit;
@@ -34,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) stored: u64,
     /// Those that the log had already.
     pub(crate) duplicates: u64,
+    /// In the spool: safe, and stored later.
+    pub(crate) spooled: u64,
     /// Rejected, each told by its number.
     pub(crate) rejected: u64,
     /// Not stored, or not known to be, because the log could not be written to.
@@ -52,6 +55,7 @@ struct Account {
     lines: u64,
     stored: u64,
     duplicates: u64,
+    spooled: u64,
     rejected: u64,
     not_stored: u64,
     /// Whether all lines were read.
@@ -69,12 +73,16 @@ impl Tally {
                 lines: self.lines,
                 stored: self.stored,
                 duplicates: self.duplicates,
+                spooled: self.spooled,
                 rejected: self.rejected,
                 not_stored: self.not_stored,
                 read_to_end: matches!(self.end, End::Whole),
             })?;
         }
         context.notes.line(&self.in_words());
+        if self.spooled > 0 {
+            context.notes.line(SPOOLED);
+        }
         let exit = self.exit();
         let from = self.first_not_stored.map_or_else(String::new, |line| {
             format!("; from line {line} on: `tail -n +{line} FILE | naq log -`")
@@ -100,11 +108,12 @@ impl Tally {
 
     /// How many lines have no outcome yet.
     pub(super) fn under_way(&self) -> u64 {
-        self.lines.saturating_sub(self.stored + self.rejected + self.not_stored)
+        let told = self.stored + self.spooled + self.rejected + self.not_stored;
+        self.lines.saturating_sub(told)
     }
 
     fn exit(&self) -> Exit {
-        match (self.stored, self.rejected + self.not_stored) {
+        match (self.stored + self.spooled, self.rejected + self.not_stored) {
             (_, 0) => Exit::Done,
             (0, _) => Exit::Failed,
             _ => Exit::Partly,
@@ -126,6 +135,7 @@ impl Tally {
         let were = if self.duplicates == 1 { "was" } else { "were" };
         for (count, what) in [
             (self.duplicates, &*format!("{were} in the log already")),
+            (self.spooled, "in the spool"),
             (self.rejected, "rejected"),
             (self.not_stored, "not stored, or not known to be"),
         ] {
@@ -148,6 +158,7 @@ mod tests {
         assert_eq!(tally(2, 1), Exit::Partly);
         assert_eq!(tally(0, 1), Exit::Failed);
         assert_eq!(tally(0, 0), Exit::Done);
+        assert_eq!(Tally { spooled: 2, ..Tally::default() }.exit(), Exit::Done);
     }
 
     #[test]

@@ -35,6 +35,14 @@ impl Numbers {
         number + (position.get() - first.get())
     }
 
+    /// The smallest number from this position on. Positions and numbers don't
+    /// rise together everywhere: the events of different entities have no order
+    /// among them.
+    pub(super) fn smallest_from(&self, position: SpoolPosition) -> u64 {
+        let behind = self.runs.iter().filter(|(first, _)| *first > position);
+        behind.map(|(_, number)| *number).fold(self.get(position), u64::min)
+    }
+
     /// Forgets all: there is nothing in the spool.
     pub(super) fn clear(&mut self) {
         self.runs.clear();
@@ -59,5 +67,7 @@ mod tests {
         let read = |position| numbers.get(at(position));
         assert_eq!([3, 4, 5, 6, 7].map(read), [RECOVERED, 7, 8, 11, 12]);
         assert_eq!(numbers.runs.len(), 2, "neighbours are one run");
+        numbers.push(at(8), 9);
+        assert_eq!(numbers.smallest_from(at(6)), 9);
     }
 }

@@ -138,7 +138,7 @@ impl Spooling {
     /// The number of the oldest event that is not in the schedule, if `on_disk` of them are in the spool.
     pub(super) fn oldest_number(&self, on_disk: u64) -> Option<u64> {
         if on_disk > self.in_hand {
-            return Some(self.numbers.get(self.next));
+            return Some(self.numbers.smallest_from(self.next));
         }
         // Where events are being written nobody knows which; none of them is settled.
         let queued = self.queue.front().map(|slot| slot.number);

@@ -38,6 +38,11 @@ impl State {
         self.spooling.as_ref().is_some_and(|spooling| spooling.is_through)
     }
 
+    /// Whether the spool takes events, so that the buffer gets room.
+    pub(in crate::writer) fn spool_makes_room(&self) -> bool {
+        self.spooling.as_ref().is_some_and(|spooling| spooling.trouble.is_none())
+    }
+
     /// Whether half of the buffer is taken.
     pub(in crate::writer) const fn is_half_full(&self) -> bool {
         let counters = self.ledger.counters();
@@ -158,6 +163,8 @@ impl State {
             && !is_late
         {
             spooling.is_through = false;
+            spooling.trouble = None;
+            spooling.failures = 0;
         }
     }
 
