@@ -1,10 +1,11 @@
 //! The server's fast ingest over the NATS client's public API (ADR-50): the
 //! reply subject of each message carries the batch's protocol.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
-use bytes::Bytes;
+use async_nats::{HeaderMap, Subject};
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -37,13 +38,14 @@ pub(super) async fn ingest(target: &Target, events: u64, with_id: bool) -> Outco
     let inbox = client.new_inbox();
     let batch = uuid::Uuid::now_v7().simple();
     let mut answers = client.subscribe(format!("{inbox}.>")).await?;
+    let mut replies = Replies::new(format!("{inbox}.{batch}.{FLOW}.fail."));
     let mut encoder = RawEncoder::new();
     let mut acked = 0;
     for n in 1..=events {
         let message = encoder.message(&target.root, n - 1);
         // Start, append, and with the last one commit.
         let op = if n == events { 2 } else { u64::from(n > 1) };
-        let reply = format!("{inbox}.{batch}.{FLOW}.fail.{n}.{op}.$FI");
+        let reply = replies.subject(n, op)?;
         let payload = Bytes::from(message.payload);
         if with_id {
             let mut headers = HeaderMap::new();
@@ -65,6 +67,30 @@ pub(super) async fn ingest(target: &Target, events: u64, with_id: bool) -> Outco
         if let Some(count) = read(&answer.payload)?.count {
             return if count == events { Ok(()) } else { Err(format!("{count} stored").into()) };
         }
+    }
+}
+
+/// Reply subjects, written into chunks: one allocation for many.
+struct Replies {
+    prefix: String,
+    chunk: BytesMut,
+}
+
+impl Replies {
+    const CHUNK: usize = 16 * 1024;
+
+    fn new(prefix: String) -> Self {
+        Self { prefix, chunk: BytesMut::new() }
+    }
+
+    fn subject(&mut self, number: u64, op: u64) -> Outcome<Subject> {
+        let room = self.prefix.len() + 32;
+        if self.chunk.capacity() < room {
+            self.chunk.reserve(Self::CHUNK);
+        }
+        self.chunk.extend_from_slice(self.prefix.as_bytes());
+        write!(self.chunk, "{number}.{op}.$FI")?;
+        Ok(Subject::from_utf8(self.chunk.split().freeze())?)
     }
 }
 

@@ -46,6 +46,7 @@ enum Way {
     NaqMessageId,
     NaqReadBack,
     NaqAtLeastOnce,
+    NaqSpoolAlways,
     NaqMessageId8Tasks,
 }
 
@@ -61,6 +62,7 @@ const WAYS: &[Way] = &[
     Way::NaqMessageId,
     Way::NaqReadBack,
     Way::NaqAtLeastOnce,
+    Way::NaqSpoolAlways,
     Way::NaqMessageId8Tasks,
 ];
 
@@ -78,6 +80,7 @@ impl Way {
             Self::NaqMessageId => "naq_message_id",
             Self::NaqReadBack => "naq_read_back",
             Self::NaqAtLeastOnce => "naq_at_least_once",
+            Self::NaqSpoolAlways => "naq_spool_always",
             Self::NaqMessageId8Tasks => "naq_message_id_8_tasks",
         }
     }
@@ -87,19 +90,23 @@ impl Way {
         if self == Self::RawSequential { (events / 20).max(1) } else { events }
     }
 
-    async fn write(self, target: &Target, events: u64) -> Outcome {
+    /// Writes the events, and says how long that took until all were stored.
+    async fn write(self, target: &Target, events: u64) -> Outcome<Duration> {
+        let begun = Instant::now();
+        let took = |()| begun.elapsed();
         match self {
-            Self::RawSequential => raw::sequential(target, events).await,
-            Self::RawPipelined => raw::pipelined(target, events, false).await,
-            Self::RawPipelinedMsgid => raw::pipelined(target, events, true).await,
-            Self::RawFastIngest => fast::ingest(target, events, false).await,
-            Self::RawFastIngestMsgid => fast::ingest(target, events, true).await,
-            Self::RawNoAck => raw::no_ack(target, events).await,
+            Self::RawSequential => raw::sequential(target, events).await.map(took),
+            Self::RawPipelined => raw::pipelined(target, events, false).await.map(took),
+            Self::RawPipelinedMsgid => raw::pipelined(target, events, true).await.map(took),
+            Self::RawFastIngest => fast::ingest(target, events, false).await.map(took),
+            Self::RawFastIngestMsgid => fast::ingest(target, events, true).await.map(took),
+            Self::RawNoAck => raw::no_ack(target, events).await.map(took),
             Self::NaqPortFast => port::fast(target, events, false).await,
             Self::NaqPortFastMsgid => port::fast(target, events, true).await,
             Self::NaqMessageId => naq::write(target, events, 1, Guarantee::MessageId).await,
             Self::NaqReadBack => naq::write(target, events, 1, Guarantee::ReadBack).await,
             Self::NaqAtLeastOnce => naq::write(target, events, 1, Guarantee::AtLeastOnce).await,
+            Self::NaqSpoolAlways => naq::spooled(target, events).await,
             Self::NaqMessageId8Tasks => naq::write(target, events, 8, Guarantee::MessageId).await,
         }
     }
@@ -172,12 +179,11 @@ async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Ou
         ..stream::Config::default()
     };
     let mut stream = context.create_stream(config).await?;
-    let target = Target { url: server.url(), client, root };
-    let begun = Instant::now();
-    way.write(&target, events).await?;
-    let took = begun.elapsed();
+    let target = Target { url: server.url(), client, root: root.clone() };
+    // In a task of its own, as programs do it: the main one is slower to be woken.
+    let took = tokio::spawn(async move { way.write(&target, events).await }).await??;
     let stored = stream.info().await?.state.messages;
-    context.delete_stream(&target.root).await?;
+    context.delete_stream(&root).await?;
     if stored != events {
         return Err(format!("{}: {stored} of {events} events are stored", way.name()).into());
     }

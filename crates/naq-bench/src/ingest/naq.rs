@@ -1,20 +1,18 @@
 //! naq's own ways: `EventService` on the same server.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use naq_connection::ConnectionService;
-use naq_core::clock::SystemClock;
-use naq_core::config::{ConnectionConfig, EventsConfig, Guarantee, ServerConfig, StreamMode};
-use naq_core::connection::ConnectionProvider;
+use naq_core::config::{EventsConfig, Guarantee, SpoolConfig, SpoolMode, StreamMode};
 use naq_core::events::{EventSink, EventSinkExt};
-use naq_core::service::Service;
-use naq_events::EventService;
-use naq_streams::StreamService;
 
 use super::Target;
 use crate::Outcome;
+use crate::service::Logging;
 use crate::workload;
+
+/// How long what was logged may take to be stored.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Logs the events from this many tasks on one service.
 pub(super) async fn write(
@@ -22,26 +20,31 @@ pub(super) async fn write(
     events: u64,
     tasks: u64,
     guarantee: Guarantee,
-) -> Outcome {
-    let connection = Arc::new(ConnectionService::new(
-        Vec::new(),
-        ConnectionConfig::default()
-            .with_server(ServerConfig::default().with_url(target.url.as_str())),
-    ));
-    connection.start().await?;
-    let connections: Arc<dyn ConnectionProvider> = connection.clone();
-    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-    let config = EventsConfig::default()
+) -> Outcome<Duration> {
+    log(target, events, tasks, config(target).with_guarantee(guarantee)).await
+}
+
+/// Logs the events from one task, each on disk before it is sent.
+pub(super) async fn spooled(target: &Target, events: u64) -> Outcome<Duration> {
+    let folder = tempfile::TempDir::with_prefix("naq-bench-spool-")?;
+    let spool = SpoolConfig::in_folder(folder.path()).with_mode(SpoolMode::Always);
+    log(target, events, 1, config(target).with_spool(spool)).await
+}
+
+fn config(target: &Target) -> EventsConfig {
+    EventsConfig::default()
         .with_stream_name(target.root.as_str())
         .with_subject_root(target.root.as_str())
         .with_stream(StreamMode::Assume)
-        .with_guarantee(guarantee);
-    let service =
-        Arc::new(EventService::new(connections, streams, Arc::new(SystemClock::new()), config)?);
-    service.start().await?;
+}
+
+/// From the first event that is logged until all are stored.
+async fn log(target: &Target, events: u64, tasks: u64, config: EventsConfig) -> Outcome<Duration> {
+    let logging = Logging::start(&target.url, config).await?;
+    let begun = Instant::now();
     let tasks: Vec<_> = (0..tasks)
         .map(|task| {
-            let service = Arc::clone(&service);
+            let service = Arc::clone(&logging.events);
             // Each job's events are logged by one task, as a worker would.
             let (from, to) = (events * task / tasks, events * (task + 1) / tasks);
             tokio::spawn(async move {
@@ -55,12 +58,12 @@ pub(super) async fn write(
     for task in tasks {
         task.await??;
     }
-    let report = service.flush(Duration::from_secs(60)).await?;
-    let counters = service.counters();
+    let report = logging.events.flush(PATIENCE).await?;
+    let took = begun.elapsed();
+    let counters = logging.events.counters();
     if !report.is_clean() || counters.acked != events {
         return Err(format!("{counters:?}").into());
     }
-    service.stop(Duration::from_secs(10)).await?;
-    connection.stop(Duration::from_secs(10)).await?;
-    Ok(())
+    logging.stop().await?;
+    Ok(took)
 }

@@ -1,7 +1,7 @@
 //! naq's port to JetStream alone, without the event service on top: what its
 //! fast ingest costs beside the raw one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use naq_connection::ConnectionService;
@@ -15,7 +15,7 @@ use crate::Outcome;
 use crate::workload::RawEncoder;
 
 /// Stores all events as one fast batch.
-pub(super) async fn fast(target: &Target, events: u64, with_id: bool) -> Outcome {
+pub(super) async fn fast(target: &Target, events: u64, with_id: bool) -> Outcome<Duration> {
     let connection = ConnectionService::new(
         Vec::new(),
         ConnectionConfig::default()
@@ -24,6 +24,7 @@ pub(super) async fn fast(target: &Target, events: u64, with_id: bool) -> Outcome
     connection.start().await?;
     let connections: &dyn ConnectionProvider = &connection;
     let jetstream = connections.default_jetstream().await?;
+    let begun = Instant::now();
     let (mut encoder, root) = (RawEncoder::new(), target.root.clone());
     let messages = stream::iter(0..events).map(move |n| {
         let message = encoder.message(&root, n);
@@ -40,6 +41,7 @@ pub(super) async fn fast(target: &Target, events: u64, with_id: bool) -> Outcome
     if stored != events {
         return Err(format!("{stored} of {events} events are answered").into());
     }
+    let took = begun.elapsed();
     connection.stop(Duration::from_secs(10)).await?;
-    Ok(())
+    Ok(took)
 }
