@@ -23,7 +23,7 @@ The language:
   exists error                              the field is there
   since 2h, until 14:30                     by when the server stored it
   timestamp > 2026-11-24T12:00:00Z          by when it happened
-  not, and, or, ( )                         not binds most, or least
+  not, and, or, ( )                         `not` binds most, `or` least
   order.customer.id = 7, \"odd name\" = 1     any field, by its path
 
 A field that is missing matches nothing but `not`: `queue != bulk` needs a

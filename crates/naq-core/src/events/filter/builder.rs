@@ -87,10 +87,10 @@ impl Filter {
     }
 
     fn combine(self, other: Self, combined: impl FnOnce(Expr, Expr) -> Expr) -> Self {
-        let fault = other.fault.clone();
+        let Self { all, fault } = other;
         self.checked(|filter| match fault {
             Some(fault) => Err(fault),
-            None => Self::from_expr(combined(filter.to_expr(), other.to_expr())),
+            None => Self::from_expr(combined(filter.to_expr(), Expr::all(all))),
         })
     }
 

@@ -266,7 +266,8 @@ mod tests {
                 "total_events": 0, "stream_size": 0, "stream_messages": 0,
                 "subjects": [], "num_subjects": 0, "start_time": null, "end_time": null,
                 "event_types": {}, "queues": {}, "job_names": {},
-                "first_event": null, "last_event": null, "malformed": 0, "gone": 0, "unlisted": 0,
+                "first_event": null, "last_event": null, "lost": 0, "malformed": 0, "gone": 0,
+                "unlisted": 0,
             }),
         );
     }

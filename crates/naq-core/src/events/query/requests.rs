@@ -148,7 +148,8 @@ pub struct StatsRequest {
     pub start: Option<Timestamp>,
     /// Up to this time, included.
     pub end: Option<Timestamp>,
-    /// Only events that pass it are counted.
+    /// Only events that pass it are counted. So `lost` is told only where
+    /// `events_lost` events pass.
     pub filter: Filter,
     /// How much it may read.
     pub scan: ScanLimits,

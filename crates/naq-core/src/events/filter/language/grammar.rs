@@ -222,7 +222,7 @@ fn comparison(input: &mut Input<'_>, at: usize, path: FieldPath) -> Result<Expr,
             if opt(word("and", "")).parse_next(input)?.is_none() {
                 return Err(expected(input, "`and` and the upper end"));
             }
-            range(input, at, path, low, is_negated)
+            range(input, at, &path, low, is_negated)
         }
         "in" if opt(symbol("(")).parse_next(input)?.is_some() => {
             let values = list(input, &path)?;
@@ -237,7 +237,7 @@ fn comparison(input: &mut Input<'_>, at: usize, path: FieldPath) -> Result<Expr,
             if opt(symbol("..")).parse_next(input)?.is_none() {
                 return Err(expected(input, "`..` and the upper end"));
             }
-            range(input, at, path, low, is_negated)
+            range(input, at, &path, low, is_negated)
         }
         _ => Err(Fault::expected(start, COMPARISON, Some(operator.source))),
     }
@@ -249,12 +249,12 @@ const IN: &str = "a list such as (a, b), or a range such as 2..5,";
 fn range(
     input: &mut Input<'_>,
     at: usize,
-    path: FieldPath,
+    path: &FieldPath,
     low: Literal,
     is_negated: bool,
 ) -> Result<Expr, Fault> {
     let end = place(input);
-    let high = ordered(input, &path)?;
+    let high = ordered(input, path)?;
     match low.compare_literal(&high) {
         Some(std::cmp::Ordering::Greater) => {
             return Err(Fault::rule(end, "a range must not end before it begins"));
