@@ -60,7 +60,8 @@ async fn lost_acks_store_nothing_twice() {
     let report = program.events.flush(PATIENCE).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_all_once(&program, &*js, logged).await;
-    assert!(program.events.counters().duplicates > 0, "{:?}", program.events.counters());
+    // A batch's watermark doesn't tell that an event was there already.
+    assert!(program.events.counters().retried > 0, "{:?}", program.events.counters());
     program.stop().await;
 }
 

@@ -37,7 +37,8 @@ pub struct EventCounters {
     pub spooled: u64,
     /// Publishes that were sent again.
     pub retried: u64,
-    /// Confirmations that said the event was stored before.
+    /// Confirmations that said the event was stored before. Those of fast
+    /// ingest don't say it.
     pub duplicates: u64,
     /// Sent again though they may have been stored before, and the stream
     /// could not be asked: each may be in it twice.
