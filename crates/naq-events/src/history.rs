@@ -51,7 +51,11 @@ impl<'a> HistoryFold<'a> {
     fn new(request: &'a HistoryRequest) -> Self {
         Self {
             request,
-            seen: SeenIds::new(),
+            // The newest that may be shown are all remembered; the oldest are kept.
+            seen: match request.from_end {
+                true => SeenIds::with_window(request.limit.max(SeenIds::WINDOW)),
+                false => SeenIds::new(),
+            },
             job: JobFold::new(),
             shown: VecDeque::new(),
             summary: EventHistory::new(request.entity, request.id.as_str()).summary,
@@ -80,6 +84,9 @@ impl<'a> HistoryFold<'a> {
         if !is_shown {
             self.summary.truncated = true;
         } else if self.shown.len() < self.request.limit {
+            if !self.request.from_end {
+                self.seen.keep(event);
+            }
             self.shown.push_back(recorded);
         } else {
             self.summary.truncated = true;

@@ -7,7 +7,7 @@ use naq_core::config::{EventsConfig, StreamMode, format_duration};
 use naq_core::events::EventSubjects;
 use naq_core::jetstream::{Capabilities, Discard, Retention, StreamConfig, StreamInfo};
 use naq_core::streams::{EnsureOutcome, EnsureStream, StreamManager, holds_for};
-use naq_core::{Result, Timestamp};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 /// What is known of the stream.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl StreamSetup {
             .streams
             .ensure_stream(request)
             .await
-            .map_err(|error| error.in_operation("start"))?;
+            .map_err(|error| layout_hint(error).in_operation("start"))?;
         let info = ensured.info;
         let stream = info.config.name.as_str();
         match &ensured.outcome {
@@ -82,6 +82,19 @@ impl StreamSetup {
     }
 }
 
+/// Says what to do about a log that was stored with other subjects: asked with
+/// these it would look empty.
+fn layout_hint(error: Error) -> Error {
+    let is_layout = error.is(ErrorKind::Conflict)
+        && error.get("metadata").is_some_and(|both| both.contains(EventSubjects::LAYOUT_KEY));
+    match is_layout {
+        true => error.with_hint(
+            "set `subjects` in the section `events` to what the stream has, or name another stream",
+        ),
+        false => error,
+    }
+}
+
 /// The stream as the configuration wants it.
 ///
 /// Old events go when a limit is reached, so that logging never stops;
@@ -95,7 +108,8 @@ pub(crate) fn stream_config(config: &EventsConfig, subjects: &EventSubjects) -> 
         .with_max_bytes(config.max_bytes.map_or(0, |size| size.bytes()))
         .with_max_age(config.max_age.unwrap_or(Duration::ZERO))
         .with_duplicate_window(config.duplicate_window)
-        .with_allow_direct(true);
+        .with_allow_direct(true)
+        .with_metadata(EventSubjects::LAYOUT_KEY, subjects.layout().as_str());
     if config.replicas > 1 {
         stream.with_replicas(config.replicas)
     } else {
@@ -149,6 +163,7 @@ mod tests {
         assert_eq!(config.duplicate_window, Some(Duration::from_secs(120)));
         assert_eq!((config.max_messages, config.max_bytes), (Some(1_000_000), Some(1 << 30)));
         assert_eq!(config.max_age, Some(Duration::ZERO));
+        assert_eq!(config.metadata[EventSubjects::LAYOUT_KEY], "entity");
     }
 
     #[test]

@@ -88,6 +88,9 @@ pub(crate) async fn history(
 }
 
 /// The keys of a selection that have a value.
+///
+/// Each is told as it comes. What was told is remembered, because one that is
+/// written meanwhile comes again: memory for each key, not for its value.
 pub(crate) fn keys(
     jetstream: Arc<dyn JetStream>,
     names: Names,

@@ -2,7 +2,7 @@
 
 use naq_core::jetstream::{JetStream, JetStreamExt, StreamConfig, StreamInfo};
 use naq_core::streams::{
-    EnsureOutcome, EnsureStream, EnsuredStream, differences, plan, update_refused,
+    EnsureOutcome, EnsureStream, EnsuredStream, Mending, differences, plan, update_refused,
 };
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
@@ -62,12 +62,18 @@ async fn reconcile(
     now: Timestamp,
 ) -> Result<EnsuredStream> {
     let found = differences(&info, &request.config, now);
+    let is_note = found.iter().all(|difference| difference.mending == Mending::Note);
     let changes = plan(OPERATION, found, request.allow_loss, request.verify_only)
         .map_err(|error| error.with("stream", &request.config.name))?;
     if changes.is_empty() {
         return Ok(EnsuredStream { info, outcome: EnsureOutcome::Unchanged });
     }
     let updated = jetstream.update_stream(request.config.clone()).await;
+    if is_note && updated.as_ref().is_err_and(|error| error.is(ErrorKind::PermissionDenied)) {
+        // The stream serves without, and who may only use it is no reason to fail.
+        tracing::debug!(stream = %request.config.name, "a note in the stream may not be made");
+        return Ok(EnsuredStream { info, outcome: EnsureOutcome::Unchanged });
+    }
     let info = updated.map_err(|error| update_refused(OPERATION, &changes, error))?;
     for change in &changes {
         tracing::info!(stream = %request.config.name, %change, "changed a stream");

@@ -150,6 +150,15 @@ pub async fn a_consumer_gives_what_matches_its_filters(js: Arc<dyn JetStream>) {
     let two =
         ConsumerConfig::new("two").with_subject(own.subject("a")).with_subject(own.subject("b.2"));
     assert_eq!(own.fetched(two).await, [1, 4]);
+    let nested = ConsumerConfig::new("nested")
+        .with_subject(own.subject("b"))
+        .with_subject(own.subject("b.>"));
+    if own.js.capabilities().nested_filters {
+        own.store_all(["b", "a", "b.2.x"]).await;
+        assert_eq!(own.fetched(nested).await, [2, 4, 5, 7]);
+    } else {
+        refused(own.js.create_consumer(&own.name, nested).await, ErrorKind::Unsupported);
+    }
     let overlapping = ConsumerConfig::new("bad")
         .with_subject(own.subject("b.1"))
         .with_subject(own.subject("b.*"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use naq_core::ErrorKind;
 use naq_core::jetstream::{
-    Headers, JetStream, JetStreamExt, MAX_SUBJECT_BYTES, PublishAck, PublishMessage,
+    Expected, Headers, JetStream, JetStreamExt, MAX_SUBJECT_BYTES, PublishAck, PublishMessage,
 };
 
 use super::support::{Own, invalid, now, refused};
@@ -89,7 +89,13 @@ pub async fn headers_that_would_break_the_protocol_are_refused(js: Arc<dyn JetSt
         invalid(result, "headers");
     }
     let id = own.message("a", "x").with_message_id("a\r\nb: c");
-    refused(own.js.publish(id).await, ErrorKind::InvalidArgument);
+    invalid(own.js.publish(id).await, "message_id");
+    for expected in [
+        Expected::default().with_last_message_id("a\r\nb"),
+        Expected::default().with_stream("a\r\nb"),
+    ] {
+        invalid(own.publish_expecting("a", expected).await, "expected");
+    }
     assert_eq!(own.state().await.messages, 0);
 }
 

@@ -18,4 +18,5 @@ pub async fn capabilities_are_those_of_the_version(js: Arc<dyn JetStream>) {
     assert_eq!(told.batched_direct_get, can.batched_direct_get);
     assert_eq!(told.atomic_publish, can.atomic_publish);
     assert_eq!(told.fast_ingest, can.fast_ingest);
+    assert_eq!(told.nested_filters, can.nested_filters);
 }

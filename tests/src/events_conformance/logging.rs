@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use naq_core::config::{StreamMode, SubjectLayout};
 use naq_core::events::{Event, EventInput, EventQueryExt, EventSink, EventSinkExt, ReadEvents};
 use naq_core::jetstream::JetStream;
 use naq_core::{ErrorKind, token};
+use naq_events::EventService;
 use serde_json::json;
 
 use super::support::{Own, PATIENCE, invalid, refused};
@@ -224,4 +226,35 @@ pub async fn unknown_types_and_fields_survive_the_way_round(js: Arc<dyn JetStrea
     // What was read can be logged again.
     let again = own.another().await.log_event_acked(recorded.event).await.unwrap();
     assert!(again.duplicate);
+}
+
+pub async fn a_log_keeps_the_subjects_that_it_was_stored_with(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.log(Event::job_paused("j")).await;
+    let by_type = own.config.clone().with_subjects(SubjectLayout::Type);
+    for mode in [StreamMode::Ensure, StreamMode::Verify] {
+        let error = own.refused(by_type.clone().with_stream(mode)).await;
+        assert!(error.is(ErrorKind::Conflict), "{error:?}");
+        let both = "has naq.events.subjects=entity, wanted naq.events.subjects=type";
+        assert_eq!(error.get("metadata"), Some(both));
+        assert!(error.hint().unwrap().contains("`subjects`"), "{error:?}");
+    }
+    assert_eq!(own.info().await.config.metadata["naq.events.subjects"], "entity");
+    // Who assumes has no right to look.
+    own.with_config(by_type.with_stream(StreamMode::Assume)).await;
+}
+
+pub async fn a_log_that_does_not_say_its_subjects_is_taken_and_says_them_then(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    let mut unmarked = EventService::stream_config(&own.config).unwrap();
+    unmarked.metadata.clear();
+    own.js.delete_stream(&own.name).await.unwrap();
+    own.js.create_stream(unmarked).await.unwrap();
+    let says = async || own.info().await.config.metadata.get("naq.events.subjects").cloned();
+    own.with_config(own.config.clone().with_stream(StreamMode::Verify)).await;
+    assert_eq!(says().await, None, "what is verified isn't changed");
+    own.another().await;
+    assert_eq!(says().await.as_deref(), Some("entity"));
 }

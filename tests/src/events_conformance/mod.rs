@@ -36,6 +36,8 @@ macro_rules! for_each_events_behaviour {
                 each_job_keeps_its_order_whoever_else_logs,
                 what_is_redacted_is_never_stored,
                 unknown_types_and_fields_survive_the_way_round,
+                a_log_keeps_the_subjects_that_it_was_stored_with,
+                a_log_that_does_not_say_its_subjects_is_taken_and_says_them_then,
             }
             reading {
                 a_reading_tells_the_log_in_stored_order_up_to_its_end,

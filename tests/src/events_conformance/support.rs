@@ -75,6 +75,17 @@ impl Own {
         self.started(Arc::new(SystemClock::new()), self.config.clone()).await
     }
 
+    /// Another service, of this configuration.
+    pub(super) async fn with_config(&self, config: EventsConfig) -> Arc<EventService> {
+        self.started(Arc::new(SystemClock::new()), config).await
+    }
+
+    /// Why a service of this configuration does not start.
+    pub(super) async fn refused(&self, config: EventsConfig) -> Error {
+        let events = service(Arc::clone(&self.js), Arc::new(SystemClock::new()), config);
+        events.start().await.unwrap_err()
+    }
+
     /// A service that asks at this time of the wall clock, which stands still.
     pub(super) async fn asking_at(&self, wall: Timestamp) -> Arc<EventService> {
         let clock = Arc::new(ManualClock::starting_at(wall));

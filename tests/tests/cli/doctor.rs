@@ -35,6 +35,7 @@ async fn all_is_well_on_a_good_server_and_nothing_is_stored_by_asking() {
             "latency",
             "payload",
             "stream",
+            "layout",
             "config",
             "room",
             "clock",
@@ -107,4 +108,22 @@ fn no_server_is_a_finding_and_code_4() {
     assert_eq!(diagnosis["healthy"], false);
     assert_eq!(state(&diagnosis, "server"), "fail");
     assert!(diagnosis["checks"][0]["advice"].is_string());
+}
+
+#[tokio::test]
+async fn a_log_that_is_stored_with_other_subjects_is_told_apart() {
+    let naq = Naq::with_events().await;
+    let on = |line: &str| {
+        let mut command = naq.command(line);
+        command.env("NAQ_EVENTS_SUBJECTS", "type");
+        naq_tests::command::run_with(&mut command, b"", std::time::Duration::from_secs(60))
+    };
+    let done = on("doctor --output json");
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(state(&diagnosis, "layout"), "fail");
+    assert_eq!(state(&diagnosis, "config"), "ok");
+    let refused = on("streams ensure");
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("naq.events.subjects=entity"), "{}", refused.stderr);
 }

@@ -65,3 +65,16 @@ async fn a_reader_makes_no_stream() {
     }
     assert_eq!(naq.run("streams ls --output jsonl").stdout, "");
 }
+
+#[tokio::test]
+async fn a_worker_that_only_jobs_name_is_pointed_at_their_events() {
+    let naq = Naq::with_events().await;
+    let event = r#"{"type":"job_started","job_id":"j","worker_id":"only-named"}"#;
+    assert_eq!(naq.run_with("log -", event.as_bytes()).code, Some(0));
+    let none = naq.run("history only-named --kind worker");
+    assert_eq!(none.code, Some(3));
+    let line = "tail --until-now --worker only-named";
+    assert!(none.stderr.contains(&format!("`naq {line}`")), "{}", none.stderr);
+    let mentions = naq.run(&format!("{line} --output jsonl"));
+    assert_eq!(mentions.stdout.lines().count(), 1, "{}", mentions.stdout);
+}

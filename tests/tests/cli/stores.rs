@@ -1,5 +1,6 @@
 //! `naq streams` and `naq kv`.
 
+use naq_tests::wait;
 use serde_json::json;
 
 use crate::support::Naq;
@@ -103,4 +104,31 @@ async fn a_value_is_its_bytes() {
     let history = naq.json("kv history files logo --output jsonl");
     assert_eq!(history["value"], json!(null));
     assert!(history["value_base64"].as_str().unwrap().starts_with("AAECAw"));
+}
+
+#[tokio::test]
+async fn few_keys_are_listed_by_name_and_many_as_they_come() {
+    let naq = Naq::new().await;
+    assert_eq!(naq.run("kv create many").code, Some(0));
+    assert_eq!(naq.json("kv ls many --output json"), json!([]));
+    for key in ["b", "a"] {
+        assert_eq!(naq.run(&format!("kv put many {key} x")).code, Some(0));
+    }
+    let two = json!([{"key": "a"}, {"key": "b"}]);
+    assert_eq!(naq.json("kv ls many --output json"), two);
+    assert_eq!(naq.run("kv ls many --output table").stdout, "a\nb\n");
+    let client = naq.server.client().await;
+    for n in 0..10_500 {
+        client.publish(format!("$KV.many.k{n}"), "x".into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    wait::until("the keys to be stored", std::time::Duration::from_secs(20), async || {
+        naq.json("kv status many --output json")["keys"] == 10_502
+    })
+    .await;
+    let all = naq.run("kv ls many --output json");
+    let keys: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
+    assert_eq!(keys.as_array().unwrap().len(), 10_502);
+    assert!(all.stderr.contains("more than 10,000 keys"), "{}", all.stderr);
+    assert_eq!(naq.run("kv ls many --output table").stdout.lines().count(), 10_502);
 }

@@ -91,10 +91,23 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
             context.output.answer(&history, timeline)?;
         }
         if history.summary.total_events == 0 {
+            let of_its_own = if history.summary.includes_mentions { "" } else { " of its own" };
             return Err(Failure::complaint(
                 Exit::NotFound,
-                format!("the log on {} has no event of the {kind} {:?}", session.url(), args.id),
-                "check the id and the server; `naq tail --until-now` shows what there is",
+                format!(
+                    "the log on {} has no event of the {kind} {:?}{of_its_own}",
+                    session.url(),
+                    args.id
+                ),
+                match history.summary.includes_mentions {
+                    true => "check the id and the server; `naq tail --until-now` shows what \
+                             there is"
+                        .to_owned(),
+                    false => format!(
+                        "`{}` shows the events of jobs that name it",
+                        mentions(kind, &args.id)
+                    ),
+                },
             ));
         }
         Ok(Exit::Done)
@@ -127,15 +140,21 @@ pub(crate) fn timeline(history: &EventHistory, view: &View) -> String {
         ));
     }
     if !summary.includes_mentions {
-        let (kind, id) = (summary.entity, sanitize(&summary.id));
+        let kind = summary.entity;
         notes.push(format!(
-            "without the events of jobs that name the {kind}: naq tail --until-now --{kind} {id}"
+            "without the events of jobs that name the {kind}: {}",
+            mentions(kind, &summary.id)
         ));
     }
     for note in notes {
         text.push_str(&format!("{}\n", view.paint.dim(format!("({note})"))));
     }
     text
+}
+
+/// What shows the events that name a worker or a schedule.
+fn mentions(kind: EntityKind, id: &str) -> String {
+    format!("naq tail --until-now --{kind} {}", sanitize(id))
 }
 
 /// Where it stands, in one line and as many facts as there are.

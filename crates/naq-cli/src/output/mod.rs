@@ -5,12 +5,14 @@
 //! - `zone`: times
 //! - `human`: numbers
 //! - `table`, `json`: the two forms of an answer
+//! - `list`: an answer that is written while it comes
 //! - `event`, `hole`: one event in one line, and what one says that tells of lost events
 
 mod event;
 mod hole;
 pub(crate) mod human;
 pub(crate) mod json;
+mod list;
 mod paint;
 mod sanitize;
 mod table;
@@ -22,6 +24,7 @@ use clap::{ColorChoice, ValueEnum};
 use serde::Serialize;
 
 pub(crate) use event::EventLines;
+pub(crate) use list::ListWriter;
 pub(crate) use paint::Paint;
 pub(crate) use sanitize::sanitize;
 pub(crate) use table::{Grid, Tone};
@@ -109,6 +112,11 @@ impl Output {
             return items.iter().try_for_each(|item| self.json_line(item));
         }
         self.answer(items, table)
+    }
+
+    /// Begins a list that is written while it comes.
+    pub(crate) fn begin_list(&mut self) -> ListWriter<'_> {
+        ListWriter::new(self)
     }
 
     /// Writes a JSON value on a line of its own.

@@ -1,7 +1,9 @@
 //! Durable consumers: create, tell, list, delete, and answer what they delivered.
 
 use bytes::Bytes;
-use naq_core::jetstream::{AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, check_name};
+use naq_core::jetstream::{
+    AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, check_name, filters_are_nested,
+};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,6 +26,14 @@ impl NatsJetStream {
         const OPERATION: &str = "create_consumer";
         check_names(OPERATION, stream, &config.name)?;
         check_filters(OPERATION, &config.subjects)?;
+        if filters_are_nested(&config.subjects) {
+            // What the server can do is known once it is connected.
+            self.wire.connected(OPERATION, self.wire.request_deadline()).await?;
+            if !self.can().nested_filters {
+                let needed = super::too_old(&self.wire, OPERATION, "nested filters", "2.11");
+                return Err(about(needed, stream, &config.name));
+            }
+        }
         let name = &config.name;
         let subject = match &config.subjects[..] {
             [filter] => format!("CONSUMER.CREATE.{stream}.{name}.{filter}"),

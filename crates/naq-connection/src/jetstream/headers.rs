@@ -56,13 +56,13 @@ pub(super) fn of_message(
             )
             .with("header", name));
         }
-        append(operation, &mut map, name, value)?;
+        append(operation, &mut map, "headers", name, value)?;
     }
     if let Some(id) = message_id {
-        append(operation, &mut map, "Nats-Msg-Id", id)?;
+        append(operation, &mut map, "message_id", "Nats-Msg-Id", id)?;
     }
     if let Some(stream) = &expected.stream {
-        append(operation, &mut map, "Nats-Expected-Stream", stream)?;
+        append(operation, &mut map, "expected", "Nats-Expected-Stream", stream)?;
     }
     if let Some(sequence) = expected.last_sequence {
         map.append("Nats-Expected-Last-Sequence", sequence.to_string());
@@ -71,10 +71,10 @@ pub(super) fn of_message(
         map.append("Nats-Expected-Last-Subject-Sequence", sequence.to_string());
     }
     if let Some(id) = &expected.last_message_id {
-        append(operation, &mut map, "Nats-Expected-Last-Msg-Id", id)?;
+        append(operation, &mut map, "expected", "Nats-Expected-Last-Msg-Id", id)?;
     }
     if let Some(ttl) = ttl {
-        append(operation, &mut map, "Nats-TTL", &ttl_text(operation, *ttl)?)?;
+        append(operation, &mut map, "ttl", "Nats-TTL", &ttl_text(operation, *ttl)?)?;
     }
     let bytes = block_bytes(&map);
     if bytes > MAX_HEADER_BYTES {
@@ -131,7 +131,14 @@ pub(super) fn of_block(block: &[u8]) -> Headers {
     headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn append(operation: &'static str, map: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
+/// Adds a header that stands for `field`, which errors name.
+fn append(
+    operation: &'static str,
+    map: &mut HeaderMap,
+    field: &'static str,
+    name: &str,
+    value: &str,
+) -> Result<()> {
     // The client's own conversion panics on what these refuse.
     let key: HeaderName = name.parse().map_err(|_| {
         Error::invalid(operation, "headers", "must have names of visible ASCII without `:`")
@@ -142,8 +149,7 @@ fn append(operation: &'static str, map: &mut HeaderMap, name: &str, value: &str)
             .with("header", name));
     }
     let value: HeaderValue = value.parse().map_err(|_| {
-        Error::invalid(operation, "headers", "must have values without line ends")
-            .with("header", name)
+        Error::invalid(operation, field, "must have values without line ends").with("header", name)
     })?;
     map.append(key, value);
     Ok(())

@@ -41,8 +41,8 @@ pub use stream::{
     StreamInfo, StreamState,
 };
 pub use subject::{
-    MAX_SUBJECT_BYTES, check_filter, check_name, check_subject, filter_covers, filters_overlap,
-    subject_matches,
+    MAX_SUBJECT_BYTES, check_filter, check_name, check_subject, filter_covers, filters_are_nested,
+    filters_overlap, subject_matches,
 };
 
 /// One JetStream-enabled connection.

@@ -103,6 +103,9 @@ pub struct Capabilities {
     pub message_ttl: bool,
     /// Many messages by one direct get (2.11).
     pub batched_direct_get: bool,
+    /// Durable consumers with a filter and another one for what lies below it,
+    /// as `a` and `a.>` (2.11; before, they leave out messages of the first).
+    pub nested_filters: bool,
     /// Several messages stored all or none (2.12).
     pub atomic_publish: bool,
     /// Fast ingest: acknowledgement by watermark (2.14).
@@ -116,6 +119,7 @@ impl Capabilities {
         Self {
             message_ttl: version.at_least(2, 11),
             batched_direct_get: version.at_least(2, 11),
+            nested_filters: version.at_least(2, 11),
             atomic_publish: version.at_least(2, 12),
             fast_ingest: version.at_least(2, 14),
         }

@@ -86,6 +86,20 @@ pub fn filters_overlap(a: &str, b: &str) -> bool {
     }
 }
 
+/// Whether one filter is the beginning of another one, as `a.b` is of `a.b.>`.
+///
+/// Servers before 2.11 begin a consumer of such filters at the first message of
+/// the longer one, and leave out what the shorter one has before it.
+#[must_use]
+pub fn filters_are_nested(filters: &[String]) -> bool {
+    filters.iter().any(|longer| {
+        filters
+            .iter()
+            .filter_map(|shorter| longer.strip_prefix(shorter.as_str()))
+            .any(|rest| rest.starts_with('.'))
+    })
+}
+
 /// Whether each subject that matches `inner` matches `outer` too.
 #[must_use]
 pub fn filter_covers(outer: &str, inner: &str) -> bool {

@@ -15,6 +15,8 @@ use super::FieldChange;
 /// What an update to the wanted value does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mending {
+    /// It notes in the stream what was not noted: nothing of how it works changes.
+    Note,
     /// It loses nothing.
     Safe,
     /// Messages go, or might: the limit lies below what the stream holds, or
@@ -33,7 +35,14 @@ pub struct Difference {
     pub mending: Mending,
 }
 
+/// With this begin the keys of metadata that say how what a stream holds was
+/// stored: set once, they stay.
+const OF_WHAT_IS_STORED: &str = "naq.";
+
 /// The fields that are set in `wanted` and differ from what the stream has.
+///
+/// Metadata is compared by the wanted keys alone. A key that begins with `naq.`
+/// says how the messages were stored: it may be added, and never changed.
 ///
 /// `now` is what ages are measured from. How many messages one subject has at
 /// most isn't known from a stream's state: a lower `max_messages_per_subject`
@@ -121,8 +130,14 @@ pub fn differences(info: &StreamInfo, wanted: &StreamConfig, now: Timestamp) -> 
         let had = had.metadata.get(key);
         if had != Some(wanted) {
             let pair = |value: &str| format!("{key}={value}");
+            let mending = match had {
+                // What such a key says was so for all that is stored.
+                _ if !key.starts_with(OF_WHAT_IS_STORED) => Mending::Safe,
+                None => Mending::Note,
+                Some(_) => Mending::Impossible,
+            };
             let had = had.map_or_else(|| UNSET.to_owned(), |had| pair(had));
-            found.push("metadata", had, pair(wanted), Mending::Safe);
+            found.push("metadata", had, pair(wanted), mending);
         }
     }
     found.0
@@ -133,22 +148,23 @@ pub fn differences(info: &StreamInfo, wanted: &StreamConfig, now: Timestamp) -> 
 /// # Errors
 /// `Conflict` that names each field that stands in the way with both values:
 /// what no server changes; what loses messages, unless `allow_loss`; anything
-/// with `verify_only`.
+/// with `verify_only`, which takes a missing note for no difference.
 pub fn plan(
     operation: &'static str,
     differences: Vec<Difference>,
     allow_loss: bool,
     verify_only: bool,
 ) -> Result<Vec<FieldChange>> {
-    let stands_in_the_way = |difference: &Difference| {
-        verify_only
-            || match difference.mending {
-                Mending::Safe => false,
-                Mending::Loses => !allow_loss,
-                Mending::Impossible => true,
-            }
+    let stands_in_the_way = |difference: &Difference| match difference.mending {
+        Mending::Note => false,
+        Mending::Safe => verify_only,
+        Mending::Loses => verify_only || !allow_loss,
+        Mending::Impossible => true,
     };
     let refused: Vec<&Difference> = differences.iter().filter(|d| stands_in_the_way(d)).collect();
+    if refused.is_empty() && verify_only {
+        return Ok(Vec::new());
+    }
     if refused.is_empty() {
         return Ok(differences.into_iter().map(|difference| difference.change).collect());
     }
@@ -368,6 +384,22 @@ mod tests {
         assert_eq!(changes.len(), 1);
         assert_eq!(changes[0].field, "max_age");
         assert_eq!(changes[0].wanted, format_duration(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn how_a_stream_was_written_is_noted_once_and_never_changed() {
+        let wanted = stream().with_metadata("naq.x", "1");
+        let unmarked = differences(&holding(stream(), 0, 0, 0), &wanted, now());
+        assert_eq!(unmarked[0].mending, Mending::Note);
+        assert_eq!(plan("ensure", unmarked.clone(), false, true).unwrap(), []);
+        assert_eq!(plan("ensure", unmarked, false, false).unwrap().len(), 1);
+        let other = holding(stream().with_metadata("naq.x", "2"), 0, 0, 0);
+        let found = differences(&other, &wanted, now());
+        for (allow_loss, verify_only) in [(true, false), (false, true)] {
+            let error = plan("ensure", found.clone(), allow_loss, verify_only).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            assert_eq!(error.get("metadata"), Some("has naq.x=2, wanted naq.x=1"));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A group's consumer: what it is made of, and what must not change about it.
 
 use naq_core::events::{EventSubjects, Filter};
-use naq_core::jetstream::{ConsumerConfig, ConsumerInfo, JetStream, ReadStart};
+use naq_core::jetstream::{ConsumerConfig, ConsumerInfo, JetStream, ReadStart, filters_are_nested};
 use naq_core::{Error, ErrorKind, Result};
 
 use super::REACT;
@@ -93,7 +93,7 @@ pub(super) const fn order_of(config: &ConsumerConfig) -> GroupOrder {
 pub(super) async fn ensure(
     jetstream: &dyn JetStream,
     stream: &str,
-    wanted: ConsumerConfig,
+    mut wanted: ConsumerConfig,
     options: &ReactOptions,
 ) -> Result<ConsumerInfo> {
     let told = |error: Error| error.in_operation(REACT).with("group", wanted.name.clone());
@@ -106,6 +106,10 @@ pub(super) async fn ensure(
             ));
         }
         Err(_) => {}
+    }
+    if filters_are_nested(&wanted.subjects) && !jetstream.capabilities().nested_filters {
+        // All events, then: what the filter doesn't let through each member passes over.
+        wanted.subjects.clear();
     }
     match jetstream.create_consumer(stream, wanted.clone()).await {
         Ok(info) => Ok(info),

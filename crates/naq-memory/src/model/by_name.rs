@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use naq_core::Timestamp;
 use naq_core::jetstream::{
-    AckToken, Acknowledge, ConsumerConfig, ConsumerInfo, ConsumerMessage, FetchOptions,
-    PurgeOptions, ReadOptions, StoredMessage, SubjectCounts, Which,
+    AckToken, Acknowledge, Capabilities, ConsumerConfig, ConsumerInfo, ConsumerMessage,
+    FetchOptions, PurgeOptions, ReadOptions, StoredMessage, SubjectCounts, Which,
+    filters_are_nested,
 };
 
 use super::cursor::Cursor;
@@ -104,7 +105,14 @@ impl Model {
         config: ConsumerConfig,
         now: Moment,
     ) -> Result<ConsumerInfo, Refusal> {
-        self.on(stream, now, |stream, room| stream.create_consumer(config, room, now))
+        let version = self.version;
+        self.on(stream, now, |stream, room| {
+            if filters_are_nested(&config.subjects) && !Capabilities::of(version).nested_filters {
+                let (option, needs) = ("nested filters", "2.11");
+                return Err(Refusal::Version { option, needs, version: version.to_string() });
+            }
+            stream.create_consumer(config, room, now)
+        })
     }
 
     pub(crate) fn consumer_info(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use naq_core::ErrorKind;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::connection::ConnectionProviderExt;
+use naq_core::events::EventSubjects;
 use naq_core::jetstream::{Discard, StreamInfo};
 use naq_core::streams::{Mending, differences, holds_for};
 use naq_events::EventService;
@@ -68,7 +69,8 @@ pub(super) async fn examine(
 
 /// Holds the stream's configuration against what naq's configuration wants.
 fn wanted(info: &StreamInfo, session: &Session, findings: &mut Findings) -> Result<(), Failure> {
-    let wanted = EventService::stream_config(&session.config().events)?;
+    let mut wanted = EventService::stream_config(&session.config().events)?;
+    layout(info, wanted.metadata.remove(EventSubjects::LAYOUT_KEY), findings);
     let differences = differences(info, &wanted, SystemClock::new().now());
     if differences.is_empty() {
         findings.ok("config", "the stream is as the configuration wants it");
@@ -77,7 +79,7 @@ fn wanted(info: &StreamInfo, session: &Session, findings: &mut Findings) -> Resu
         let change = &difference.change;
         let found = format!("{} is {}, and {} is wanted", change.field, change.had, change.wanted);
         match difference.mending {
-            Mending::Safe => {
+            Mending::Note | Mending::Safe => {
                 let advice = "`naq streams ensure` changes it, or change the configuration";
                 findings.warn("config", found, advice);
             }
@@ -95,6 +97,25 @@ fn wanted(info: &StreamInfo, session: &Session, findings: &mut Findings) -> Resu
         }
     }
     Ok(())
+}
+
+/// Whether the events were stored with the subjects that the configuration has:
+/// asked with others, a log looks empty.
+fn layout(info: &StreamInfo, wanted: Option<String>, findings: &mut Findings) {
+    let has = info.config.metadata.get(EventSubjects::LAYOUT_KEY);
+    match (has, wanted) {
+        (Some(has), Some(wanted)) if *has != wanted => findings.fail(
+            "layout",
+            format!("events are stored with subjects = {has:?}, and {wanted:?} is configured"),
+            format!("set subjects = {has:?} in the section events, or use another stream_name"),
+        ),
+        (Some(has), _) => findings.ok("layout", format!("events are stored by {has}")),
+        (None, _) => findings.warn(
+            "layout",
+            "the stream doesn't say which subjects its events have",
+            "`naq streams ensure` notes what the configuration has",
+        ),
+    }
 }
 
 fn room(info: &StreamInfo, findings: &mut Findings) {

@@ -16,6 +16,8 @@ use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Format, human, sanitize};
 
+/// How many keys are kept in memory to be sorted, at most.
+const SORTED: usize = 10_000;
 /// No server takes a larger message.
 const LARGEST: u64 = 64 << 20;
 
@@ -84,16 +86,30 @@ struct Key {
 
 /// `naq kv ls`.
 pub(super) async fn list(context: &mut Context, bucket: &str, prefix: Option<String>) -> Outcome {
-    let output = &mut context.output;
+    let (output, notes) = (&mut context.output, context.notes);
     let selection = prefix.map_or(KeySelection::All, KeySelection::Prefix);
     Session::with(&context.globals, async |session| {
         let bucket = session.kv()?.bucket(bucket)?;
-        let mut keys: Vec<String> = bucket.keys(selection).try_collect().await?;
-        keys.sort_unstable();
-        let keys: Vec<_> = keys.into_iter().map(|key| Key { key }).collect();
-        output.list(&keys, |keys, _| {
-            keys.iter().map(|key| format!("{}\n", sanitize(&key.key))).collect()
-        })?;
+        let mut keys = bucket.keys(selection);
+        let mut first = Vec::new();
+        while first.len() <= SORTED
+            && let Some(key) = keys.try_next().await?
+        {
+            first.push(key);
+        }
+        if first.len() > SORTED {
+            let most = human::count(SORTED as u64);
+            notes.line(&format!("more than {most} keys: in the order of their latest values"));
+        } else {
+            first.sort_unstable();
+        }
+        let mut list = output.begin_list();
+        let mut write = |key| list.item(&Key { key }, |key| format!("{}\n", sanitize(&key.key)));
+        first.into_iter().try_for_each(&mut write)?;
+        while let Some(key) = keys.try_next().await? {
+            write(key)?;
+        }
+        list.end()?;
         Ok(Exit::Done)
     })
     .await

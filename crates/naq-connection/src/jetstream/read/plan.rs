@@ -2,14 +2,14 @@
 
 use naq_core::jetstream::{
     ReadOptions, ReadStart, ReadUntil, ServerVersion, StoredMessage, check_name, filter_covers,
-    subject_matches,
+    filters_are_nested, subject_matches,
 };
 use naq_core::{Result, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::OPERATION;
 use super::merged::MOST_SOURCES;
-use crate::jetstream::filters::{are_nested, check_filters};
+use crate::jetstream::filters::check_filters;
 use crate::jetstream::time::{deliver_policy, nanos};
 
 /// After how long without a request the server removes the consumer.
@@ -46,7 +46,7 @@ impl Plan {
         }
         Ok(Self {
             stream: stream.to_owned(),
-            is_nested: are_nested(&subjects),
+            is_nested: filters_are_nested(&subjects),
             is_whole: subjects.is_empty(),
             not_before: match options.start {
                 ReadStart::Time(time) => Some(time),

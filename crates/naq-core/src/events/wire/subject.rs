@@ -76,6 +76,10 @@ impl Address {
 }
 
 impl EventSubjects {
+    /// The key in a stream's metadata under which it says which layout its
+    /// events were stored with; its value is the layout's word.
+    pub const LAYOUT_KEY: &'static str = "naq.events.subjects";
+
     /// Subjects under `root`: one or more tokens with dots between.
     ///
     /// # Errors
