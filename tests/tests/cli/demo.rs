@@ -24,6 +24,7 @@ fn folder() -> tempfile::TempDir {
     write("picture.png", b"\x89PNG\xff\xfe");
     write("target/made", b"x");
     write(".git/config", b"x");
+    write(".venv/lib", b"x");
     folder
 }
 
@@ -59,6 +60,23 @@ fn in_memory_it_reports_what_the_log_says() {
     assert_eq!((&failed["state"], &failed["attempts"]), (&"failed".into(), &2.into()));
     let texts = answers.to_string();
     assert!(!texts.contains("made") && !texts.contains("config"), "{texts}");
+}
+
+#[tokio::test]
+async fn a_worker_stops_behind_its_last_job() {
+    let naq = Naq::new().await;
+    let folder = folder();
+    let url = naq.server.url();
+    let done = command::run(&mut command_on(&url, folder.path(), "demo --workers 2"), LIMIT);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let log = naq.run("tail --until-now --output jsonl").stdout;
+    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for worker in ["w1", "w2"] {
+        let own = |event: &&Value| {
+            event["worker_id"].as_str().is_some_and(|id| id.ends_with(worker))
+        };
+        assert_eq!(events.iter().rfind(own).unwrap()["type"], "worker_stopped", "{log}");
+    }
 }
 
 #[test]

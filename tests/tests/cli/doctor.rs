@@ -38,6 +38,9 @@ async fn all_is_well_on_a_good_server_and_nothing_is_stored_by_asking() {
             "layout",
             "config",
             "room",
+            "once",
+            "when full",
+            "durable",
             "clock",
             "may log",
             "may read",
@@ -80,6 +83,36 @@ async fn an_old_server_lacks_what_it_lacks() {
     let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(done.code, Some(0), "{diagnosis}");
     assert_eq!(state(&diagnosis, "can"), "warn");
+}
+
+#[tokio::test]
+async fn what_naq_promises_is_held_against_the_stream() {
+    let naq = Naq::new().await;
+    let line = "streams ensure events --subject 'events.>' --storage memory --duplicate-window 5s";
+    assert_eq!(naq.run(line).code, Some(0));
+    let diagnosis = naq.json("doctor --output json");
+    for check in ["once", "when full", "durable"] {
+        assert_eq!(state(&diagnosis, check), "warn", "{check} in {diagnosis}");
+    }
+    assert!(diagnosis.to_string().contains("--duplicate-window 1m"), "{diagnosis}");
+}
+
+#[tokio::test]
+async fn rights_and_clock_are_tried_where_the_stream_may_not_be_seen() {
+    let ann = User::new("ann", "pw");
+    let blind = User::new("blind", "pw").may_not_publish(["$JS.API.STREAM.INFO.>"]);
+    let server = NatsServer::builder().user(ann).user(blind).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |url: &str, line: &str| {
+        command::run(&mut command_on(url, folder.path(), line), Duration::from_secs(60))
+    };
+    assert_eq!(run(&server.url_as("ann", "pw"), "log --type x").code, Some(0));
+    let done = run(&server.url_as("blind", "pw"), "--timeout 3s doctor --output json");
+    let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(state(&diagnosis, "stream"), "warn", "{diagnosis}");
+    for check in ["clock", "may log", "may clean up"] {
+        assert_eq!(state(&diagnosis, check), "ok", "{check} in {diagnosis}");
+    }
 }
 
 #[tokio::test]

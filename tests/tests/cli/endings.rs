@@ -20,6 +20,8 @@ async fn every_failure_says_what_and_what_to_try_and_has_an_exit_code() {
         ("no_such_stream", "streams info nowhere"),
         ("no_such_bucket", "kv get nowhere key"),
         ("no_such_file", "log nowhere.ndjson"),
+        ("no_such_creds", "--creds nowhere.creds stats"),
+        ("no_host", "--server nats:// stats"),
         ("in_memory", "--server memory:// stats"),
         ("wrong_scheme", "--server http://localhost stats"),
         ("wrong_filter", "tail --filter '{\"duration\":{\"min\":2,\"max\":1}}'"),
@@ -89,6 +91,14 @@ fn a_server_that_is_away_is_code_4_within_the_timeout() {
     let done = run_alone("--timeout 1s stats");
     assert!(begun.elapsed() < Duration::from_secs(10));
     insta::assert_snapshot!("unavailable", screen("--timeout 1s stats", &done));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_apart_from_no_server() {
+    let naq = Naq::with_events().await;
+    let url = naq.server.url().replace("nats://", "tls://");
+    let line = format!("--server {url} --timeout 5s stats");
+    insta::assert_snapshot!("no_tls", naq.screen(&line));
 }
 
 #[tokio::test]

@@ -125,3 +125,18 @@ async fn watch_shows_values_and_then_changes() {
     assert!(watch.line().contains("\"operation\":\"delete\""));
     assert_eq!(watch.interrupt(), Some(0));
 }
+
+#[tokio::test]
+async fn watch_says_that_the_server_is_away_and_goes_on() {
+    let mut naq = Naq::new().await;
+    assert_eq!(naq.run("kv create settings").code, Some(0));
+    assert_eq!(naq.run("kv put settings a one").code, Some(0));
+    let watch = Running::start(&naq, "kv watch settings --output jsonl");
+    assert!(watch.line().contains("\"value\":\"one\""));
+    naq.server.restart().await;
+    watch.note("connection is lost");
+    watch.note("reconnected");
+    assert_eq!(naq.run("kv put settings a two").code, Some(0));
+    assert!(watch.line().contains("\"value\":\"two\""));
+    assert_eq!(watch.interrupt(), Some(0));
+}

@@ -43,10 +43,21 @@ async fn a_rejected_line_is_named_and_the_rest_is_stored() {
         "{\"type\":\"a\",\"job_id\":\"\"}\n",
         "[1]\n",
         "{\"type\":\"b\",\"timestamp\":\"yesterday\"}\n",
+        "{\"type\":\"b\",\"smtp\":1,\"smtp\":2}\n",
         "{\"type\":\"b\",\"job_id\":\"3\"}",
     );
     insta::assert_snapshot!("log_rejected", naq.screen_with("log -", input.as_bytes()));
     assert_eq!(naq.json("stats --output json")["total_events"], 2);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_is_told_with_both_sizes() {
+    let naq = Naq::new().await;
+    let large = format!("{{\"type\":\"a\",\"message\":\"{}\"}}\n", "x".repeat(2 << 20));
+    let done = naq.run_with("log -", large.as_bytes());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("max_bytes: 1048576"), "{}", done.stderr);
+    assert!(done.stderr.contains("bytes: 20972"), "{}", done.stderr);
 }
 
 #[tokio::test]

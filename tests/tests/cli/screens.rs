@@ -12,6 +12,7 @@ async fn the_log_s_answers_as_tables() {
             "stats --output table --since 2026-11-24T12:00:03Z --until 2026-11-24T12:00:04Z",
         ),
         ("analytics", "analytics job_completed --output table"),
+        ("analytics_none", "analytics job_complete --output table"),
         ("history", "history job-7 --output table"),
         ("history_range", "history job-7 --output table --since 2026-11-24T12:00:02Z"),
         ("history_newest", "history job-7 --output table --newest --limit 1"),

@@ -29,6 +29,14 @@ async fn is_refused(server: ServerConfig) {
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
 }
 
+/// What can't be read or is no key is told before the server is asked.
+async fn is_misconfigured(server: ServerConfig) {
+    let refused = refusal(quick(), server);
+    let error = wait::within("a refusal", Duration::from_secs(5), refused).await;
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    assert!(error.hint().is_some(), "{error:?}");
+}
+
 fn file(folder: &TempDir, content: &str) -> PathBuf {
     let path = folder.path().join("secret");
     fs::write(&path, content).unwrap();
@@ -46,7 +54,7 @@ async fn user_and_password_by_url_by_configuration_and_by_file() {
     is_let_in(ann.clone().with_password_file(file(&folder, "s3cret/@\n"))).await;
 
     is_refused(ann.clone().with_password(Secret::from("s3cret"))).await;
-    is_refused(ann.with_password_file(PathBuf::from("/nonexistent/s"))).await;
+    is_misconfigured(ann.with_password_file(PathBuf::from("/nonexistent/s"))).await;
     is_refused(at(server.url_as("bob", "s3cret"))).await;
     is_refused(at(server.url())).await;
 }
@@ -87,7 +95,7 @@ async fn a_jwt_by_its_parts_and_by_a_credentials_file() {
 
     let stranger = Operator::generate().user("ann");
     is_refused(at().with_creds_file(file(&folder, &stranger.to_file()))).await;
-    is_refused(at().with_creds_file(file(&folder, "nothing of the kind"))).await;
+    is_misconfigured(at().with_creds_file(file(&folder, "nothing of the kind"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,9 +47,23 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     Session::with(&context.globals, async |session| {
         let figures = session.reading(async |events| Ok(events.analytics(request).await?)).await?;
         context.output.answer(&figures, table)?;
+        if figures.measures.total_count == 0 {
+            context.output.flush()?;
+            context.notes.line(&context.notes.paint().warn(none_of(&figures)));
+        }
         Ok(Exit::Done)
     })
     .await
+}
+
+/// A hint for whoever mistyped a name: any name may be that of a type.
+fn none_of(figures: &EventAnalytics) -> String {
+    let range = &figures.time_range;
+    let there = if range.start.is_some() || range.end.is_some() { " in this range" } else { "" };
+    format!(
+        "-- no event of the type {:?}{there}; `naq stats` counts those that there are",
+        sanitize(figures.event_type.as_str())
+    )
 }
 
 fn table(figures: &EventAnalytics, view: &View) -> String {

@@ -18,7 +18,7 @@ use crate::when::{Resolved, When};
 const BATCH: usize = 1_024;
 
 /// What is told when the connection breaks; when it is back, the reading says so.
-const LOST: &str = "-- the connection is lost; reading goes on when it is back";
+pub(crate) const LOST: &str = "-- the connection is lost; reading goes on when it is back";
 
 /// Options of `naq tail`.
 #[derive(Debug, clap::Args)]

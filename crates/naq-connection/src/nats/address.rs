@@ -106,7 +106,9 @@ fn parse_one(url: &str) -> Result<(ServerAddr, Option<UrlCredentials>)> {
 }
 
 fn refused(url: &str, rule: &'static str) -> Error {
-    Error::invalid("connect", "url", rule).with("url", redact_url(url))
+    Error::invalid("connect", "url", rule)
+        .with("url", redact_url(url))
+        .with_hint("write nats://HOST:4222 or tls://HOST:4222, several with commas")
 }
 
 fn is_loopback(host: &str) -> bool {

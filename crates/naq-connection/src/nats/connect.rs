@@ -8,6 +8,7 @@ use naq_core::jetstream::ServerVersion;
 use naq_core::{Error, ErrorKind, Result};
 
 use super::address::Addresses;
+use super::auth::Credentials;
 use super::connection::NatsConnection;
 use super::link::Link;
 use super::options::connect_options;
@@ -29,6 +30,9 @@ pub(crate) async fn connect(
     let addresses = Addresses::parse(url)?;
     let link = Link::new(addresses.shown.clone());
     let options = connect_options(config, server, &addresses, &link)?;
+    if let Some(credentials) = Credentials::choose(server, addresses.credentials.clone()) {
+        check(&credentials, &addresses.shown).await?;
+    }
     let attempt = options.connect(addresses.servers.clone());
     let client = match tokio::time::timeout(config.connect_timeout, attempt).await {
         Ok(Ok(client)) => client,
@@ -41,6 +45,22 @@ pub(crate) async fn connect(
     }
     let wire = Wire::new(client, link, config.into()).await?;
     Ok(Arc::new(NatsConnection::new(wire)))
+}
+
+/// Proves who we are to nobody: what can't be read or is no key is a mistake of the
+/// configuration, and told before anybody is asked.
+async fn check(credentials: &Credentials, url: &str) -> Result<()> {
+    match credentials.prove(b"nobody's challenge".to_vec()).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::new(
+            ErrorKind::Config,
+            "connect",
+            "the credentials can't be used",
+        )
+        .with("url", url)
+        .with_hint("check the credentials file or key that the cause names")
+        .with_source(error)),
+    }
 }
 
 /// Refuses a server that is too old by its name.
@@ -87,6 +107,11 @@ fn refused(url: &str, error: ConnectError) -> Error {
             "the server doesn't accept the credentials",
             "the cause says why: they may have expired",
         ),
+        ConnectErrorKind::Io if answers_without_tls(&error) => (
+            ErrorKind::Unavailable,
+            "the server doesn't speak TLS at this address",
+            "name it by nats://, or set TLS up on the server",
+        ),
         ConnectErrorKind::TimedOut => return too_late(url).with_source(error),
         ConnectErrorKind::Dns => {
             (ErrorKind::Unavailable, "the host's name has no address", "check the host's name")
@@ -108,6 +133,11 @@ fn refused(url: &str, error: ConnectError) -> Error {
         ),
     };
     Error::new(kind, "connect", message).with("url", url).with_hint(hint).with_source(error)
+}
+
+/// What answers a TLS greeting in the clear reads as a message that is none.
+fn answers_without_tls(error: &ConnectError) -> bool {
+    error.to_string().contains("InvalidContentType")
 }
 
 /// An expired or revoked JWT comes as an error text of the server's.

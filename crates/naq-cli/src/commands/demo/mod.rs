@@ -56,8 +56,9 @@ Examples:
   naq demo --server nats://127.0.0.1:4222   kept by a server, to be asked afterwards
 
 Each file is a job that counts its lines and words and hashes it. A file that is
-no UTF-8 text fails, is tried once more, and is given up. `target`, `.git` and
-links are passed over. Nothing is changed but the event log.")]
+no UTF-8 text fails, is tried once more, and is given up. Folders named `target`
+or beginning with a dot, and links, are passed over. Nothing is changed but the
+event log.")]
 pub(crate) struct Args {
     /// The folder with the files
     #[arg(default_value = ".")]
@@ -120,7 +121,8 @@ fn announce(context: &Context, args: &Args, run: &Run, server: Option<&str>) {
         human::counted(args.workers() as u64, "worker"),
     ));
     notes.line(&paint.dim(format!(
-        "One job more is for {:?}, which doesn't exist, so that a failure is always seen.",
+        "Links, `target` and folders with a dot before their names are passed over. One job more \
+         is for {:?}, which doesn't exist, so that a failure is always seen.",
         run.missing_name()
     )));
 }

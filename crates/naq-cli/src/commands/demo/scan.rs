@@ -12,8 +12,8 @@ use walkdir::{DirEntry, WalkDir};
 use super::run::{Job, Run};
 use crate::complain::Failure;
 
-/// Folders that hold what programs made.
-const PASSED_OVER: [&str; 2] = ["target", ".git"];
+/// A folder that holds what programs made; others begin with a dot.
+const PASSED_OVER: &str = "target";
 /// Files that are found and have no job yet.
 const FOUND: usize = 256;
 
@@ -90,7 +90,8 @@ fn walk(run: &Run, mut found: impl FnMut(PathBuf) -> bool) {
 
 fn is_wanted(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_str().unwrap_or_default();
-    entry.depth() == 0 || !entry.file_type().is_dir() || !PASSED_OVER.contains(&name)
+    let is_a_program_s = name == PASSED_OVER || name.starts_with('.');
+    entry.depth() == 0 || !entry.file_type().is_dir() || !is_a_program_s
 }
 
 #[cfg(test)]
@@ -115,13 +116,15 @@ mod tests {
     fn files_are_found_and_what_programs_made_and_links_are_passed_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        for file in ["b.txt", "a/target/x", "a/c.txt", ".git/config", "a/git/d"] {
+        for file in
+            ["b.txt", "a/target/x", "a/c.txt", ".git/config", "a/git/d", "a/.venv/x", ".dot"]
+        {
             let file = path.join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "x").unwrap();
         }
         std::os::unix::fs::symlink(path.join("b.txt"), path.join("link")).unwrap();
-        assert_eq!(files(path), ["a/c.txt", "a/git/d", "b.txt"]);
+        assert_eq!(files(path), [".dot", "a/c.txt", "a/git/d", "b.txt"]);
     }
 
     #[test]

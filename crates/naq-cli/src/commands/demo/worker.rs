@@ -1,6 +1,7 @@
 //! Who does the work, and what is logged of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use naq_core::events::{Event, EventSink, EventSinkExt, EventType, JobLogger};
 use naq_core::{Error, ErrorKind, Result};
@@ -9,6 +10,9 @@ use tokio::time::Instant;
 use super::digest::{self, Digest, Refused};
 use super::queue::Queue;
 use super::run::{ATTEMPTS, Job, Run};
+
+/// How long the events of a worker's last job may take, before it says that it stopped.
+const LAST_JOB: Duration = Duration::from_secs(5);
 
 /// One worker.
 #[derive(Debug)]
@@ -46,6 +50,9 @@ impl Worker {
                 self.carry_out(job).await?;
             }
         }
+        // Events of other ids may be stored in another order than that of logging:
+        // whoever reads that the worker stopped shall have read its last job's end.
+        self.events.flush(LAST_JOB).await?;
         self.events.log_worker_stopped(&self.id, queue).await
     }
 

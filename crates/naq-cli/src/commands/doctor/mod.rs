@@ -3,10 +3,12 @@
 //! - `finding`: one line, ok, warn or fail
 //! - `server`: is it reachable, what can it do, how far is it, what does its clock say
 //! - `stream`: is it as naq wants it, and how much room has it
+//! - `guarantees`: does its configuration hold what naq promises
 //! - `rights`: what these credentials may do
 //! - `spool`: the folder on disk, its room, what was left in it
 
 mod finding;
+mod guarantees;
 mod rights;
 mod server;
 mod spool;
@@ -21,6 +23,7 @@ use crate::exit::Exit;
 use crate::output::{Grid, Tone, View};
 
 use finding::{Finding, Findings, State};
+use stream::Seen;
 
 /// Options of `naq doctor`.
 #[derive(Debug, clap::Args)]
@@ -51,8 +54,11 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
     let mut findings = Findings::default();
     let examined = Session::with(&context.globals, async |session| {
         server::examine(session, &mut findings).await?;
-        let info = stream::examine(session, &mut findings).await?;
-        rights::examine(session, info.as_ref(), &mut findings).await?;
+        let seen = stream::examine(session, &mut findings).await?;
+        if !matches!(seen, Seen::Missing) {
+            server::clock(session, &mut findings).await?;
+            rights::examine(session, &seen, &mut findings).await?;
+        }
         Ok(())
     })
     .await;

@@ -4,11 +4,12 @@ use futures::StreamExt;
 use naq_core::connection::ConnectionProviderExt;
 use naq_core::events::EventSubjects;
 use naq_core::jetstream::{
-    Expected, JetStream, PublishMessage, PurgeOptions, ReadOptions, ReadUntil, StreamInfo,
+    Expected, JetStream, PublishMessage, PurgeOptions, ReadOptions, ReadUntil,
 };
 use naq_core::{ErrorKind, Result};
 
 use super::Findings;
+use super::stream::Seen;
 use crate::complain::Failure;
 use crate::connect::Session;
 
@@ -18,10 +19,9 @@ const NOBODYS: &str = "naq_doctor_stores_nothing";
 /// Tries what producers, readers and operators need.
 pub(super) async fn examine(
     session: &Session,
-    info: Option<&StreamInfo>,
+    seen: &Seen,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let Some(info) = info else { return Ok(()) };
     let events = &session.config().events;
     let subjects = EventSubjects::new(events.subject_root.as_str(), events.subjects)?;
     let subject = subjects.build(NOBODYS, None);
@@ -32,7 +32,7 @@ pub(super) async fn examine(
     tell(findings, "may log", may, "publish on the events' subjects: programs that log need it");
     let may = may_read(&*jetstream, stream).await;
     tell(findings, "may read", may, "make consumers: tail, stats, history and export need it");
-    if info.config.deny_purge == Some(true) {
+    if matches!(seen, Seen::Whole(info) if info.config.deny_purge == Some(true)) {
         findings.ok("may clean up", "nobody may: the stream denies it");
     } else {
         let purge = PurgeOptions::default().with_subject(subject);

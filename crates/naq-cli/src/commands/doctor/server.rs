@@ -5,7 +5,7 @@ use std::time::Duration;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::connection::{Connection, ConnectionProviderExt};
 use naq_core::jetstream::{Capabilities, ConsumerConfig, JetStream, ReadStart};
-use naq_core::{ErrorKind, Result, Timestamp};
+use naq_core::{ErrorKind, Timestamp};
 
 use super::Findings;
 use crate::complain::Failure;
@@ -78,8 +78,9 @@ async fn latency(connection: &dyn Connection, within: Duration, findings: &mut F
 
 /// How far the server's clock is from this machine's, by a consumer that is
 /// made for it and deleted at once.
-pub(super) async fn clock(jetstream: &dyn JetStream, stream: &str, findings: &mut Findings) {
-    match difference(jetstream, stream).await {
+pub(super) async fn clock(session: &Session, findings: &mut Findings) -> Result<(), Failure> {
+    let jetstream = session.connections()?.default_jetstream().await?;
+    match difference(&*jetstream, &session.config().events.stream_name).await {
         Ok((apart, uncertain)) if apart <= APART => {
             let found = match apart <= uncertain {
                 true => format!("within {} of this machine's", human::duration(uncertain)),
@@ -102,10 +103,11 @@ pub(super) async fn clock(jetstream: &dyn JetStream, stream: &str, findings: &mu
             findings.warn("clock", what, hint);
         }
     }
+    Ok(())
 }
 
 /// The difference, and how uncertain it is: half of the round trip.
-async fn difference(jetstream: &dyn JetStream, stream: &str) -> Result<(Duration, Duration)> {
+async fn difference(jetstream: &dyn JetStream, stream: &str) -> naq_core::Result<(Duration, Duration)> {
     let clock = SystemClock::new();
     let name = format!("naq-doctor-{}", clock.now().as_nanos());
     let mut config = ConsumerConfig::new(&name).with_start(ReadStart::New);

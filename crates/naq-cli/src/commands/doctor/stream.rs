@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use naq_core::ErrorKind;
 use naq_core::clock::{Clock, SystemClock};
-use naq_core::connection::ConnectionProviderExt;
 use naq_core::events::EventSubjects;
 use naq_core::jetstream::{Discard, StreamInfo};
 use naq_core::streams::{Mending, differences, holds_for};
 use naq_events::EventService;
 
-use super::{Findings, server};
+use super::{Findings, guarantees};
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::output::human;
@@ -20,11 +19,21 @@ const SHORT: Duration = Duration::from_secs(86_400);
 /// A stream that refuses when it is full, and is this full, soon refuses.
 const NEARLY_FULL: f64 = 0.9;
 
-/// Examines the stream; `None` where there is none, or it can't be asked about.
+/// What there is to see of the stream.
+pub(super) enum Seen {
+    /// All of it.
+    Whole(Box<StreamInfo>),
+    /// Nothing, though it may be there: no right to ask, or no answer.
+    Nothing,
+    /// There is no stream.
+    Missing,
+}
+
+/// Examines the stream.
 pub(super) async fn examine(
     session: &Session,
     findings: &mut Findings,
-) -> Result<Option<StreamInfo>, Failure> {
+) -> Result<Seen, Failure> {
     let events = &session.config().events;
     let name = events.stream_name.as_str();
     let info = match session.streams()?.get_stream_info(name).await {
@@ -35,7 +44,7 @@ pub(super) async fn examine(
                 format!("there is no stream {name:?}: nothing was logged yet"),
                 "`naq streams ensure` makes it, and so does the first program that logs",
             );
-            return Ok(None);
+            return Ok(Seen::Missing);
         }
         Err(error) => {
             let (what, hint) = super::told(&error);
@@ -47,7 +56,7 @@ pub(super) async fn examine(
                 ),
                 _ => findings.fail("stream", what, hint),
             }
-            return Ok(None);
+            return Ok(Seen::Nothing);
         }
     };
     let state = &info.state;
@@ -62,9 +71,8 @@ pub(super) async fn examine(
     );
     wanted(&info, session, findings)?;
     room(&info, findings);
-    let jetstream = session.connections()?.default_jetstream().await?;
-    server::clock(&*jetstream, name, findings).await;
-    Ok(Some(info))
+    guarantees::examine(&info, events, findings);
+    Ok(Seen::Whole(Box::new(info)))
 }
 
 /// Holds the stream's configuration against what naq's configuration wants.

@@ -3,9 +3,11 @@
 use std::pin::pin;
 
 use futures::StreamExt;
+use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_core::kv::{KeySelection, KvUpdate, WatchFrom, WatchOptions};
 
 use super::show::{self, EntryShape};
+use crate::commands::tail::LOST;
 use crate::commands::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
@@ -63,11 +65,19 @@ pub(super) async fn run(context: &mut Context, args: Args) -> Outcome {
     Session::with(&context.globals, async |session| {
         let bucket = session.kv()?.bucket(&args.bucket)?;
         let mut updates = pin!(bucket.watch(args.options()).ready_chunks(256));
+        let mut states = session.connections()?.default_connection().await?.state_changes().fuse();
         let mut interrupt = pin!(tokio::signal::ctrl_c());
         loop {
             let updates = tokio::select! {
                 biased;
                 _ = &mut interrupt => break,
+                Some(state) = states.next() => {
+                    if state == ConnectionState::Disconnected {
+                        output.flush()?;
+                        notes.line(&notes.paint().warn(LOST));
+                    }
+                    continue;
+                }
                 batch = updates.next() => match batch {
                     Some(batch) => batch,
                     None => break,

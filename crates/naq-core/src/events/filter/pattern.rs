@@ -29,7 +29,13 @@ impl Pattern {
                 regex::Error::CompiledTooBig(limit) => {
                     format!("must not compile to more than {limit} bytes")
                 }
-                other => format!("must be a regular expression: {other}"),
+                other => {
+                    // Its words stand below a drawing of the pattern, and are one line.
+                    let told = other.to_string();
+                    let words = told.lines().last().unwrap_or_default();
+                    let words = words.strip_prefix("error: ").unwrap_or(words);
+                    format!("must be a regular expression: {words}")
+                }
             })
     }
 

@@ -37,6 +37,10 @@ pub enum MalformedReason {
         /// What it must be.
         rule: &'static str,
     },
+    /// A field of what is to be logged stands there twice: nobody can tell which
+    /// value is meant. Of a stored event the last one counts.
+    #[error("{0} stands there twice")]
+    Twice(String),
 }
 
 impl MalformedReason {
@@ -45,7 +49,15 @@ impl MalformedReason {
     pub fn into_error(self, operation: &'static str) -> Error {
         match self {
             Self::Field { field, rule } => Error::invalid(operation, field, rule),
-            other => Error::invalid(operation, "event", other.to_string()),
+            Self::Twice(field) => Error::invalid(operation, field, "must not stand there twice"),
+            Self::NotJson(told) => {
+                Error::invalid(operation, "event", format!("must be JSON: {told}"))
+            }
+            Self::NotAnObject => Error::invalid(operation, "event", "must be a JSON object"),
+            Self::TooDeep(levels) => {
+                let rule = format!("must not be nested over {levels} levels deep");
+                Error::invalid(operation, "event", rule)
+            }
         }
         .with_hint("see the wire format: an event is a JSON object with a `type`")
     }
@@ -60,11 +72,28 @@ impl MalformedReason {
 ///
 /// # Errors
 /// The reason why it is none. A known field of the wrong type is such a
-/// reason: dropping it would make the event say something else.
+/// reason: dropping it would make the event say something else. Of a field that
+/// is there twice, the last one stands.
 pub fn decode(payload: &[u8]) -> Result<Event, MalformedReason> {
+    decode_text(payload, Repeated::LastOne)
+}
+
+/// Decodes one event that is to be logged: a field that is there twice is refused.
+pub(crate) fn decode_input(text: &[u8]) -> Result<Event, MalformedReason> {
+    decode_text(text, Repeated::Refused)
+}
+
+/// What becomes of a field that is there twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    LastOne,
+    Refused,
+}
+
+fn decode_text(payload: &[u8], repeated: Repeated) -> Result<Event, MalformedReason> {
     let mut failure = None;
     let mut json = serde_json::Deserializer::from_slice(payload);
-    let decoded = EventSeed { failure: &mut failure }
+    let decoded = EventSeed { failure: &mut failure, repeated }
         .deserialize(&mut json)
         .and_then(|event| json.end().map(|()| event));
     decoded.map_err(|error| reason(&error, failure))
@@ -73,7 +102,9 @@ pub fn decode(payload: &[u8]) -> Result<Event, MalformedReason> {
 /// Decodes one event from a value in memory.
 pub(crate) fn decode_value(value: Value) -> Result<Event, MalformedReason> {
     let mut failure = None;
-    EventSeed { failure: &mut failure }.deserialize(value).map_err(|error| reason(&error, failure))
+    // A value in memory has each field once.
+    let seed = EventSeed { failure: &mut failure, repeated: Repeated::LastOne };
+    seed.deserialize(value).map_err(|error| reason(&error, failure))
 }
 
 fn reason(error: &serde_json::Error, failure: Option<MalformedReason>) -> MalformedReason {
@@ -94,7 +125,8 @@ fn reason(error: &serde_json::Error, failure: Option<MalformedReason>) -> Malfor
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut failure = None;
-        let event = EventSeed { failure: &mut failure }.deserialize(deserializer);
+        let seed = EventSeed { failure: &mut failure, repeated: Repeated::LastOne };
+        let event = seed.deserialize(deserializer);
         match failure {
             Some(reason) => Err(D::Error::custom(reason)),
             None => event,
@@ -105,6 +137,7 @@ impl<'de> Deserialize<'de> for Event {
 /// Reads an object as an event, and leaves word of the field that it stumbled on.
 struct EventSeed<'a> {
     failure: &'a mut Option<MalformedReason>,
+    repeated: Repeated,
 }
 
 impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
@@ -125,21 +158,38 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
         let mut event = Event::new(EventType::Log);
         let mut event_type = None;
-        let mut refuse = |field: Field, rule: &'static str| {
-            *self.failure = Some(MalformedReason::Field { field: field.name(), rule });
+        let mut seen = 0_u32;
+        let refuses_repeated = self.repeated == Repeated::Refused;
+        let failure = self.failure;
+        let twice = |failure: &mut Option<MalformedReason>, name: &str| {
+            *failure = Some(MalformedReason::Twice(name.to_owned()));
+            A::Error::custom("twice")
+        };
+        let refuse = |failure: &mut Option<MalformedReason>, field: Field, rule: &'static str| {
+            *failure = Some(MalformedReason::Field { field: field.name(), rule });
             A::Error::custom(rule)
         };
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let field = match key {
                 Key::Known(field) => field,
                 Key::Custom(name) => {
+                    if refuses_repeated && event.custom.contains_key(&name) {
+                        return Err(twice(failure, &name));
+                    }
                     event.custom.insert(name, map.next_value()?);
                     continue;
                 }
             };
+            // A bit for each of the few fields that naq knows.
+            let bit = 1 << field as u32;
+            if refuses_repeated && seen & bit != 0 {
+                return Err(twice(failure, field.name()));
+            }
+            seen |= bit;
             macro_rules! read {
                 ($rule:expr) => {
-                    map.next_value_seed(ScalarSeed($rule))?.map_err(|rule| refuse(field, rule))?
+                    map.next_value_seed(ScalarSeed($rule))?
+                        .map_err(|rule| refuse(failure, field, rule))?
                 };
             }
             match field {
@@ -164,7 +214,7 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
                 Field::Traceparent => event.traceparent = read!(text),
             }
         }
-        event.event_type = event_type.ok_or_else(|| refuse(Field::Type, "is missing"))?;
+        event.event_type = event_type.ok_or_else(|| refuse(failure, Field::Type, "is missing"))?;
         Ok(event)
     }
 }
@@ -264,6 +314,33 @@ mod tests {
                 matches!(reason, MalformedReason::Field { field: named, .. } if named == field),
                 "{payload}: {reason}"
             );
+        }
+    }
+
+    #[test]
+    fn a_field_of_input_that_stands_there_twice_is_named() {
+        for (payload, field) in [
+            (r#"{"type":"x","type":"x"}"#, "type"),
+            (r#"{"type":"x","job_id":null,"job_id":"j"}"#, "job_id"),
+            (r#"{"type":"x","smtp":1,"host":"h","smtp":1}"#, "smtp"),
+        ] {
+            let reason = decode_input(payload.as_bytes()).unwrap_err();
+            assert_eq!(reason, MalformedReason::Twice(field.to_owned()), "{payload}");
+            assert_eq!(reason.into_error("log_event").get("field"), Some(field));
+            assert!(decode(payload.as_bytes()).is_ok(), "of a stored one the last stands");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_sentence_with_the_field_before_the_rule() {
+        for (payload, sentence) in [
+            ("{", "event must be JSON: EOF"),
+            ("[1]", "event must be a JSON object"),
+            (r#"{"job_id":"j"}"#, "type is missing"),
+        ] {
+            let error = reason(payload).into_error("log_event");
+            let told = format!("{} {}", error.get("field").unwrap(), error.message());
+            assert!(told.starts_with(sentence), "{told}");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::decode::decode_value;
+use super::decode::{decode_input, decode_value};
 use super::validate::{LOG, MAX_DEPTH, exceeds_depth};
-use crate::events::{Event, MalformedReason, decode};
+use crate::events::{Event, MalformedReason};
 use crate::{Error, Result};
 
 /// Something to be logged.
@@ -23,10 +23,11 @@ pub struct EventInput(Result<Event>);
 pub(crate) const READER_KEYS: [&str; 4] = ["_message_id", "_timestamp", "_position", "_subject"];
 
 impl EventInput {
-    /// From the text of a JSON object, such as a line of NDJSON.
+    /// From the text of a JSON object, such as a line of NDJSON. A field that is
+    /// there twice is refused.
     #[must_use]
     pub fn from_json(text: &[u8]) -> Self {
-        Self::from_decoded(decode(text).map_err(|reason| match reason {
+        Self::from_decoded(decode_input(text).map_err(|reason| match reason {
             // What is too deep to be read is too deep to be logged, whose rule is stricter.
             MalformedReason::TooDeep(_) => MalformedReason::TooDeep(MAX_DEPTH),
             other => other,
@@ -141,8 +142,8 @@ mod tests {
     fn malformed_input_names_field_and_rule() {
         let deep = (0..64).fold(json!(1), |inner, _| json!([inner]));
         for (input, field, rule) in [
-            (json!(null), "event", "not a JSON object"),
-            (json!([1]), "event", "not a JSON object"),
+            (json!(null), "event", "must be a JSON object"),
+            (json!([1]), "event", "must be a JSON object"),
             (json!({}), "type", "is missing"),
             (json!({"type": null}), "type", "is missing"),
             (json!({"type": 3}), "type", "must be a string"),

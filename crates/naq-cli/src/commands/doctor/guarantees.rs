@@ -1,0 +1,60 @@
+//! Whether the stream's configuration holds what naq promises of stored events.
+
+use naq_core::config::{EventsConfig, format_duration};
+use naq_core::jetstream::{Discard, Storage, StreamInfo};
+
+use super::Findings;
+use crate::output::human;
+
+/// Examines what deduplication, retention and durability hang on.
+pub(super) fn examine(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
+    once(info, events, findings);
+    when_full(info, findings);
+    durable(info, findings);
+}
+
+/// An event that is sent again is stored once as long as the stream remembers its id.
+fn once(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
+    let tries = format_duration(events.delivery_timeout);
+    let Some(window) = info.config.duplicate_window else { return };
+    let remembered = format!("ids are remembered for {}", format_duration(window));
+    if window >= events.delivery_timeout {
+        findings.ok("once", format!("{remembered}, and an event is sent for {tries} at most"));
+    } else {
+        findings.warn(
+            "once",
+            format!("{remembered}, and an event is sent for up to {tries}: it may be stored twice"),
+            format!("`naq streams ensure --duplicate-window {tries}`, or lower delivery_timeout"),
+        );
+    }
+}
+
+fn when_full(info: &StreamInfo, findings: &mut Findings) {
+    let config = &info.config;
+    let goes = match config.discard {
+        Some(Discard::New) => "new events are refused",
+        _ => "the oldest events go",
+    };
+    match config.max_bytes.filter(|bytes| *bytes > 0) {
+        Some(bytes) => findings.ok("when full", format!("{goes}, at {}", human::size(bytes))),
+        None => findings.warn(
+            "when full",
+            format!("{goes}, and there is no limit of bytes"),
+            "`naq streams ensure --max-bytes SIZE`: a full disk stops the whole server",
+        ),
+    }
+}
+
+fn durable(info: &StreamInfo, findings: &mut Findings) {
+    let copies = match info.config.replicas {
+        None | Some(0 | 1) => "on one server".to_owned(),
+        Some(many) => format!("on {many} servers"),
+    };
+    if info.config.storage == Some(Storage::Memory) {
+        let found = format!("in memory, {copies}: gone when it stops");
+        return findings.warn("durable", found, "a log that shall stay needs a stream of files");
+    }
+    // No client is told how often a server syncs.
+    let found = format!("in files, {copies}; synced as the server's sync_interval has it (2m)");
+    findings.ok("durable", found);
+}
