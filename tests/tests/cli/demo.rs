@@ -72,9 +72,8 @@ async fn a_worker_stops_behind_its_last_job() {
     let log = naq.run("tail --until-now --output jsonl").stdout;
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for worker in ["w1", "w2"] {
-        let own = |event: &&Value| {
-            event["worker_id"].as_str().is_some_and(|id| id.ends_with(worker))
-        };
+        let own =
+            |event: &&Value| event["worker_id"].as_str().is_some_and(|id| id.ends_with(worker));
         assert_eq!(events.iter().rfind(own).unwrap()["type"], "worker_stopped", "{log}");
     }
 }

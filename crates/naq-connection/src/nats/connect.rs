@@ -52,14 +52,12 @@ pub(crate) async fn connect(
 async fn check(credentials: &Credentials, url: &str) -> Result<()> {
     match credentials.prove(b"nobody's challenge".to_vec()).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::new(
-            ErrorKind::Config,
-            "connect",
-            "the credentials can't be used",
-        )
-        .with("url", url)
-        .with_hint("check the credentials file or key that the cause names")
-        .with_source(error)),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Config, "connect", "the credentials can't be used")
+                .with("url", url)
+                .with_hint("check the credentials file or key that the cause names")
+                .with_source(error))
+        }
     }
 }
 

@@ -107,7 +107,10 @@ pub(super) async fn clock(session: &Session, findings: &mut Findings) -> Result<
 }
 
 /// The difference, and how uncertain it is: half of the round trip.
-async fn difference(jetstream: &dyn JetStream, stream: &str) -> naq_core::Result<(Duration, Duration)> {
+async fn difference(
+    jetstream: &dyn JetStream,
+    stream: &str,
+) -> naq_core::Result<(Duration, Duration)> {
     let clock = SystemClock::new();
     let name = format!("naq-doctor-{}", clock.now().as_nanos());
     let mut config = ConsumerConfig::new(&name).with_start(ReadStart::New);

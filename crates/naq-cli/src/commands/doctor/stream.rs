@@ -30,10 +30,7 @@ pub(super) enum Seen {
 }
 
 /// Examines the stream.
-pub(super) async fn examine(
-    session: &Session,
-    findings: &mut Findings,
-) -> Result<Seen, Failure> {
+pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Result<Seen, Failure> {
     let events = &session.config().events;
     let name = events.stream_name.as_str();
     let info = match session.streams()?.get_stream_info(name).await {

@@ -7,6 +7,7 @@ use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
 use naq_core::events::{EventInput, EventReceipt, EventSink};
 use naq_core::{Error, ErrorKind};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::lines::{Batch, Batches, Line};
@@ -73,7 +74,10 @@ pub(crate) async fn run(
                         ingest.tally.lines += 1;
                         let input = EventInput::from_json(&text);
                         let line = (number, text.len());
-                        under_way.push_back(async move { (line, events.log_acked(input).await) });
+                        let logged = async move { (line, events.log_acked(input).await) };
+                        // Lines get their room in order, and must take it in that order too:
+                        // a task that yields to others would let later ones go first.
+                        under_way.push_back(unconstrained(logged));
                     }
                 }
                 Some(Err(error)) => end = Some(End::Unreadable(error)),
