@@ -57,7 +57,7 @@ impl Own {
     /// Stores what no service wrote.
     pub(crate) async fn foreign(&self, tail: &str, payload: &'static [u8]) -> u64 {
         let message = PublishMessage::new(format!("{}.{tail}", self.config.subject_root), payload);
-        self.js.publish(message).await.unwrap().sequence.unwrap()
+        self.js.publish(message).await.unwrap().sequence
     }
 
     pub(crate) fn stream(&self) -> &str {
