@@ -149,7 +149,7 @@ async fn a_log_that_is_stored_with_other_subjects_is_told_apart() {
     let on = |line: &str| {
         let mut command = naq.command(line);
         command.env("NAQ_EVENTS_SUBJECTS", "type");
-        naq_tests::command::run_with(&mut command, b"", std::time::Duration::from_secs(60))
+        command::run_with(&mut command, b"", Duration::from_secs(60))
     };
     let done = on("doctor --output json");
     assert_eq!(done.code, Some(1), "{}", done.stderr);
