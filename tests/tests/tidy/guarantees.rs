@@ -1,4 +1,4 @@
-//! docs/guarantees.md promises nothing that no test holds.
+//! docs/guarantees.md promises nothing, and ARCHITECTURE.md claims nothing, that no test holds.
 
 use super::{files, none, read};
 
@@ -7,15 +7,44 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
+/// The code of all tests but this one.
+fn code() -> Vec<String> {
+    let files = files(&[".rs"]).into_iter();
+    files.filter(|path| !path.ends_with("tidy/guarantees.rs")).map(read).collect()
+}
+
+/// Each name must be that of a test, or of a lint that the workspace sets.
+#[test]
+fn every_invariant_names_what_holds_it() {
+    let document = read("ARCHITECTURE.md");
+    let (_, table) = document.split_once("| invariant | held by |").unwrap();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).collect();
+    let (code, lints) = (code(), read("Cargo.toml"));
+    let own = read("tests/tests/tidy/guarantees.rs");
+    let mut faults = Vec::new();
+    for row in &rows {
+        let held_by = row.trim_matches('|').rsplit('|').next().unwrap();
+        if quoted(held_by).next().is_none() {
+            faults.push(format!("nothing holds: {row}"));
+        }
+        for name in quoted(held_by) {
+            let declared = format!("fn {name}(");
+            let is_there = code.iter().chain([&own]).any(|text| text.contains(&declared))
+                || lints.contains(&format!("{name} = "));
+            if !is_there {
+                faults.push(format!("there is no test or lint {name}"));
+            }
+        }
+    }
+    assert!(rows.len() > 10, "the table of invariants was not found");
+    none(&faults);
+}
+
 #[test]
 fn every_promise_names_a_test_that_is_there() {
     let document = read("docs/guarantees.md");
     let rows = document.lines().filter(|line| line.starts_with("| ")).skip(1);
-    let code: Vec<_> = files(&[".rs"])
-        .iter()
-        .filter(|path| !path.ends_with("tidy/guarantees.rs"))
-        .map(read)
-        .collect();
+    let code = code();
     let mut faults = Vec::new();
     let mut promises = 0;
     for row in rows {
