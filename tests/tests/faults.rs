@@ -6,6 +6,8 @@
 //! times each, from seeds that it prints.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "faults/guarantees.rs"]
+mod guarantees;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/processes.rs"]

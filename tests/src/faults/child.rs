@@ -81,13 +81,24 @@ impl Child {
         self.process.wait().expect("a killed child ends");
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Asks it to end (SIGTERM), unless it has ended.
     ///
     /// # Panics
     /// When that isn't possible.
-    pub fn terminate(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::TERM)
-            .expect("one's own child takes signals");
+    pub fn terminate(&mut self) {
+        if !self.is_over() {
+            // One that nobody waited for keeps its id: it is nobody else's.
+            kill_process(Pid::from_child(&self.process), Signal::TERM)
+                .expect("one's own child takes signals");
+        }
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When it can't be asked.
+    pub fn is_over(&mut self) -> bool {
+        self.process.try_wait().expect("one's own child can be asked").is_some()
     }
 
     /// Waits for its end; answers its exit code and what it wrote.
@@ -115,7 +126,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) {
+        if !self.is_over() {
             self.kill();
         }
     }

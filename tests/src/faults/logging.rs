@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use naq_core::events::{EventReceipt, EventSink, FlushReport};
-use naq_core::{ErrorKind, Result};
+use naq_core::{Error, ErrorKind, Result};
 use naq_events::EventService;
 use tokio::task::JoinSet;
 
@@ -157,7 +157,11 @@ impl Producer {
         }
         async move {
             let (result, accepted) = match first {
-                Poll::Ready(result) => (result, false),
+                // On a busy machine the server's answer may be there at once.
+                Poll::Ready(result) => {
+                    let accepted = !result.as_ref().is_err_and(is_a_rejection);
+                    (result, accepted)
+                }
                 Poll::Pending => (call.await, true),
             };
             book.write(&told(id, &result, accepted));
@@ -243,6 +247,12 @@ impl Producer {
         let (producer, counters) = (self.name.clone(), self.events.counters());
         self.book.write(&Line::Counted { producer, counters });
     }
+}
+
+/// Whether an error that came at once is about accepting the event.
+fn is_a_rejection(error: &Error) -> bool {
+    [ErrorKind::LimitReached, ErrorKind::TooLarge, ErrorKind::InvalidArgument, ErrorKind::Closed]
+        .contains(&error.kind())
 }
 
 /// What naq said of an event.

@@ -1,8 +1,11 @@
 //! Networks that lose answers, break anywhere, stand still, or are slow.
 
-use naq_core::events::EventSink;
+use std::collections::HashSet;
+
+use naq_core::events::{EventQueryExt, EventSink};
 use naq_core::service::HealthState;
 use naq_tests::faults::{Load, PATIENCE, Producer, Program, Round, Scene, quick, rounds};
+use naq_tests::ledger::Repeats;
 use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::wait;
 
@@ -40,6 +43,34 @@ async fn acks_that_a_reset_loses_cost_no_event_and_store_none_twice() {
         round.sometime(ms(500)).await;
         logging.end().await;
         all_is_well(&scene, program, &producer).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_duplicate_window_repeats_are_counted_and_readers_see_none() {
+    rounds("acks lost beyond the window", async |mut round| {
+        let mut scene = Scene::new().await;
+        scene.repeats = Repeats::Counted;
+        let window = secs(1);
+        let (proxy, program, producer) =
+            behind_a_proxy(&scene, |events| events.with_duplicate_window(window)).await;
+        let logging = producer.load(&Load::steady(round.seed));
+        round.sometime(ms(500)).await;
+        proxy.black_hole(Direction::ToClient);
+        tokio::time::sleep(2 * window).await;
+        proxy.reset();
+        proxy.heal();
+        round.sometime(ms(500)).await;
+        logging.end().await;
+        producer.settle(PATIENCE).await;
+        producer.count();
+        scene.judge().await;
+        let history = producer.events.get_event_history("job0", 100_000).await.unwrap();
+        let ids: HashSet<_> =
+            history.events.iter().map(|recorded| format!("{:?}", recorded.event.id)).collect();
+        assert_eq!(history.events.len(), ids.len(), "a reader sees an event twice");
+        program.stop().await;
     })
     .await;
 }

@@ -281,3 +281,41 @@ async fn a_producer_that_rests_goes_on_where_it_was() {
     })
     .await;
 }
+
+/// Begins so many fast batches that nobody ends; each stores one message.
+async fn occupy_batches(scene: &Scene, batches: usize) {
+    let client = scene.server.client().await;
+    for batch in 0..batches {
+        let reply = format!("{}.other{batch}.10.fail.1.0.$FI", client.new_inbox());
+        client.publish_with_reply("events.other", reply, "{}".into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    let js = js(scene).await;
+    wait::until("the batches to have begun", PATIENCE, async || {
+        let stream = js.get_stream("events").await.unwrap();
+        stream.cached_info().state.messages >= batches as u64
+    })
+    .await;
+    // Not the ledger's: they have done what they are for.
+    let stream = js.get_stream("events").await.unwrap();
+    stream.purge().filter("events.other").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_others_have_all_the_batches_events_are_stored_all_the_same() {
+    rounds("no batch left", async |round| {
+        let scene = Scene::new().await;
+        let config = quick(&scene.server.url());
+        let (setup, _) = scene.program("p0", config.clone()).await;
+        setup.stop().await;
+        // As many as a server takes of one stream.
+        occupy_batches(&scene, 1_000).await;
+        let (program, producer) = scene.program("p1", config).await;
+        producer.load(&Load::steady(round.seed).ending_after(100)).done().await;
+        producer.settle(PATIENCE).await;
+        producer.count();
+        scene.judge().await;
+        program.stop().await;
+    })
+    .await;
+}

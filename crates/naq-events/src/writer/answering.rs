@@ -90,6 +90,8 @@ impl State {
         if error.is(ErrorKind::Unsupported) {
             // The stream, or its server after all, takes no batches.
             self.fast_refused = true;
+            // It may have been the one that was let out to see.
+            self.gate.passed();
             self.schedule.recall(Way::Fast, false);
             self.break_session(effects);
             return;

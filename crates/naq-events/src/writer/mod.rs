@@ -141,6 +141,7 @@ impl Writer {
             } else {
                 config.guarantee
             },
+            duplicate_window: config.duplicate_window,
             backoff: Backoff::new(config.retry_backoff_min, config.retry_backoff_max),
         };
         let loss_events = LossEvents::new(config, encoder, Arc::clone(&clock));

@@ -89,7 +89,10 @@ impl State {
             let event = &slot.item.event;
             // Under `read_back` the way leaves it away where it isn't needed.
             let with_id = guarantee != Guarantee::AtLeastOnce;
-            doubtful += u64::from(slot.in_doubt && guarantee != Guarantee::MessageId);
+            let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+            let is_recognised = guarantee == Guarantee::MessageId
+                && now < accepted.saturating_add(self.limits.duplicate_window);
+            doubtful += u64::from(slot.in_doubt && !is_recognised);
             sender.taken += 1;
             batch.push(Outgoing {
                 id: with_id.then(|| event.id().clone()),

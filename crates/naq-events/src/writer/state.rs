@@ -68,6 +68,8 @@ pub(super) struct Limits {
     pub(super) gather: Duration,
     pub(super) delivery_timeout: Duration,
     pub(super) guarantee: Guarantee,
+    /// How long the server recognises a message id.
+    pub(super) duplicate_window: Duration,
     pub(super) backoff: Backoff,
 }
 
