@@ -43,7 +43,8 @@ fn every_invariant_names_what_holds_it() {
 #[test]
 fn every_promise_names_a_test_that_is_there() {
     let document = read("docs/guarantees.md");
-    let rows = document.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let is_promise = |line: &&str| line.starts_with("| ") && !line.ends_with("| test |");
+    let rows = document.lines().filter(is_promise);
     let code = code();
     let mut faults = Vec::new();
     let mut promises = 0;
