@@ -77,7 +77,7 @@ async fn an_nkey_by_its_seed() {
     let at = || ServerConfig::default().with_url(server.url());
     is_let_in(at().with_nkey_seed(Secret::from(pair.seed().unwrap()))).await;
     is_refused(at().with_nkey_seed(Secret::from(KeyPair::new_user().seed().unwrap()))).await;
-    is_refused(at().with_nkey_seed(Secret::from("s3cret"))).await;
+    is_misconfigured(at().with_nkey_seed(Secret::from("s3cret"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,6 +92,7 @@ fn lesser(a: Capabilities, b: Capabilities) -> Capabilities {
     let mut both = a;
     both.message_ttl &= b.message_ttl;
     both.batched_direct_get &= b.batched_direct_get;
+    both.nested_filters &= b.nested_filters;
     both.atomic_publish &= b.atomic_publish;
     both.fast_ingest &= b.fast_ingest;
     both

@@ -1,10 +1,12 @@
 //! Lines on their way into the log, and what became of each.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
+use naq_core::config::EventsConfig;
 use naq_core::events::{EventInput, EventReceipt, EventSink};
 use naq_core::{Error, ErrorKind};
 use tokio::task::unconstrained;
@@ -20,9 +22,39 @@ use crate::output::{Notes, human, sanitize};
 const MOST_LINES: usize = 8_192;
 const MOST_BYTES: usize = 32 << 20;
 
+/// What a line takes of the buffer beside its bytes, at the most.
+const BESIDE: usize = 1_024;
+
 /// So long without a confirmation is told; and after so much longer once more.
 const SILENCE: Duration = Duration::from_secs(2);
 const LONG_SILENCE: Duration = Duration::from_secs(28);
+
+/// How much is on its way at a time.
+///
+/// Never more than the buffer holds: so each line is accepted at once, in the
+/// order of the lines. Lines that wait for room would overtake each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// As much as the buffer of this configuration holds.
+    pub(crate) fn of(config: &EventsConfig) -> Self {
+        let bytes = usize::try_from(config.buffer_max_bytes.bytes()).unwrap_or(usize::MAX);
+        Self {
+            lines: config.buffer_max_events.min(MOST_LINES),
+            // What an event gets on its way into the buffer is no more than it is.
+            bytes: (bytes / 2).min(MOST_BYTES),
+        }
+    }
+
+    const fn has(self, lines: usize, bytes: usize) -> bool {
+        // One line alone is always tried: the buffer itself says if it is too large.
+        lines == 0 || lines < self.lines && bytes < self.bytes
+    }
+}
 
 /// Stores line after line, in order, and tells each that is rejected.
 ///
@@ -32,17 +64,35 @@ const LONG_SILENCE: Duration = Duration::from_secs(28);
 pub(crate) async fn run(
     events: &dyn EventSink,
     mut lines: Batches,
+    room: Room,
     bar: &ProgressBar,
     notes: Notes,
 ) -> Tally {
     let mut ingest = Ingest { tally: Tally::default(), bar, notes, begun: Instant::now() };
     let mut under_way = FuturesOrdered::new();
     let mut bytes_under_way = 0;
+    let mut read = VecDeque::new();
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut settled_at = Instant::now();
     let mut end = None;
     loop {
-        let room = under_way.len() < MOST_LINES && bytes_under_way < MOST_BYTES;
+        while end.is_none() || matches!(end, Some(End::Whole)) {
+            if !room.has(under_way.len(), bytes_under_way) {
+                break;
+            }
+            let Some(Line { number, text }) = read.pop_front() else { break };
+            let Some(text) = text else {
+                ingest.reject(number, "longer than any event may be");
+                continue;
+            };
+            let line = (number, text.len() + BESIDE);
+            bytes_under_way += line.1;
+            ingest.tally.lines += 1;
+            let input = EventInput::from_json(&text);
+            let logged = async move { (line, events.log_acked(input).await) };
+            // A task that yields to others would let later lines go first.
+            under_way.push_back(unconstrained(logged));
+        }
         tokio::select! {
             biased;
             Some((line, result)) = under_way.next(), if !under_way.is_empty() => {
@@ -62,30 +112,22 @@ pub(crate) async fn run(
             }
             // Once is enough: at the second the shell's own way ends the program.
             _ = &mut interrupt, if end.is_none() => end = Some(End::Interrupted),
-            batch = lines.recv(), if end.is_none() && room => match batch {
+            batch = lines.recv(), if end.is_none() && read.is_empty() => match batch {
                 Some(Ok(Batch { lines, position })) => {
                     bar.set_position(position);
-                    for Line { number, text } in lines {
-                        let Some(text) = text else {
-                            ingest.reject(number, "longer than any event may be");
-                            continue;
-                        };
-                        bytes_under_way += text.len();
-                        ingest.tally.lines += 1;
-                        let input = EventInput::from_json(&text);
-                        let line = (number, text.len());
-                        let logged = async move { (line, events.log_acked(input).await) };
-                        // Lines get their room in order, and must take it in that order too:
-                        // a task that yields to others would let later ones go first.
-                        under_way.push_back(unconstrained(logged));
-                    }
+                    read.extend(lines);
                 }
                 Some(Err(error)) => end = Some(End::Unreadable(error)),
                 None => end = Some(End::Whole),
             },
             else => break,
         }
-        if under_way.is_empty() && end.is_some() {
+        let is_over = match end {
+            Some(End::Whole) => read.is_empty(),
+            Some(_) => true,
+            None => false,
+        };
+        if under_way.is_empty() && is_over {
             break;
         }
     }

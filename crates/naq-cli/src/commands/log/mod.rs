@@ -100,8 +100,9 @@ async fn many(context: &mut Context, path: PathBuf, spool: Option<PathBuf>) -> O
     let bar = progress::bar(context.notes, size, template);
     let tally = Session::with_spool(&context.globals, spool, async |session| {
         let lines = lines::read(source)?;
+        let room = ingest::Room::of(&session.config().events);
         session
-            .writing(async |events| Ok(ingest::run(events, lines, &bar, context.notes).await))
+            .writing(async |events| Ok(ingest::run(events, lines, room, &bar, context.notes).await))
             .await
     })
     .await;

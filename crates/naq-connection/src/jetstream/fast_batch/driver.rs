@@ -241,7 +241,10 @@ impl Driver {
         match &self.course {
             Course::Wondering { subject: Some(first), .. } if first.as_str() != subject => {}
             Course::Wondering { .. } => self.over(Some(error)),
-            _ => self.denied = Some((subject, error)),
+            // The first one ended the batch; the others came behind it.
+            _ => {
+                self.denied.get_or_insert((subject, error));
+            }
         }
     }
 

@@ -192,7 +192,11 @@ fn what_is_wrong_is_told_at_its_place() {
         ("since type = a", 6, "expected a time"),
         ("error ~ /a", 8, "lacks a /"),
         ("error ~ /a/q", 11, "expected one of the flags"),
-        ("error ~ /(/", 8, "the regular expression is wrong: unclosed group"),
+        (
+            "error ~ /(/",
+            8,
+            "the regular expression is wrong: must be a regular expression: unclosed group",
+        ),
         ("error ~ 5", 8, "expected a regular expression"),
         ("queue = \"a", 8, "lacks a \""),
         ("queue = \"\\q\"", 9, "an escape is"),
