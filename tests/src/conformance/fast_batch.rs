@@ -112,20 +112,19 @@ pub async fn a_fast_batch_of_nothing_has_no_answers(js: Arc<dyn JetStream>) {
     assert!(collect(own.batch("b", Vec::new())).await.is_empty());
 }
 
+/// Makes a message that is refused.
+type Poison = Box<dyn Fn(&Own) -> PublishMessage>;
+
 pub async fn a_refused_message_ends_a_fast_batch_before_it(js: Arc<dyn JetStream>) {
     if taking_batches(Arc::clone(&js)).await.is_none() {
         return;
     }
     let wrong = || Expected::default().with_last_sequence(99);
     let largest = usize::try_from(js.server_info().max_payload).unwrap();
-    let poisons: [(fn(&Own) -> PublishMessage, ErrorKind); 2] = [
-        (|own| own.message("a", &"x".repeat(101)), ErrorKind::TooLarge),
-        (|own| own.message("a b", "no subject"), ErrorKind::InvalidArgument),
+    let mut cases: Vec<(Poison, ErrorKind)> = vec![
+        (Box::new(|own| own.message("a", &"x".repeat(101))), ErrorKind::TooLarge),
+        (Box::new(|own| own.message("a b", "no subject")), ErrorKind::InvalidArgument),
     ];
-    let mut cases: Vec<(Box<dyn Fn(&Own) -> PublishMessage>, ErrorKind)> = Vec::new();
-    for (poison, kind) in poisons {
-        cases.push((Box::new(poison), kind));
-    }
     cases.push((
         Box::new(move |own| own.message("a", "x").with_expected(wrong())),
         ErrorKind::Conflict,

@@ -189,7 +189,7 @@ impl Producer {
                 break;
             }
             let pad = random.usize(0..=load.pad);
-            if job % 2 == 0 && !load.all_told {
+            if job.is_multiple_of(2) && !load.all_told {
                 // What was rejected is in the book.
                 let _ = self.log(&name, n, pad).await;
             } else {

@@ -206,7 +206,7 @@ pub(crate) async fn events_of_one_entity_are_handled_in_order_through_retries(
     let sometimes = |done: &Seen| {
         let done = done.clone();
         move |reaction: Reaction| {
-            let fails = reaction.tries == 1 && reaction.recorded.sequence() % 5 == 0;
+            let fails = reaction.tries == 1 && reaction.recorded.sequence().is_multiple_of(5);
             if !fails {
                 done.note(&reaction);
             }
