@@ -93,10 +93,11 @@ async fn plays_its_role() {
     std::future::pending::<()>().await;
 }
 
+#[allow(clippy::print_stderr, reason = "a seed is for people")]
 fn random() -> fastrand::Rng {
     let seed = std::env::var("NAQ_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("seed {seed}: run again with NAQ_TEST_SEED={seed}");
+    eprintln!("seed {seed}: run again with NAQ_TEST_SEED={seed}");
     fastrand::Rng::with_seed(seed)
 }
 

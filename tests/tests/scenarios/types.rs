@@ -17,7 +17,7 @@ const EVENTS: u64 = 50_000;
 async fn store(js: &dyn JetStream) {
     let event = |n: u64| {
         // Neighbours in the log are of jobs that lie far apart.
-        let (kind, job) = (if n % 5 == 0 { "a" } else { "b" }, n * 7_919 % JOBS);
+        let (kind, job) = (if n.is_multiple_of(5) { "a" } else { "b" }, n * 7_919 % JOBS);
         let payload = format!(r#"{{"type":"{kind}","job_id":"j{job}","n":{n}}}"#);
         PublishMessage::new(format!("events.{kind}.j{job}"), payload)
     };

@@ -238,14 +238,14 @@ async fn fill(target: &Target, events: u64) -> Outcome {
 
 /// A handling under way.
 enum Running {
-    Naq(naq::Handling),
+    Naq(Box<naq::Handling>),
     Raw(raw::Handling),
 }
 
 impl Who {
     async fn begin(self, target: &Target, meter: &Arc<Meter>) -> Outcome<Running> {
         Ok(match self {
-            Self::Naq => Running::Naq(naq::begin(target, Arc::clone(meter)).await?),
+            Self::Naq => Running::Naq(Box::new(naq::begin(target, Arc::clone(meter)).await?)),
             Self::Raw => Running::Raw(raw::begin(target, Arc::clone(meter)).await?),
         })
     }
