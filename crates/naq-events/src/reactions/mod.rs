@@ -56,7 +56,8 @@
 //! - With [`GroupOrder::Entity`] the events of one job, worker or schedule are
 //!   handled one after the other in stored order, retries included.
 //! - A member that dies gives its events to another one within the group's
-//!   ack wait; one that stops gives them back at once.
+//!   ack wait; one that stops gives them back at once, but for what a fetch was
+//!   bringing at that moment.
 //!
 //! | file | concept |
 //! |---|---|
