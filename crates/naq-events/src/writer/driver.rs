@@ -182,8 +182,8 @@ impl Driver {
         self.shared.end_session();
     }
 
-    /// Chooses how events go in this session, and settles what the last one
-    /// left in doubt.
+    /// Chooses the way by which events go to the server from here on, and
+    /// settles which of those sent before are stored.
     ///
     /// # Errors
     /// Those of asking the server, with which nothing can be sent either.
@@ -204,8 +204,8 @@ impl Driver {
         Ok((way, guarantee))
     }
 
-    /// Whether what a batch leaves in doubt can be read back; notes behind
-    /// what in the stream all stands that this session sends.
+    /// Whether what a batch leaves in doubt can be read back; notes the
+    /// sequence of the stream behind which all that is sent next will stand.
     async fn can_read_back(&mut self, way: Way, jetstream: &dyn JetStream) -> Result<bool> {
         if way == Way::Pipeline || self.may_read == Some(false) {
             return Ok(false);
