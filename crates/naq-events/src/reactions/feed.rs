@@ -86,6 +86,8 @@ pub(super) struct Feed {
     pub(super) in_hand: usize,
     /// Whether the group is paused.
     pub(super) paused: watch::Receiver<bool>,
+    /// Whether the member stops, so that nothing more is to be fetched.
+    pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl Feed {
@@ -102,6 +104,9 @@ impl Feed {
                 return Error::new(ErrorKind::Closed, REACT, "the member has stopped");
             }
             let waiting = self.queue.drained_to(ahead / 2).await;
+            if *self.stopping.borrow() {
+                return Error::new(ErrorKind::Closed, REACT, "the member stops");
+            }
             let most = (ahead - waiting).clamp(1, self.in_hand);
             match self.fetch(most).await {
                 Ok(()) => failures = 0,

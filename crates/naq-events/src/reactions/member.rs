@@ -1,6 +1,7 @@
 //! A member of a group at work: its tasks, their life, and their end.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const SIGNS: u32 = 3;
 
 /// Between two tries to learn whether the group is paused, at the beginning.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a fetch that is under way may go on when the member stops.
+const LAST_FETCH: Duration = Duration::from_millis(250);
 
 /// Where a member's events come from.
 pub(super) struct Sources {
@@ -53,6 +57,7 @@ pub(super) struct Member {
 
 /// The tasks of a member; dropping them ends them.
 struct Tasks {
+    feeds: JoinSet<()>,
     workers: JoinSet<()>,
     others: JoinSet<()>,
 }
@@ -103,14 +108,14 @@ impl Member {
             let (queue, dispatcher) = (Arc::clone(&self.queue), Arc::clone(&self.dispatcher));
             workers.spawn(work(queue, dispatcher, self.stopping.subscribe()));
         }
-        let mut others = JoinSet::new();
+        let (mut feeds, mut others) = (JoinSet::new(), JoinSet::new());
         let (stream, source) = sources.log;
-        others.spawn(feed(
+        feeds.spawn(feed(
             self.feed(stream.clone(), source, sources.in_hand, paused.clone()),
             self.ends(),
         ));
         if let Some(replay) = sources.replay {
-            others.spawn(feed(self.feed(replay, Source::Replay, IN_HAND, paused), self.ends()));
+            feeds.spawn(feed(self.feed(replay, Source::Replay, IN_HAND, paused), self.ends()));
         }
         others.spawn(show_life(Arc::clone(&self.dispatcher), ack_wait / SIGNS));
         others.spawn(watch_log(Arc::clone(&self.dispatcher), stream, source, self.ends()));
@@ -120,7 +125,7 @@ impl Member {
         let concurrency = dispatcher.options.concurrency;
         let card = GroupMember::new(self.name.clone(), dispatcher.clock.now(), concurrency);
         others.spawn(introduce(self.registry.clone(), Arc::clone(&self.group), card, dispatcher));
-        Tasks { workers, others }
+        Tasks { feeds, workers, others }
     }
 
     fn feed(
@@ -138,6 +143,7 @@ impl Member {
             source,
             in_hand: if in_hand == 0 { IN_HAND } else { in_hand },
             paused,
+            stopping: self.stopping.subscribe(),
         }
     }
 
@@ -174,12 +180,18 @@ impl Member {
         let Dispatcher { clock, tally, hand, jetstream, .. } = &*self.dispatcher;
         let deadline = clock.deadline(within);
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Tasks { mut workers, mut others }) = tasks else { return StopReport::default() };
+        let Some(Tasks { mut feeds, mut workers, mut others }) = tasks else {
+            return StopReport::default();
+        };
         let before = tally.answered();
         self.stopping.send_replace(true);
         // Signs of life go on for what is under way.
-        let finished = async { while workers.join_next().await.is_some() {} };
+        let finished = async {
+            while feeds.join_next().await.is_some() {}
+            while workers.join_next().await.is_some() {}
+        };
         let in_time = clock.until(deadline, finished).await.is_some();
+        feeds.shutdown().await;
         workers.shutdown().await;
         others.shutdown().await;
         let rest = hand.give_up();
@@ -247,12 +259,21 @@ async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, mut stopping: watc
     }
 }
 
+/// Fetches until the member stops. A fetch that is under way then may still
+/// end: what it brings would otherwise be away until the ack wait is over.
 async fn feed(feed: Feed, ends: Ends) {
     let mut stopping = ends.stopping.subscribe();
-    tokio::select! {
+    let clock = Arc::clone(&feed.dispatcher.clock);
+    let mut run = pin!(feed.run());
+    let trouble = tokio::select! {
         biased;
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        error = feed.run() => ends.end(error),
+        () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => None,
+        error = &mut run => Some(error),
+    };
+    match trouble {
+        Some(error) => ends.end(error),
+        // What ends it now is that the member stops.
+        None => drop(clock.until(clock.deadline(LAST_FETCH), run).await),
     }
 }
 
