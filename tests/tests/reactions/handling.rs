@@ -240,7 +240,7 @@ pub(crate) async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest(
             }
         }
     };
-    let two = options().with_concurrency(2).with_ack_wait(Duration::from_secs(2));
+    let two = options().with_concurrency(2);
     let reactor = own.reactions.react("g", Filter::new(), handler, two).await.unwrap();
     wait::until("two to be under way", PATIENCE, async || begun.load(Ordering::SeqCst) == 2).await;
     // One of the two ends in time, the other never does.
@@ -249,8 +249,7 @@ pub(crate) async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest(
     assert_eq!(reactor.counters().done, 1, "{report:?}");
     assert!(report.pending >= 1, "{report:?}");
     assert_eq!(reactor.ended().await.kind(), ErrorKind::Closed);
-    // What was given back comes at once; what a fetch was bringing when it was
-    // cut off comes after the ack wait.
+    // What was given back comes at once: the ack wait is half a minute.
     let rest = Seen::default();
     let other = own.another();
     other.react("g", Filter::new(), rest.done(), options()).await.unwrap();
