@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
 use naq_core::config::parse_duration;
 
 use crate::commands::{
-    analytics, cleanup, completions, dead, demo, doctor, explain, export, groups, history, kv, log,
-    react, spool, stats, streams, tail,
+    analytics, cleanup, completions, cursors, dead, demo, doctor, explain, export, groups, history,
+    kv, log, react, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -124,6 +124,9 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Tell what an expression means, and what it costs to read
     Explain(explain::Args),
+    /// Look after named cursors: how far readers have come
+    #[command(subcommand)]
+    Cursors(cursors::Command),
     /// Run a command for every event that is meant, as a member of a group
     React(react::Args),
     /// Look after the groups that react to events

@@ -16,6 +16,7 @@ use naq_core::service::Service;
 use naq_core::streams::StreamManager;
 use naq_core::{Error, ErrorKind};
 use naq_events::EventService;
+use naq_events::cursors::CursorService;
 use naq_events::reactions::ReactionService;
 use naq_kv::KvStoreService;
 use naq_services::ServiceManager;
@@ -174,6 +175,13 @@ impl Session {
     /// Connections.
     pub(crate) fn connections(&self) -> Result<Arc<dyn ConnectionProvider>, Failure> {
         Ok(self.manager.get()?)
+    }
+
+    /// Named cursors of the log's readers.
+    pub(crate) fn cursors(&self) -> Result<CursorService, Failure> {
+        let clock = self.manager.get::<dyn Clock>()?;
+        let config = self.config.events.clone();
+        Ok(CursorService::new(self.connections()?, self.kv()?, clock, config)?)
     }
 
     /// Reactions to the events of the log.

@@ -41,6 +41,7 @@
 
 mod analytics;
 mod cleanup;
+pub mod cursors;
 mod history;
 pub mod prelude;
 mod query;

@@ -8,6 +8,7 @@
 #![allow(missing_docs, reason = "a behaviour's name is its sentence")]
 
 pub mod cleaning;
+pub mod cursors;
 pub mod figures;
 pub mod filters;
 pub mod histories;
@@ -102,6 +103,16 @@ macro_rules! for_each_events_behaviour {
                 figures_are_those_of_a_naive_fold,
                 figures_that_may_not_read_enough_say_where_they_stopped,
                 wrong_questions_for_figures_are_refused_by_field,
+            }
+            cursors {
+                a_reader_goes_on_where_another_process_saved,
+                of_two_readers_of_a_cursor_one_saves,
+                a_cursor_goes_back_only_where_it_is_set,
+                a_cursor_is_set_by_place_and_time,
+                a_cursor_says_how_far_it_is_behind_and_what_is_gone,
+                a_cursor_of_a_log_made_anew_is_a_conflict,
+                cursors_of_other_logs_and_names_are_others,
+                wrong_cursors_are_refused_by_field,
             }
             cleaning {
                 what_is_older_goes_and_nothing_younger,

@@ -115,6 +115,38 @@ async fn tail_ends_where_the_stream_is_deleted() {
 }
 
 #[tokio::test]
+async fn tail_goes_on_behind_its_cursor() {
+    let naq = Naq::with_events().await;
+    let first = naq.run("tail --cursor c --since beginning --until-now --limit 2 --output jsonl");
+    assert_eq!((first.code, first.stdout.lines().count()), (Some(0), 2));
+    assert_eq!(naq.json("cursors show c --output json")["lag"], 4);
+    let tail = Running::start(&naq, "tail --cursor c --output jsonl");
+    for _ in 0..4 {
+        tail.line();
+    }
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    assert!(tail.line().contains("\"after\""));
+    assert_eq!(tail.interrupt(), Some(0));
+    let rest = naq.run("tail --cursor c --until-now --output jsonl");
+    assert_eq!((rest.code, rest.stdout.as_str()), (Some(0), ""));
+    let listed = naq.json("cursors ls --output jsonl");
+    assert_eq!(
+        (&listed["cursor"], &listed["lag"], &listed["gone"]),
+        (&"c".into(), &0.into(), &0.into())
+    );
+    assert_eq!(naq.json("cursors set c seq:6 --output json")["lag"], 2);
+    assert_eq!(naq.run("cursors rm c --yes").code, Some(0));
+    assert_eq!(naq.run("cursors show c").code, Some(3));
+    // A log made anew counts from 1 again.
+    assert_eq!(naq.run("cursors set c beginning").code, Some(0));
+    assert_eq!(naq.run("streams rm events --yes").code, Some(0));
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    let refused = naq.run("tail --cursor c --until-now");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("try: naq cursors set c beginning"), "{}", refused.stderr);
+}
+
+#[tokio::test]
 async fn watch_shows_values_and_then_changes() {
     let naq = Naq::new().await;
     assert_eq!(naq.run("kv create settings").code, Some(0));

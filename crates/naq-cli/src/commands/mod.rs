@@ -3,6 +3,7 @@
 pub(crate) mod analytics;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
+pub(crate) mod cursors;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -20,6 +21,7 @@ pub(crate) mod tail;
 
 mod bars;
 mod confirm;
+mod place;
 mod progress;
 mod range;
 
@@ -96,6 +98,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Cleanup(args) => cleanup::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
+        Command::Cursors(command) => cursors::run(context, command).await,
         Command::React(args) => react::run(context, args).await,
         Command::Groups(command) => groups::run(context, command).await,
         Command::Dead(command) => dead::run(context, command).await,

@@ -6,8 +6,11 @@ use futures::StreamExt;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
+use naq_core::{Error, ErrorKind};
 
+use super::place::Place;
 use super::{Context, Outcome};
+use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{EventLines, Notes, Output, Zone, human, sanitize};
@@ -29,6 +32,7 @@ Examples:
   naq tail --since 1h                       the last hour, and what follows
   naq tail --since seq:4200 --until-now     a part of the log, and then the end
   naq tail 'duration > 2.5s and since 1h' --output jsonl | jq .job_id
+  naq tail --cursor billing --output jsonl  goes on where it was ended
 
 Ends with Ctrl-C. It survives a server that goes away, and says on standard
 error when it goes on, and what is missing if anything is.")]
@@ -49,6 +53,12 @@ pub(crate) struct Args {
     /// End at the log's end as it stands now
     #[arg(long)]
     until_now: bool,
+    /// Go on behind this cursor, and save in it how far it has come
+    ///
+    /// A new one begins as `tail` does without it. What was written and not
+    /// saved yet, of a second at most, comes again after a crash.
+    #[arg(long, value_name = "NAME")]
+    cursor: Option<String>,
     /// End after so many events
     #[arg(long, value_name = "EVENTS", value_parser = crate::cli::positive::<u64>)]
     limit: Option<u64>,
@@ -64,6 +74,11 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
             let url = session.url();
             notes.line(&notes.paint().dim(format!("watching {url}; Ctrl-C ends")));
         }
+        let mut place = match &args.cursor {
+            Some(name) => Some(Place::open(&session.cursors()?, name).await?),
+            None => None,
+        };
+        let options = place.as_ref().map_or_else(|| options.clone(), |at| at.reading(&options));
         session
             .reading(async |events| {
                 let mut batches = pin!(events.read_events(options).ready_chunks(BATCH));
@@ -85,16 +100,27 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                             let Some(batch) = batch else { break };
                             for item in batch {
                                 match item {
-                                    Ok(item) => tail.show(item)?,
+                                    Ok(item) => {
+                                        if let Some(place) = &mut place {
+                                            place.reach(&item);
+                                        }
+                                        tail.show(item)?;
+                                    }
                                     Err(error) => {
                                         tail.output.flush()?;
-                                        return Err(error.into());
+                                        return Err(ended(&mut place, error).await);
                                     }
                                 }
                             }
                             tail.output.flush()?;
+                            if let Some(place) = &mut place {
+                                place.save_now_and_then().await?;
+                            }
                         }
                     }
+                }
+                if let Some(place) = &mut place {
+                    place.save().await?;
                 }
                 tail.sum_up();
                 Ok(Exit::Done)
@@ -102,6 +128,19 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
             .await
     })
     .await
+}
+
+/// Why a reading ended; what was written before counts as read.
+async fn ended(place: &mut Option<Place>, error: Error) -> Failure {
+    let Some(place) = place else { return error.into() };
+    if error.is(ErrorKind::Conflict) {
+        let name = place.name();
+        return error.with_hint(format!("naq cursors set {name} beginning")).into();
+    }
+    match place.save().await {
+        Ok(()) => error.into(),
+        Err(failure) => failure,
+    }
 }
 
 impl Args {
@@ -147,7 +186,7 @@ pub(crate) fn until(when: Resolved) -> naq_core::Result<ReadUntil> {
         Resolved::Sequence(sequence) => ReadUntil::Sequence(sequence),
         Resolved::At(time) => ReadUntil::Time(time),
         Resolved::Beginning => {
-            return Err(naq_core::Error::invalid("tail", "until", "must not be the beginning")
+            return Err(Error::invalid("tail", "until", "must not be the beginning")
                 .with_hint("say --until-now, a time, or seq:N"));
         }
     })
@@ -227,6 +266,7 @@ mod tests {
             since: since.map(parse),
             until: until.map(parse),
             until_now,
+            cursor: None,
             limit: None,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::events::{Event, MalformedReason, decode};
 use crate::{Error, Result, Timestamp};
@@ -57,6 +58,20 @@ impl FromStr for Position {
             Error::invalid("parse_position", "position", "must be <sequence>@<nanoseconds>")
                 .with("value", text)
         })
+    }
+}
+
+impl Serialize for Position {
+    /// As its text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -194,6 +209,9 @@ mod tests {
         let position = Position::new(Timestamp::from_nanos(1_764_000_000_123_456_789), 42);
         assert_eq!(position.to_string(), "42@1764000000123456789");
         assert_eq!(position.to_string().parse::<Position>().unwrap(), position);
+        let json = serde_json::to_string(&position).unwrap();
+        assert_eq!(json, r#""42@1764000000123456789""#);
+        assert_eq!(serde_json::from_str::<Position>(&json).unwrap(), position);
         let before = Position::new(Timestamp::from_nanos(-5), 0);
         assert_eq!(before.to_string().parse::<Position>().unwrap(), before);
         for text in ["", "42", "@", "x@1", "1@x", "-1@1", "1@1@1", "+1@1", "01@1"] {

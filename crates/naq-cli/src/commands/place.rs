@@ -1,0 +1,68 @@
+//! How far a command has read, saved in a cursor now and then.
+
+use std::time::{Duration, Instant};
+
+use naq_core::events::{EventItem, Position, ReadEvents};
+use naq_events::cursors::{Cursor, CursorService};
+
+use crate::complain::Failure;
+
+/// How often what was read is saved while more comes.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// A cursor, and how far the reading has come beyond it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    cursor: Cursor,
+    reached: Option<Position>,
+    saved_at: Option<Instant>,
+}
+
+impl Place {
+    /// Opens the cursor of a name.
+    pub(crate) async fn open(cursors: &CursorService, name: &str) -> Result<Self, Failure> {
+        Ok(Self { cursor: cursors.open(name).await?, reached: None, saved_at: None })
+    }
+
+    /// The cursor's name.
+    pub(crate) fn name(&self) -> &str {
+        self.cursor.name()
+    }
+
+    /// The reading behind the cursor.
+    pub(crate) fn reading(&self, options: &ReadEvents) -> ReadEvents {
+        self.cursor.reading(options.clone())
+    }
+
+    /// An item was read: with a filter, what was left out before it counts as read too.
+    pub(crate) fn reach(&mut self, item: &EventItem) {
+        let position = match item {
+            EventItem::Event(recorded) => recorded.position,
+            EventItem::Malformed(malformed) => malformed.position,
+            EventItem::CaughtUp { position } | EventItem::Resumed { position } => *position,
+            _ => return,
+        };
+        // The end of the log as it stood may lie before the cursor.
+        let had = self.reached.or(self.cursor.position());
+        if had.is_none_or(|had| had.sequence < position.sequence) {
+            self.reached = Some(position);
+        }
+    }
+
+    /// Saves what was written, if the last time is a while ago.
+    pub(crate) async fn save_now_and_then(&mut self) -> Result<(), Failure> {
+        match self.saved_at {
+            Some(at) if at.elapsed() < EVERY => Ok(()),
+            _ => self.save().await,
+        }
+    }
+
+    /// Saves what was written.
+    pub(crate) async fn save(&mut self) -> Result<(), Failure> {
+        if let Some(position) = self.reached.take() {
+            self.cursor.save(position).await?;
+            self.saved_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The bucket of cursors: a key for each, with its position as JSON.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use naq_core::events::Position;
+use naq_core::kv::{
+    BucketConfig, KeySelection, KvBucket, KvBucketExt, KvEntry, KvStore, PutOptions,
+};
+use naq_core::{Error, ErrorKind, Result, Timestamp, token};
+use serde::{Deserialize, Serialize};
+
+/// Holds the cursors of all logs of an account.
+const BUCKET: &str = "naq_cursors";
+
+/// The longest name of a cursor, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Checks the name of a cursor: it is part of a key.
+pub(super) fn check_name(operation: &'static str, name: &str) -> Result<()> {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(stands) {
+        return Err(Error::invalid(operation, "cursor", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+            .with("cursor", name));
+    }
+    Ok(())
+}
+
+/// What is kept of a cursor.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    position: Position,
+}
+
+/// A cursor as it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Saved {
+    /// Its name.
+    pub(super) name: String,
+    /// Where it stands.
+    pub(super) position: Position,
+    /// When that was saved, by the server's clock.
+    pub(super) saved_at: Timestamp,
+    /// The revision of its key.
+    pub(super) revision: u64,
+}
+
+/// The cursors of one log.
+#[derive(Debug, Clone)]
+pub(super) struct CursorBucket {
+    kv: Arc<dyn KvStore>,
+    /// The log's stream, as the first part of each key.
+    stream: String,
+}
+
+impl CursorBucket {
+    /// The cursors of a stream.
+    pub(super) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
+        Self { kv, stream: token::encode(stream).into_owned() }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.stream)
+    }
+
+    /// A cursor; `None` where there is none of that name.
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Saved>> {
+        match self.kv.bucket(BUCKET)?.get(&self.key(name)).await {
+            Ok(entry) => entry.map(|entry| saved(name, &entry)).transpose(),
+            // Nobody has saved one yet.
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All of them, by name.
+    pub(super) async fn list(&self) -> Result<Vec<Saved>> {
+        let bucket = self.kv.bucket(BUCKET)?;
+        let prefix = format!("{}.", self.stream);
+        let mut keys = Vec::new();
+        let mut found = bucket.keys(KeySelection::prefix(prefix.as_str()));
+        while let Some(key) = found.next().await {
+            match key {
+                Ok(key) => keys.push(key),
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+        keys.sort();
+        let mut cursors = Vec::with_capacity(keys.len());
+        for result in bucket.bulk_get(keys).await {
+            let name = result.key.strip_prefix(&prefix).unwrap_or_default();
+            if let Some(entry) = result.result? {
+                cursors.push(saved(name, &entry)?);
+            }
+        }
+        Ok(cursors)
+    }
+
+    /// Saves a position where the cursor's revision is still this one, `None`
+    /// for a cursor that isn't there; answers the new revision.
+    pub(super) async fn save(
+        &self,
+        name: &str,
+        position: Position,
+        revision: Option<u64>,
+    ) -> Result<u64> {
+        let options = revision.map_or_else(PutOptions::create, PutOptions::update);
+        self.put(name, position, options).await
+    }
+
+    /// Saves a position whatever the cursor had.
+    pub(super) async fn set(&self, name: &str, position: Position) -> Result<()> {
+        self.put(name, position, PutOptions::default()).await.map(drop)
+    }
+
+    async fn put(&self, name: &str, position: Position, options: PutOptions) -> Result<u64> {
+        let value = serde_json::to_vec(&Stored { position }).map(Bytes::from).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "save_cursor", "can't be written").with_source(error)
+        })?;
+        let key = self.key(name);
+        match self.kv.bucket(BUCKET)?.put_opts(&key, value.clone(), options).await {
+            Err(error) if error.is(ErrorKind::NotFound) => {
+                let config = BucketConfig::new(BUCKET)
+                    .with_description("how far the readers of naq's logs have come");
+                self.kv.ensure_bucket(config).await?.put_opts(&key, value, options).await
+            }
+            result => result,
+        }
+    }
+
+    /// Removes a cursor.
+    pub(super) async fn remove(&self, name: &str) -> Result<()> {
+        self.kv.bucket(BUCKET)?.purge(&self.key(name)).await.map(drop)
+    }
+}
+
+fn saved(name: &str, entry: &KvEntry) -> Result<Saved> {
+    let Stored { position } = entry.json()?;
+    let (saved_at, revision) = (entry.created, entry.revision);
+    Ok(Saved { name: name.to_owned(), position, saved_at, revision })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_keys_take() {
+        for name in ["mail", "a-b_C9", &"x".repeat(64)] {
+            check_name("open_cursor", name).unwrap();
+        }
+        for name in ["", "a.b", "a b", "é", "*", ">", &"x".repeat(65)] {
+            let error = check_name("open_cursor", name).unwrap_err();
+            assert_eq!(error.get("field"), Some("cursor"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The service: cursors are opened, listed, set and removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use naq_core::clock::Clock;
+use naq_core::config::{EventsConfig, NaqConfig};
+use naq_core::connection::ConnectionProvider;
+use naq_core::events::{EventSubjects, Position};
+use naq_core::kv::KvStore;
+use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
+use serde::Serialize;
+
+use super::bucket::{CursorBucket, Saved, check_name};
+use super::cursor::Cursor;
+use crate::read::{Log, OpenLog};
+
+const OPEN: &str = "open_cursor";
+const LIST: &str = "list_cursors";
+const SHOW: &str = "show_cursor";
+const SET: &str = "set_cursor";
+const REMOVE: &str = "remove_cursor";
+
+/// Where a cursor is set to: where reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CursorStart {
+    /// At the first event that the log still holds.
+    Beginning,
+    /// Behind the last event as it is now: only with what comes.
+    End,
+    /// At this sequence, from 1.
+    Sequence(u64),
+    /// At the first event that was stored at or after this time, by the server's clock.
+    Time(Timestamp),
+    /// Exactly behind this place.
+    After(Position),
+}
+
+/// How a cursor stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CursorStatus {
+    /// Its name.
+    pub cursor: String,
+    /// Where it stands: reading goes on behind it.
+    pub position: Position,
+    /// When that was saved, by the server's clock.
+    pub saved_at: Timestamp,
+    /// How many sequences of the log lie behind it, at most as many events;
+    /// `None` where the log was made anew, so that reading is a `Conflict`.
+    pub lag: Option<u64>,
+    /// How many sequences behind it have left the log unread; `None` as for `lag`.
+    pub gone: Option<u64>,
+}
+
+/// Keeps named cursors of one log in the bucket `naq_cursors`; see the
+/// [module](super) for what is guaranteed.
+#[derive(Debug)]
+pub struct CursorService {
+    log: Log,
+    bucket: CursorBucket,
+}
+
+impl CursorService {
+    /// A service on these; `config` says where the log is. Nothing is
+    /// connected or made by it.
+    ///
+    /// # Errors
+    /// `Config` or `InvalidArgument` for a configuration that can't work.
+    pub fn new(
+        connections: Arc<dyn ConnectionProvider>,
+        kv: Arc<dyn KvStore>,
+        clock: Arc<dyn Clock>,
+        config: EventsConfig,
+    ) -> Result<Self> {
+        let config = EventsConfig::try_from(&NaqConfig::default().with_events(config))?;
+        let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
+        let (stream, limit) = (&config.stream_name, config.scan_limit);
+        Ok(Self {
+            log: Log::new(connections, clock, stream, subjects, limit),
+            bucket: CursorBucket::new(kv, stream),
+        })
+    }
+
+    /// Opens a cursor to read behind it. One of a new name is made by its
+    /// first [`save`](Cursor::save).
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that isn't 1 to 64 of `A-Za-z0-9_-`;
+    /// `Corrupt` for a cursor that naq didn't write; those of the connection.
+    pub async fn open(&self, name: &str) -> Result<Cursor> {
+        check_name(OPEN, name)?;
+        let saved = self.bucket.get(name).await.map_err(|error| error.in_operation(OPEN))?;
+        Ok(Cursor::new(self.bucket.clone(), name, saved))
+    }
+
+    /// How all cursors of the log stand, by name.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no log; `Corrupt`; those of the connection.
+    pub async fn list(&self) -> Result<Vec<CursorStatus>> {
+        let open = self.log.open(LIST).await?;
+        let saved = self.bucket.list().await.map_err(|error| error.in_operation(LIST))?;
+        Ok(saved.into_iter().map(|saved| status(saved, &open)).collect())
+    }
+
+    /// How a cursor stands.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no log or no cursor of that name; as [`open`](Self::open).
+    pub async fn show(&self, name: &str) -> Result<CursorStatus> {
+        let saved = self.saved(SHOW, name).await?;
+        Ok(status(saved, &self.log.open(SHOW).await?))
+    }
+
+    /// Sets a cursor, or makes it, whatever it had: a reader that has it open
+    /// gets a `Conflict` when it saves next.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no log; `Conflict` for a position of another
+    /// stream; `InvalidArgument` for a name or for what lies behind the log's
+    /// end; those of the connection.
+    pub async fn set(&self, name: &str, to: CursorStart) -> Result<CursorStatus> {
+        check_name(SET, name)?;
+        let told = |error: Error| error.in_operation(SET).with("cursor", name);
+        let open = self.log.open(SET).await?;
+        let position =
+            Position::new(open.info.created, self.before(&open, to).await.map_err(told)?);
+        self.bucket.set(name, position).await.map_err(told)?;
+        let saved = self.saved(SET, name).await?;
+        Ok(status(saved, &open))
+    }
+
+    /// Removes a cursor: a reader that opens it next begins anew.
+    ///
+    /// # Errors
+    /// `NotFound`; as [`open`](Self::open).
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        self.saved(REMOVE, name).await?;
+        self.bucket.remove(name).await.map_err(|error| error.in_operation(REMOVE))
+    }
+
+    async fn saved(&self, operation: &'static str, name: &str) -> Result<Saved> {
+        check_name(operation, name)?;
+        let told = |error: Error| error.in_operation(operation).with("cursor", name);
+        self.bucket.get(name).await.map_err(told)?.ok_or_else(|| {
+            told(Error::new(ErrorKind::NotFound, operation, "there is no cursor of that name"))
+                .with("stream", self.log.stream())
+                .with_hint("list them, or set one")
+        })
+    }
+
+    /// The sequence behind which reading goes on.
+    async fn before(&self, open: &OpenLog, to: CursorStart) -> Result<u64> {
+        let state = &open.info.state;
+        let sequence = match to {
+            CursorStart::Beginning => return Ok(state.first_sequence.saturating_sub(1)),
+            CursorStart::End => return Ok(state.last_sequence),
+            CursorStart::Time(time) => {
+                let first = self.log.first_stored_since(open, time).await?;
+                return Ok(first.map_or(state.last_sequence, |first| first - 1));
+            }
+            CursorStart::Sequence(0) => {
+                return Err(Error::invalid(SET, "start", "must be a sequence from 1"));
+            }
+            CursorStart::Sequence(sequence) => sequence - 1,
+            CursorStart::After(position) if position.created != open.info.created => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    SET,
+                    "the position is of a stream that was made anew since",
+                )
+                .with("position", position.to_string())
+                .with("created", open.info.created.to_string()));
+            }
+            CursorStart::After(position) => position.sequence,
+        };
+        if sequence > state.last_sequence {
+            return Err(Error::invalid(SET, "start", "must not lie behind the log's end")
+                .with("last_sequence", state.last_sequence.to_string()));
+        }
+        Ok(sequence)
+    }
+}
+
+fn status(saved: Saved, open: &OpenLog) -> CursorStatus {
+    let Saved { name, position, saved_at, .. } = saved;
+    let state = &open.info.state;
+    let (mut lag, mut gone) = (None, None);
+    if position.created == open.info.created {
+        // What has left the log is not to be read any more.
+        let left = state.first_sequence.saturating_sub(1);
+        gone = Some(left.saturating_sub(position.sequence));
+        lag = Some(state.last_sequence.saturating_sub(position.sequence.max(left)));
+    }
+    CursorStatus { cursor: name, position, saved_at, lag, gone }
+}
+
+#[async_trait]
+impl Service for CursorService {
+    /// Does nothing: cursors are made when they are saved.
+    async fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn stop(&self, _within: Duration) -> Result<StopReport> {
+        Ok(StopReport::default())
+    }
+
+    async fn health(&self) -> Health {
+        match self.log.open(LIST).await {
+            Ok(_) => Health::healthy(),
+            Err(error) => Health::unhealthy(format!("the event stream can't be reached: {error}")),
+        }
+    }
+}
+
+impl Provide for CursorService {
+    const NAME: &'static str = "cursors";
+
+    type Deps = (Arc<dyn ConnectionProvider>, Arc<dyn KvStore>, Arc<dyn Clock>);
+    /// Where the log is: the section `events`.
+    type Config = EventsConfig;
+
+    fn interfaces() -> Interfaces<Self> {
+        Interfaces::new()
+    }
+
+    fn build((connections, kv, clock): Self::Deps, config: EventsConfig) -> Result<Self> {
+        Self::new(connections, kv, clock, config)
+    }
+}
