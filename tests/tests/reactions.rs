@@ -4,14 +4,21 @@
 
 #[path = "reactions/dead_letters.rs"]
 mod dead_letters;
+#[allow(dead_code, reason = "a test needs no `main`")]
+#[path = "../../crates/naq-events/examples/react.rs"]
+mod example;
 #[path = "reactions/groups.rs"]
 mod groups;
 #[path = "reactions/handling.rs"]
 mod handling;
+#[path = "reactions/ledger.rs"]
+mod ledger;
 #[path = "reactions/once.rs"]
 mod once;
 #[path = "reactions/processes.rs"]
 mod processes;
+#[path = "reactions/rights.rs"]
+mod rights;
 #[path = "reactions/support.rs"]
 mod support;
 #[path = "reactions/trouble.rs"]
@@ -81,6 +88,7 @@ behaviours! {
         a_handler_may_take_what_is_no_event,
         a_replay_goes_to_its_group_alone,
         a_dropped_letter_is_gone,
+        a_letter_that_was_dropped_is_kept_anew_when_its_event_comes_again,
         letters_are_selected_by_group_type_cause_and_time,
         no_letters_are_an_empty_answer,
     }
@@ -103,6 +111,22 @@ behaviours! {
         a_consumer_deleted_under_a_member_ends_it,
         a_dead_letter_that_can_not_be_stored_keeps_its_event,
     }
+}
+
+#[test]
+fn the_example_calls_the_receiver_once_for_each_failure_that_it_takes() {
+    run(async {
+        let lines = example::run().await.unwrap();
+        assert_eq!(
+            lines,
+            [
+                r#""job-1" failed: "no route to host" -> 503 Service Unavailable"#,
+                r#""job-1" failed: "no route to host" -> 200 OK"#,
+                r#""job-3" failed: "disk full" -> 200 OK"#,
+                "2 done, 1 tried again, 0 given back",
+            ]
+        );
+    });
 }
 
 fn run(behaviour: impl Future<Output = ()>) {

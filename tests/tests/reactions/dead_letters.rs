@@ -8,7 +8,7 @@ use naq_core::ErrorKind;
 use naq_core::events::{Event, Filter};
 use naq_core::jetstream::JetStream;
 use naq_events::reactions::{
-    DeadCause, DeadLetter, Handler, MalformedReaction, Outcome, Reaction, SelectLetters,
+    DeadCause, DeadLetter, GroupStart, Handler, MalformedReaction, Outcome, Reaction, SelectLetters,
 };
 use naq_tests::wait;
 
@@ -135,6 +135,25 @@ pub(crate) async fn a_dropped_letter_is_gone(js: Arc<dyn JetStream>) {
     assert_eq!(again.kind(), ErrorKind::NotFound);
     assert_eq!(own.reactions.drop_all_dead("g").await.unwrap(), 2);
     assert_eq!(own.reactions.drop_all_dead("g").await.unwrap(), 0);
+}
+
+pub(crate) async fn a_letter_that_was_dropped_is_kept_anew_when_its_event_comes_again(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    let rejects = Seen::default().answering(|_| Outcome::reject("never"));
+    own.reactions.react("g", Filter::new(), rejects, options()).await.unwrap();
+    own.log(Event::job_paused("j")).await;
+    let first = one_letter(&own).await;
+    own.reactions.drop_dead(first.sequence).await.unwrap();
+    own.reactions.seek_group("g", GroupStart::Beginning, false).await.unwrap();
+    let again = one_letter(&own).await;
+    assert!(again.sequence > first.sequence);
+    assert_eq!(again.position, first.position);
+    // While it is there, one letter is enough.
+    own.reactions.seek_group("g", GroupStart::Beginning, false).await.unwrap();
+    idle(&own, "g").await;
+    assert_eq!(letters(&own, SelectLetters::default()).await.len(), 1);
 }
 
 pub(crate) async fn letters_are_selected_by_group_type_cause_and_time(js: Arc<dyn JetStream>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use naq_core::ErrorKind;
 use naq_core::events::{Event, Filter};
-use naq_core::jetstream::{ConsumerConfig, JetStream};
+use naq_core::jetstream::{ConsumerConfig, GetMessage, JetStream, Which};
 use naq_events::reactions::{GroupOrder, GroupSetup, GroupStart, Outcome};
 use naq_tests::wait;
 
@@ -33,8 +33,24 @@ pub(crate) async fn a_group_tells_how_it_stands(js: Arc<dyn JetStream>) {
     assert_eq!((status.order, status.paused), ("none", Some(false)));
     assert_eq!((status.in_hand, status.handled_through), (1, 1));
     assert_eq!(status.oldest_unhandled.map(|position| position.sequence), Some(2));
-    assert!(status.oldest_stored_at.is_some());
+    let stored_at = status.oldest_stored_at.unwrap();
+    assert_eq!(stored_at, own.js.get_message(own.stream(), second()).await.unwrap().stored_at);
     assert_eq!(own.reactions.groups().await.unwrap().len(), 1);
+    // What its member does now shows with the member's next sign of life.
+    let told = wait::some("the rate and the failures", PATIENCE, async || {
+        own.log(Event::job_paused("on")).await;
+        let status = own.reactions.group("g").await.unwrap();
+        (status.rate > 0.0 && status.failures > 0).then_some(status)
+    })
+    .await;
+    // One is being tried again, another is dead.
+    assert_eq!((told.failures, told.retrying), (2, 0));
+    let member = &told.members.unwrap()[0];
+    assert!(member.counters.done >= 2 && member.concurrency == 16, "{member:?}");
+}
+
+fn second() -> GetMessage {
+    GetMessage::new(Which::Sequence(2))
 }
 
 pub(crate) async fn a_paused_group_handles_nothing_until_it_is_resumed(js: Arc<dyn JetStream>) {

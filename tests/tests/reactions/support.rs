@@ -30,10 +30,14 @@ pub(crate) struct Own {
 
 impl Own {
     pub(crate) async fn new(js: Arc<dyn JetStream>) -> Self {
-        let name = names::unique("react");
+        Self::named(js, &names::unique("react")).await
+    }
+
+    /// One with that name.
+    pub(crate) async fn named(js: Arc<dyn JetStream>, name: &str) -> Self {
         let config = EventsConfig::default()
-            .with_stream_name(name.as_str())
-            .with_subject_root(name.as_str())
+            .with_stream_name(name)
+            .with_subject_root(name)
             .with_max_bytes(Size::from_mib(32));
         let connections = SingleJetStream::provider(Arc::clone(&js));
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
@@ -43,6 +47,13 @@ impl Own {
         events.start().await.unwrap();
         let (reactions, kv) = reactions(connections, &config);
         Self { js, config, events: Arc::new(events), reactions, kv }
+    }
+
+    /// The same log with the reactions of whoever that connection is of.
+    pub(crate) fn seen_by(&self, js: Arc<dyn JetStream>) -> Self {
+        let (reactions, kv) = reactions(SingleJetStream::provider(Arc::clone(&js)), &self.config);
+        let (config, events) = (self.config.clone(), Arc::clone(&self.events));
+        Self { js, config, events, reactions, kv }
     }
 
     /// Another process's reactions on the same log.

@@ -1,18 +1,25 @@
 //! `reactions`: handling events with an empty handler, naq's groups beside a
 //! raw durable consumer with explicit acknowledgements.
+//!
+//! Both have the same events, in turns in the same run, and the first tenth of
+//! each round is not measured. Acknowledgements are sent and not waited for by
+//! either; that all of them arrived is checked after each round.
 
+mod meter;
 mod naq;
 mod raw;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
 use clap::Args;
+use naq_events::reactions::GroupOrder;
 use naq_tests::server::NatsServer;
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use self::meter::{Meter, percentile};
 use crate::Outcome;
 use crate::machine::Machine;
 use crate::report;
@@ -28,9 +35,12 @@ pub(crate) struct Options {
     /// Rounds that count; one more is run first and left out
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Events for the latency, at 500 a second
-    #[arg(long, default_value_t = 2_000)]
+    /// Events in each round for the latency, at 500 a second
+    #[arg(long, default_value_t = 500)]
     paced: u64,
+    /// Events in each round of a group in order
+    #[arg(long, default_value_t = 5_000)]
+    ordered: u64,
 }
 
 const CONCURRENCY: [usize; 3] = [1, 16, 256];
@@ -56,6 +66,8 @@ struct Report {
     events: u64,
     rounds: usize,
     results: Vec<Measured>,
+    /// A group that handles the events of each job in order: one at a time.
+    naq_in_order_per_s: Spread,
 }
 
 #[derive(Serialize)]
@@ -75,49 +87,8 @@ struct Measured {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Naq,
+    NaqInOrder,
     Raw,
-}
-
-/// Takes what handlers see: how many, and how long after they were stored.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    count: std::sync::atomic::AtomicU64,
-    wanted: u64,
-    done: tokio::sync::Notify,
-    /// In microseconds; `None` where only the rate is wanted.
-    latencies: Option<Mutex<Vec<f64>>>,
-}
-
-impl Meter {
-    fn new(wanted: u64, latencies: bool) -> Arc<Self> {
-        let latencies = latencies.then(|| Mutex::new(Vec::with_capacity(wanted as usize)));
-        Arc::new(Self { wanted, latencies, ..Self::default() })
-    }
-
-    /// An event was handled that had been stored at this time.
-    pub(crate) fn handled(&self, stored_at_nanos: i64) {
-        if let Some(latencies) = &self.latencies {
-            let now = jiff::Timestamp::now().as_nanosecond();
-            let micros = (now - i128::from(stored_at_nanos)) as f64 / 1_000.0;
-            latencies.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
-        }
-        if self.count.fetch_add(1, std::sync::atomic::Ordering::AcqRel) + 1 == self.wanted {
-            self.done.notify_one();
-        }
-    }
-
-    async fn all(&self) -> Outcome {
-        tokio::time::timeout(PATIENCE, self.done.notified()).await?;
-        Ok(())
-    }
-
-    fn percentile(&self, share: f64) -> f64 {
-        let Some(latencies) = &self.latencies else { return f64::NAN };
-        let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        latencies.sort_by(f64::total_cmp);
-        let rank = (share * latencies.len() as f64).ceil() as usize;
-        latencies.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-    }
 }
 
 /// Runs the benchmark and writes its report.
@@ -126,36 +97,50 @@ pub(crate) async fn run(options: Options) -> Outcome {
     let mut results = Vec::new();
     for concurrency in CONCURRENCY {
         let (mut naq, mut raw) = (Vec::new(), Vec::new());
+        let (mut naq_late, mut raw_late) = (Vec::new(), Vec::new());
         for round in 0..=options.rounds {
-            for (who, rates) in [(Who::Raw, &mut raw), (Who::Naq, &mut naq)] {
+            let mut turns =
+                [(Who::Raw, &mut raw, &mut raw_late), (Who::Naq, &mut naq, &mut naq_late)];
+            if round % 2 == 1 {
+                turns.reverse();
+            }
+            for (who, rates, latencies) in turns {
                 let rate = rate(&server, who, concurrency, round, options.events).await?;
-                eprintln!(
-                    "{concurrency:>4} round {round} {who:?} {:>9} events/s",
-                    report::thousands(rate)
-                );
+                let late = latency(&server, who, concurrency, round, options.paced).await?;
                 if round > 0 {
                     rates.push(rate);
+                    latencies.extend(late);
                 }
             }
         }
-        let raw_latency = latency(&server, Who::Raw, concurrency, options.paced).await?;
-        let naq_latency = latency(&server, Who::Naq, concurrency, options.paced).await?;
+        naq_late.sort_by(f64::total_cmp);
+        raw_late.sort_by(f64::total_cmp);
         let (naq, raw) = (spread(naq)?, spread(raw)?);
         results.push(Measured {
             concurrency,
             naq_per_s: naq.median,
             raw_per_s: raw.median,
-            naq_latency_p50_us: naq_latency.percentile(0.5),
-            naq_latency_p99_us: naq_latency.percentile(0.99),
-            raw_latency_p50_us: raw_latency.percentile(0.5),
-            raw_latency_p99_us: raw_latency.percentile(0.99),
+            naq_latency_p50_us: percentile(&naq_late, 0.5),
+            naq_latency_p99_us: percentile(&naq_late, 0.99),
+            raw_latency_p50_us: percentile(&raw_late, 0.5),
+            raw_latency_p99_us: percentile(&raw_late, 0.99),
             naq_spread: naq,
             raw_spread: raw,
         });
     }
+    let mut in_order = Vec::new();
+    for round in 0..=options.rounds {
+        let rate = rate(&server, Who::NaqInOrder, 1, round, options.ordered).await?;
+        if round > 0 {
+            in_order.push(rate);
+        }
+    }
+    let naq_in_order_per_s = spread(in_order)?;
     let machine = Machine::with_server(&server.client().await.server_info().version);
     show(&machine, &results);
-    let report = Report { machine, events: options.events, rounds: options.rounds, results };
+    println!("in order: {} events/s", report::thousands(naq_in_order_per_s.median));
+    let Options { events, rounds, .. } = options;
+    let report = Report { machine, events, rounds, results, naq_in_order_per_s };
     report::write("reactions.json", &report)
 }
 
@@ -173,13 +158,12 @@ async fn rate(
 ) -> Outcome<f64> {
     let target = target(server, concurrency, &format!("{who:?}_{concurrency}_{round}")).await?;
     fill(&target, events).await?;
-    let meter = Meter::new(events, false);
-    let begun = Instant::now();
+    let meter = Meter::of_rate(events);
     let running = who.begin(&target, &meter).await?;
-    meter.all().await?;
-    let took = begun.elapsed();
+    let rate = meter.all(PATIENCE).await?;
     running.end(&target).await?;
-    Ok(events as f64 / took.as_secs_f64())
+    eprintln!("{concurrency:>4} round {round} {who:?} {:>9} events/s", report::thousands(rate));
+    Ok(rate)
 }
 
 /// How long after being stored events reach a handler that is waiting.
@@ -187,10 +171,12 @@ async fn latency(
     server: &NatsServer,
     who: Who,
     concurrency: usize,
+    round: usize,
     events: u64,
-) -> Outcome<Arc<Meter>> {
-    let target = target(server, concurrency, &format!("{who:?}_{concurrency}_paced")).await?;
-    let meter = Meter::new(events, true);
+) -> Outcome<Vec<f64>> {
+    let name = format!("{who:?}_{concurrency}_{round}_paced");
+    let target = target(server, concurrency, &name).await?;
+    let meter = Meter::of_latency(events);
     let running = who.begin(&target, &meter).await?;
     let mut encoder = RawEncoder::new();
     let mut ticks = interval(PACE);
@@ -200,9 +186,9 @@ async fn latency(
         let message = encoder.message(&target.root, n);
         target.client.publish(message.subject, message.payload.into()).await?;
     }
-    meter.all().await?;
+    meter.all(PATIENCE).await?;
     running.end(&target).await?;
-    Ok(meter)
+    Ok(meter.latencies())
 }
 
 async fn target(server: &NatsServer, concurrency: usize, name: &str) -> Outcome<Target> {
@@ -245,7 +231,10 @@ enum Running {
 impl Who {
     async fn begin(self, target: &Target, meter: &Arc<Meter>) -> Outcome<Running> {
         Ok(match self {
-            Self::Naq => Running::Naq(Box::new(naq::begin(target, Arc::clone(meter)).await?)),
+            Self::Naq | Self::NaqInOrder => {
+                let order = if self == Self::Naq { GroupOrder::None } else { GroupOrder::Entity };
+                Running::Naq(Box::new(naq::begin(target, order, Arc::clone(meter)).await?))
+            }
             Self::Raw => Running::Raw(raw::begin(target, Arc::clone(meter)).await?),
         })
     }

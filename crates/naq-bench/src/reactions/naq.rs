@@ -10,7 +10,7 @@ use naq_core::connection::ConnectionProvider;
 use naq_core::events::Filter;
 use naq_core::service::Service;
 use naq_events::reactions::{
-    GroupStart, Outcome as Handled, ReactOptions, Reaction, ReactionService,
+    GroupOrder, GroupStart, Outcome as Handled, ReactOptions, Reaction, ReactionService,
 };
 use naq_kv::KvStoreService;
 use naq_streams::StreamService;
@@ -26,7 +26,11 @@ pub(super) struct Handling {
 }
 
 /// Begins to handle everything.
-pub(super) async fn begin(target: &Target, meter: Arc<Meter>) -> Outcome<Handling> {
+pub(super) async fn begin(
+    target: &Target,
+    order: GroupOrder,
+    meter: Arc<Meter>,
+) -> Outcome<Handling> {
     let server = ServerConfig::default().with_url(target.url.as_str());
     let config = ConnectionConfig::default().with_server(server);
     let connection = Arc::new(ConnectionService::new(Vec::new(), config));
@@ -45,6 +49,7 @@ pub(super) async fn begin(target: &Target, meter: Arc<Meter>) -> Outcome<Handlin
     };
     let options = ReactOptions::default()
         .with_start(GroupStart::Beginning)
+        .with_order(order)
         .with_concurrency(target.concurrency);
     reactions.react("handlers", Filter::new(), handler, options).await?;
     Ok(Handling { reactions, connection })

@@ -164,14 +164,16 @@ fn moved(group: &str, report: &SeekReport, done: &str) -> String {
 
 /// A row for each group.
 fn table(groups: &[GroupStatus], view: &View) -> String {
-    let headings = ["Group", "Lag", "In hand", "Dead", "Rate", "Members", "Oldest", "State"];
-    let mut grid = Grid::new(view, &headings).right(&[1, 2, 3, 4, 5]);
+    let headings =
+        ["Group", "Lag", "In hand", "Failed", "Dead", "Rate", "Members", "Oldest", "State"];
+    let mut grid = Grid::new(view, &headings).right(&[1, 2, 3, 4, 5, 6]);
     for group in groups {
         let members = group.members.as_ref().map(Vec::len);
         grid.row([
             group.group.as_str(),
             &human::count(group.lag),
             &human::count(group.in_hand),
+            &human::count(group.failures),
             &human::count(group.dead),
             &format!("{:.1}/s", group.rate),
             &members.map_or_else(|| "?".to_owned(), |members| members.to_string()),

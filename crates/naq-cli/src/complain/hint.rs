@@ -24,6 +24,9 @@ pub(crate) fn hint(error: &Error) -> String {
     if error.source_as::<FilterSyntaxError>().is_some() {
         return "`naq help explain` shows the language".to_owned();
     }
+    if let Some(hint) = of_a_group(error) {
+        return hint;
+    }
     if error.is(ErrorKind::NotFound) && error.get("stream").is_some() {
         return NO_STREAM.to_owned();
     }
@@ -76,6 +79,23 @@ fn of_a_bucket(error: &Error) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// What to type against an error of a group of reactions.
+fn of_a_group(error: &Error) -> Option<String> {
+    let group = error.get("group")?;
+    match (error.kind(), error.hint()) {
+        (ErrorKind::NotFound, Some(hint)) if hint.contains("was deleted") => Some(format!(
+            "the group was removed: `naq react {group} …` makes it anew, where --since says"
+        )),
+        (ErrorKind::NotFound, Some(hint)) if hint.contains("an operator") => {
+            Some(format!("without --assume, `naq react {group} …` makes it"))
+        }
+        (ErrorKind::PermissionDenied, Some(hint)) if hint.contains("Assume") => Some(
+            "let an operator make the group's consumer and streams, and add --assume".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// What to type against an error of the log or of a stream.

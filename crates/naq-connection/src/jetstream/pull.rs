@@ -98,6 +98,12 @@ impl Status {
 
 /// The error of a request that the server doesn't understand or allow.
 pub(super) fn refused(operation: &'static str, text: &str) -> Error {
+    if text.contains("MaxWaiting") {
+        // As many pulls wait as the consumer allows: each ends some time.
+        return Error::new(ErrorKind::LimitReached, operation, "too many pulls wait")
+            .with("status", text)
+            .with_hint("fewer members at a time, or a consumer with a higher max_waiting");
+    }
     Error::new(ErrorKind::InvalidArgument, operation, "the server refuses the pull")
         .with("status", text)
         .with_hint("the consumer's max_request limits may forbid it")
@@ -152,6 +158,17 @@ mod tests {
         assert!(matches!(status(409, "Exceeded MaxRequestMaxBytes of 5", &[]), Status::Refused(_)));
         assert!(matches!(status(400, "Bad Request", &[]), Status::Refused(_)));
         assert!(Status::read(&reply("x")).is_none());
+    }
+
+    #[test]
+    fn a_pull_too_many_may_be_asked_again() {
+        let full = Status::read(&Message {
+            status: Some(StatusCode::from_u16(409).unwrap()),
+            description: Some("Exceeded MaxWaiting".to_owned()),
+            ..reply("")
+        });
+        let Some(Status::Refused(text)) = full else { panic!("{full:?}") };
+        assert_eq!(refused("fetch", &text).kind(), ErrorKind::LimitReached);
     }
 
     #[test]

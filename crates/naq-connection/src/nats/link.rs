@@ -131,6 +131,9 @@ impl Link {
         operation: &'static str,
         deadline: Instant,
     ) -> Result<u64> {
+        if self.state() == ConnectionState::Connected {
+            return Ok(self.generation());
+        }
         let mut states = self.states();
         let wait = states.wait_for(|state| {
             !matches!(state, ConnectionState::Pending | ConnectionState::Disconnected)

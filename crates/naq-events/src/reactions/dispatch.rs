@@ -2,12 +2,15 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures::FutureExt;
+use naq_core::Result;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::events::Filter;
-use naq_core::jetstream::{Acknowledge, JetStream};
+use naq_core::jetstream::{Acknowledge, GetMessage, JetStream, PublishMessage, Which};
 
 use super::dead::{DeadCause, DeadStreams};
 use super::handler::{Handler, MalformedReaction, Outcome, Reaction};
@@ -41,14 +44,12 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     /// Handles a delivery and answers it.
     pub(super) async fn handle(&self, work: Work) {
-        let held = work.held;
         if work.deliveries > self.options.max_tries {
             let reason = "it was handed over as often as the group allows, and no outcome came";
             self.bury(work, DeadCause::NoOutcome, reason).await;
         } else {
             self.attempt(work).await;
         }
-        self.hand.release(held);
     }
 
     async fn attempt(&self, work: Work) {
@@ -98,8 +99,14 @@ impl Dispatcher {
 
     /// Runs a try within its deadline; a panic ends the try alone.
     async fn limit(&self, attempt: impl Future<Output = Outcome> + Send) -> Ending {
-        let attempt = AssertUnwindSafe(attempt).catch_unwind();
-        match self.clock.until(self.clock.deadline(self.options.deadline), attempt).await {
+        let deadline = self.clock.deadline(self.options.deadline);
+        let mut attempt = pin!(AssertUnwindSafe(attempt).catch_unwind());
+        // A handler that is done at once needs no timer.
+        let ended = match futures::poll!(&mut attempt) {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => self.clock.until(deadline, attempt).await,
+        };
+        match ended {
             Some(Ok(outcome)) => Ending::Answered(outcome),
             Some(Err(panic)) => Ending::Panicked(words(&*panic)),
             None => Ending::TimedOut,
@@ -118,8 +125,8 @@ impl Dispatcher {
     /// Makes a dead letter of it. Answered only once that is stored.
     async fn bury(&self, work: Work, cause: DeadCause, reason: &str) {
         let letter = self.dead.letter(&work, cause, reason, self.clock.now());
-        match self.jetstream.publish(letter).await {
-            Ok(_) => {
+        match self.keep(letter).await {
+            Ok(()) => {
                 count(&self.tally.dead);
                 tracing::warn!(
                     group = &*work.group,
@@ -144,8 +151,29 @@ impl Dispatcher {
         }
     }
 
-    async fn answer(&self, work: &Work, answer: Acknowledge) {
-        if let Err(error) = self.jetstream.acknowledge(&work.token, answer).await {
+    /// Stores a dead letter, once however often its event comes.
+    async fn keep(&self, mut letter: PublishMessage) -> Result<()> {
+        loop {
+            let ack = self.jetstream.publish(letter.clone()).await?;
+            let kept = GetMessage::new(Which::Sequence(ack.sequence));
+            let is_there =
+                !ack.duplicate || self.jetstream.get_message(&self.dead.dead, kept).await.is_ok();
+            if is_there {
+                return Ok(());
+            }
+            // Somebody has dropped it or had it replayed, and the group was
+            // moved back: the next letter's id tells of the one that is gone.
+            // Rather two letters than none, where nobody may look.
+            let id = letter.message_id.unwrap_or_default();
+            letter.message_id = Some(format!("{id}:{}", ack.sequence));
+        }
+    }
+
+    /// Answers a delivery, which is out of the hand then.
+    pub(super) async fn answer(&self, work: &Work, answer: Acknowledge) {
+        // What a stop has given back is answered already.
+        let Some(token) = self.hand.release(work.held) else { return };
+        if let Err(error) = self.jetstream.acknowledge(&token, answer).await {
             count(&self.tally.unanswered);
             tracing::warn!(
                 group = &*work.group,

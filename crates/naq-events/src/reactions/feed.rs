@@ -1,16 +1,18 @@
 //! Fetching: how a member comes by its deliveries, and not by more than it can handle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::jetstream::{Acknowledge, FetchOptions, JetStream};
 use naq_core::{Error, ErrorKind, Result};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::watch;
 
 use super::REACT;
 use super::dispatch::Dispatcher;
+use super::queue::Queue;
 use super::work::{Source, Work};
 
 /// How long one fetch waits for an event.
@@ -31,59 +33,25 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The longest wait after a failure.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Fetched events on their way to the workers.
-#[derive(Debug)]
-pub(super) struct Queue {
-    sender: mpsc::UnboundedSender<Work>,
-    receiver: tokio::sync::Mutex<mpsc::UnboundedReceiver<Work>>,
-    /// How many lie there; what bounds it.
-    waiting: AtomicUsize,
-    taken: Notify,
-}
+/// How many fetches a member has under way at most while much comes: one is on
+/// its way while another is being handled.
+const FETCHES: usize = 4;
 
-impl Queue {
-    pub(super) fn new() -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let receiver = tokio::sync::Mutex::new(receiver);
-        Self { sender, receiver, waiting: AtomicUsize::new(0), taken: Notify::new() }
-    }
-
-    fn push(&self, work: Work) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The receiver lives as long as this does.
-        let _ = self.sender.send(work);
-    }
-
-    /// The next one, as soon as there is one.
-    pub(super) async fn next(&self) -> Option<Work> {
-        let work = self.receiver.lock().await.recv().await?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.taken.notify_one();
-        Some(work)
-    }
-
-    /// Waits until no more than so many lie there, and says how many do.
-    async fn drained_to(&self, most: usize) -> usize {
-        loop {
-            let waiting = self.waiting.load(Ordering::Relaxed);
-            if waiting <= most {
-                return waiting;
-            }
-            self.taken.notified().await;
-        }
-    }
-}
-
-/// What one source of deliveries needs to be fetched from.
-pub(super) struct Feed {
+/// One source of deliveries of a group.
+pub(super) struct Origin {
     pub(super) dispatcher: Arc<Dispatcher>,
-    pub(super) queue: Arc<Queue>,
     pub(super) group: Arc<str>,
     pub(super) stream: String,
     pub(super) source: Source,
     /// How many events the consumer hands out without an answer. A fetch of
     /// more would wait for the rest to its end.
     pub(super) in_hand: usize,
+}
+
+/// What a member needs to be fed from one source.
+pub(super) struct Feed {
+    pub(super) origin: Origin,
+    pub(super) queue: Arc<Queue>,
     /// Whether the group is paused.
     pub(super) paused: watch::Receiver<bool>,
     /// Whether the member stops, so that nothing more is to be fetched.
@@ -91,55 +59,134 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Fetches until something is wrong for good, and says what.
-    pub(super) async fn run(mut self) -> Error {
-        let clock = Arc::clone(&self.dispatcher.clock);
-        let mut ahead = self.dispatcher.options.concurrency;
-        let mut failures = 0;
-        let mut since = clock.monotonic();
-        let mut answered = self.dispatcher.tally.answered();
+    /// Fetches until something is wrong for good, and says what. When the
+    /// member stops, it waits for what is being fetched.
+    pub(super) async fn run(self) -> Error {
+        let Self { origin, queue, mut paused, mut stopping } = self;
+        let clock = Arc::clone(&origin.dispatcher.clock);
+        let mut pace = Pace::new(&origin);
+        let mut fetches = FuturesUnordered::new();
+        let (mut asked, mut failures, mut is_troubled) = (0, 0_u32, false);
         loop {
-            // Whoever pauses a group drops the sender never before the feed.
-            if self.paused.wait_for(|paused| !paused).await.is_err() {
-                return Error::new(ErrorKind::Closed, REACT, "the member has stopped");
-            }
-            let waiting = self.queue.drained_to(ahead / 2).await;
-            if *self.stopping.borrow() {
+            let stops = *stopping.borrow_and_update();
+            if stops && fetches.is_empty() {
                 return Error::new(ErrorKind::Closed, REACT, "the member stops");
             }
-            let most = (ahead - waiting).clamp(1, self.in_hand);
-            match self.fetch(most).await {
-                Ok(()) => failures = 0,
-                Err(error) => match self.judge(error).await {
-                    Ok(()) => {
-                        failures += 1;
-                        let pause = PAUSE.saturating_mul(1 << failures.min(6)).min(MAX_PAUSE);
-                        clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+            if is_troubled && fetches.is_empty() {
+                let pause = PAUSE.saturating_mul(1 << failures.min(6)).min(MAX_PAUSE);
+                clock.sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                is_troubled = false;
+            }
+            let is_wanted = !stops && !*paused.borrow_and_update();
+            let may_ask = is_wanted && !is_troubled && fetches.len() < pace.fetches();
+            let room = pace.room(asked).filter(|_| may_ask);
+            let fetched = tokio::select! {
+                biased;
+                () = queue.drained_to(room.unwrap_or(0)), if room.is_some() => {
+                    let most = pace.most();
+                    asked += most;
+                    let fetch = origin.fetch(most);
+                    fetches.push(async move { (most, fetch.await) });
+                    continue;
+                }
+                Some(fetched) = fetches.next(), if !fetches.is_empty() => fetched,
+                changed = paused.changed() => match changed {
+                    Ok(()) => continue,
+                    // Whoever pauses a group drops the sender never before the feed.
+                    Err(_) => return Error::new(ErrorKind::Closed, REACT, "the member has stopped"),
+                },
+                _ = stopping.changed(), if !stops => continue,
+            };
+            let (most, fetched) = fetched;
+            asked -= most;
+            match fetched {
+                Ok(works) if *paused.borrow() => origin.put_off(works).await,
+                Ok(works) => {
+                    if !is_troubled {
+                        failures = 0;
                     }
+                    queue.push(works);
+                }
+                Err(error) => match origin.judge(error).await {
+                    // A break fails all that are under way: it counts once.
+                    Ok(()) if is_troubled => {}
+                    Ok(()) => (failures, is_troubled) = (failures + 1, true),
                     Err(error) => return error,
                 },
             }
-            // What has been handled meanwhile says how much to fetch ahead:
-            // slow handlers leave the rest to the other members.
-            let (now, total) = (clock.monotonic(), self.dispatcher.tally.answered());
-            let span = now.saturating_sub(since);
-            if span >= Duration::from_millis(1) {
-                let rate = (total - answered) as f64 / span.as_secs_f64();
-                let wanted = (rate * AHEAD.as_secs_f64()) as usize;
-                ahead = wanted.clamp(self.dispatcher.options.concurrency, MAX_AHEAD);
-                (since, answered) = (now, total);
-            }
+            pace.look(&origin);
+        }
+    }
+}
+
+/// How far ahead a member fetches: what it handled lately says it, so that slow
+/// handlers leave the rest to the other members.
+struct Pace {
+    concurrency: usize,
+    in_hand: usize,
+    ahead: usize,
+    since: Duration,
+    answered: u64,
+}
+
+impl Pace {
+    fn new(origin: &Origin) -> Self {
+        let Dispatcher { options, clock, tally, .. } = &*origin.dispatcher;
+        let concurrency = options.concurrency;
+        Self {
+            concurrency,
+            in_hand: origin.in_hand,
+            ahead: concurrency,
+            since: clock.monotonic(),
+            answered: tally.answered(),
         }
     }
 
-    async fn fetch(&self, most: usize) -> Result<()> {
+    const fn is_fast(&self) -> bool {
+        self.ahead > self.concurrency
+    }
+
+    /// How many fetches may be under way.
+    const fn fetches(&self) -> usize {
+        if self.is_fast() { FETCHES } else { 1 }
+    }
+
+    /// How many events one fetch asks for.
+    fn most(&self) -> usize {
+        let part = if self.is_fast() { FETCHES } else { 2 };
+        (self.ahead / part).clamp(1, self.in_hand)
+    }
+
+    /// How many events may wait when the next fetch begins; `None` while what
+    /// has been asked for is enough.
+    fn room(&self, asked: usize) -> Option<usize> {
+        self.ahead.checked_sub(asked + self.most())
+    }
+
+    /// Looks at what has been handled meanwhile.
+    fn look(&mut self, origin: &Origin) {
+        let Dispatcher { clock, tally, .. } = &*origin.dispatcher;
+        let (now, total) = (clock.monotonic(), tally.answered());
+        let span = now.saturating_sub(self.since);
+        if span >= Duration::from_millis(1) {
+            let rate = (total - self.answered) as f64 / span.as_secs_f64();
+            let wanted = (rate * AHEAD.as_secs_f64()) as usize;
+            self.ahead = wanted.clamp(self.concurrency, MAX_AHEAD);
+            (self.since, self.answered) = (now, total);
+        }
+    }
+}
+
+impl Origin {
+    async fn fetch(&self, most: usize) -> Result<Vec<Work>> {
         let Dispatcher { jetstream, clock, hand, .. } = &*self.dispatcher;
         let options = FetchOptions::new(most).with_wait(WAIT);
         let deliveries = jetstream.fetch(&self.stream, &self.group, options).await?;
         let now = clock.monotonic();
+        let mut works = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             match Work::new(&self.group, self.source, delivery, hand, now) {
-                Ok(work) => self.queue.push(work),
+                Ok(work) => works.push(work),
                 Err(token) => {
                     tracing::warn!(
                         group = &*self.group,
@@ -151,7 +198,15 @@ impl Feed {
                 }
             }
         }
-        Ok(())
+        Ok(works)
+    }
+
+    /// Gives back what a fetch brought that was under way when the group was
+    /// paused. By the time it comes again no such fetch is under way any more.
+    async fn put_off(&self, works: Vec<Work>) {
+        for work in works {
+            self.dispatcher.answer(&work, Acknowledge::Retry { after: WAIT }).await;
+        }
     }
 
     /// Whether it makes sense to try again after this.

@@ -17,6 +17,10 @@ const ORDER: &str = "naq.order";
 /// How many events of a group may be in its members' hands, the order apart.
 const MAX_IN_HAND: u64 = 20_000;
 
+/// What to do where an operator's consumer has another order.
+const OPERATORS_ORDER: &str =
+    "events come in order from a consumer with max_ack_pending 1 alone, and from such a one always";
+
 /// The longest name of a group, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -118,10 +122,19 @@ pub(super) async fn ensure(
             let info = jetstream.consumer_info(stream, &wanted.name).await.map_err(told)?;
             check(info, &wanted, options).map_err(told)
         }
-        Err(error) if error.is(ErrorKind::PermissionDenied) => Err(told(error)
-            .with_hint("let an operator make the group's consumer, and use GroupSetup::Assume")),
-        Err(error) => Err(told(error)),
+        Err(error) => Err(may_not_make(error, &wanted.name)),
     }
+}
+
+/// An error of making what a group needs: where the right is missing, it says what to do.
+pub(super) fn may_not_make(error: Error, group: &str) -> Error {
+    let error = error.in_operation(REACT).with("group", group);
+    if error.is(ErrorKind::PermissionDenied) {
+        return error.with_hint(
+            "let an operator make the group's consumer and streams, and use GroupSetup::Assume",
+        );
+    }
+    error
 }
 
 /// A group means the same events to each of its members, or it means nothing.
@@ -131,7 +144,7 @@ fn check(
     options: &ReactOptions,
 ) -> Result<ConsumerInfo> {
     let differs = |field: &'static str, had: &str, wanted: &str| {
-        Error::new(ErrorKind::Conflict, REACT, format!("the group has another {field}"))
+        Error::new(ErrorKind::Conflict, REACT, "differs from the group's")
             .with("field", field)
             .with("had", had)
             .with("wanted", wanted)
@@ -146,7 +159,9 @@ fn check(
     }
     let order = order_of(&info.config);
     if order != options.order {
-        return Err(differs("order", order.as_str(), options.order.as_str()));
+        let error = differs("order", order.as_str(), options.order.as_str());
+        let is_own = is_group(&info.config);
+        return Err(if is_own { error } else { error.with_hint(OPERATORS_ORDER) });
     }
     Ok(info)
 }

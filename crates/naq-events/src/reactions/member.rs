@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use super::REACT;
 use super::dispatch::Dispatcher;
-use super::feed::{Feed, Queue, check_log};
+use super::feed::{Feed, Origin, check_log};
+use super::queue::Queue;
 use super::registry::{GroupMember, RENEW, Registry};
 use super::tally::ReactionCounters;
 use super::work::Source;
@@ -88,7 +89,7 @@ impl Member {
         let member = Arc::new(Self {
             group: Arc::from(group),
             dispatcher: Arc::new(dispatcher),
-            queue: Arc::new(Queue::new()),
+            queue: Arc::new(Queue::default()),
             registry,
             name,
             stopping: watch::Sender::new(false),
@@ -106,7 +107,7 @@ impl Member {
         let mut workers = JoinSet::new();
         for _ in 0..self.dispatcher.options.concurrency {
             let (queue, dispatcher) = (Arc::clone(&self.queue), Arc::clone(&self.dispatcher));
-            workers.spawn(work(queue, dispatcher, self.stopping.subscribe()));
+            workers.spawn(work(queue, dispatcher));
         }
         let (mut feeds, mut others) = (JoinSet::new(), JoinSet::new());
         let (stream, source) = sources.log;
@@ -135,16 +136,14 @@ impl Member {
         in_hand: usize,
         paused: watch::Receiver<bool>,
     ) -> Feed {
-        Feed {
+        let origin = Origin {
             dispatcher: Arc::clone(&self.dispatcher),
-            queue: Arc::clone(&self.queue),
             group: Arc::clone(&self.group),
             stream,
             source,
             in_hand: if in_hand == 0 { IN_HAND } else { in_hand },
-            paused,
-            stopping: self.stopping.subscribe(),
-        }
+        };
+        Feed { origin, queue: Arc::clone(&self.queue), paused, stopping: self.stopping.subscribe() }
     }
 
     fn ends(&self) -> Ends {
@@ -185,6 +184,8 @@ impl Member {
         };
         let before = tally.answered();
         self.stopping.send_replace(true);
+        // What is taken out here is in hand still, and given back with the rest.
+        self.queue.close();
         // Signs of life go on for what is under way.
         let finished = async {
             while feeds.join_next().await.is_some() {}
@@ -230,6 +231,11 @@ struct Ends {
 }
 
 impl Ends {
+    /// Whether something is wrong for good, or the stop is over.
+    fn have_come(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
     fn end(&self, error: Error) {
         tracing::error!(%error, "a member of a group has ended");
         self.ended.send_if_modified(|ended| {
@@ -243,16 +249,9 @@ impl Ends {
     }
 }
 
-/// Handles one event after the other.
-async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, mut stopping: watch::Receiver<bool>) {
-    loop {
-        let work = tokio::select! {
-            biased;
-            // An error is the end of the member too.
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-            work = queue.next() => work,
-        };
-        let Some(work) = work else { return };
+/// Handles one event after the other, until the member stops.
+async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>) {
+    while let Some(work) = queue.next().await {
         dispatcher.handle(work).await;
         // Handlers that never wait must not keep the thread to themselves.
         tokio::task::consume_budget().await;
@@ -263,7 +262,8 @@ async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, mut stopping: watc
 /// end: what it brings would otherwise be away until the ack wait is over.
 async fn feed(feed: Feed, ends: Ends) {
     let mut stopping = ends.stopping.subscribe();
-    let clock = Arc::clone(&feed.dispatcher.clock);
+    let dispatcher = Arc::clone(&feed.origin.dispatcher);
+    let queue = Arc::clone(&feed.queue);
     let mut run = pin!(feed.run());
     let trouble = tokio::select! {
         biased;
@@ -272,8 +272,17 @@ async fn feed(feed: Feed, ends: Ends) {
     };
     match trouble {
         Some(error) => ends.end(error),
-        // What ends it now is that the member stops.
-        None => drop(clock.until(clock.deadline(LAST_FETCH), run).await),
+        // What ends it now is that the member stops, or another of its tasks.
+        None => {
+            let clock = &dispatcher.clock;
+            drop(clock.until(clock.deadline(LAST_FETCH), run).await);
+        }
+    }
+    if ends.have_come() {
+        // What nobody has begun with is for the other members, if there are any.
+        for work in queue.close() {
+            dispatcher.answer(&work, Acknowledge::Retry { after: Duration::ZERO }).await;
+        }
     }
 }
 

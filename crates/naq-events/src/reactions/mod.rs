@@ -67,6 +67,7 @@
 //! | `service.rs` | the service: react, and its life |
 //! | `member.rs` | a member's tasks |
 //! | `feed.rs` | fetching, and not more than can be handled |
+//! | `queue.rs` | what was fetched and nobody has begun with |
 //! | `work.rs` | one delivery, and those in hand |
 //! | `dispatch.rs` | one try, and what follows from its outcome |
 //! | `dead.rs`, `letters.rs` | dead letters: their form; list, replay, drop |
@@ -85,6 +86,7 @@ mod letters;
 mod member;
 mod once;
 mod options;
+mod queue;
 mod registry;
 mod service;
 mod tally;

@@ -204,14 +204,16 @@ impl ReactionService {
             self.streams
                 .ensure_stream(EnsureStream::new(config))
                 .await
-                .map_err(|error| error.in_operation(REACT))?;
+                .map_err(|error| group::may_not_make(error, group))?;
         }
         let consumer = ConsumerConfig::new(group)
             .with_start(ReadStart::Beginning)
             .with_subject(self.dead.replay_of(group))
             .with_ack_wait(options.ack_wait);
         match jetstream.create_consumer(&self.dead.replay, consumer).await {
-            Err(error) if !error.is(ErrorKind::AlreadyExists) => Err(error.in_operation(REACT)),
+            Err(error) if !error.is(ErrorKind::AlreadyExists) => {
+                Err(group::may_not_make(error, group))
+            }
             _ => Ok(self.dead.replay.clone()),
         }
     }

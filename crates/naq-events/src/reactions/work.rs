@@ -35,13 +35,15 @@ pub(super) struct Work {
     pub(super) deliveries: u64,
     /// Its sequence among the replays, if it is one.
     pub(super) replay: Option<u64>,
-    pub(super) token: AckToken,
-    /// Its place in the hand.
+    /// Its place in the hand, which keeps what it is answered with.
     pub(super) held: usize,
 }
 
 impl Work {
-    /// A delivery as the JetStream gave it; `None` for a replay that naq did not write.
+    /// A delivery as the JetStream gave it.
+    ///
+    /// # Errors
+    /// What to answer a replay with that naq did not write.
     pub(super) fn new(
         group: &Arc<str>,
         source: Source,
@@ -61,7 +63,7 @@ impl Work {
                 None => return Err(token),
             },
         };
-        let held = hand.take(token.clone(), now);
+        let held = hand.take(token, now);
         let Origin { subject, position, stored_at } = origin;
         Ok(Self {
             group: Arc::clone(group),
@@ -71,7 +73,6 @@ impl Work {
             payload: message.payload,
             deliveries,
             replay,
-            token,
             held,
         })
     }
@@ -116,9 +117,9 @@ impl Hand {
         self.lock().insert(Held { token, heard: now })
     }
 
-    /// A delivery has been answered.
-    pub(super) fn release(&self, held: usize) {
-        self.lock().try_remove(held);
+    /// Takes a delivery out, to answer it; `None` once it was given up.
+    pub(super) fn release(&self, held: usize) -> Option<AckToken> {
+        self.lock().try_remove(held).map(|held| held.token)
     }
 
     /// Those of which the server has not heard since then; it is to hear of

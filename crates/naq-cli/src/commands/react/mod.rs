@@ -7,6 +7,8 @@ mod child;
 use std::sync::Arc;
 use std::time::Duration;
 
+use naq_core::Error;
+use naq_core::events::Filter;
 use naq_events::reactions::{GroupOrder, GroupSetup, ReactOptions};
 
 use self::child::Child;
@@ -14,8 +16,8 @@ use super::groups::start;
 use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::human;
-use crate::selection::Selection;
+use crate::output::{Zone, human};
+use crate::selection::{Expression, Selection};
 use crate::when::When;
 
 /// How long what is under way may still take when the command is asked to end.
@@ -25,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  naq react pager --type job_failed -- ./page.sh
+  naq react pager 'type = job_failed and queue = orders' -- ./page.sh
   naq react audit --since beginning -- sh -c 'cat >> audit.ndjson'
   naq react orders --type job_completed --queue orders --in-order -- python3 bill.py
 
@@ -38,6 +40,8 @@ Ends with Ctrl-C or SIGTERM, and finishes what is under way.")]
 pub(crate) struct Args {
     /// The group: a name for the position that is kept
     group: String,
+    #[command(flatten)]
+    expression: Expression,
     #[command(flatten)]
     selection: Selection,
     /// Where a new group begins: `1h` (ago), a time, `seq:N`, `beginning` or `now`
@@ -69,7 +73,7 @@ pub(crate) struct Args {
 
 /// Runs until it is asked to end, or something is wrong for good.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let filter = args.selection.to_filter(&context.output.view().zone)?;
+    let filter = args.filter(&context.output.view().zone)?;
     let options = args.options(context)?;
     let notes = context.notes;
     let child = Arc::new(Child::new(args.command, notes));
@@ -106,6 +110,17 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 }
 
 impl Args {
+    fn filter(&self, zone: &Zone) -> naq_core::Result<Filter> {
+        let filter = self.expression.to_filter(zone)?.and(self.selection.to_filter(zone)?);
+        if filter.stored_range() != (None, None) {
+            // `since 2h` is another filter at each start, and the group has one.
+            let rule = "must say nothing of the time of storing";
+            return Err(Error::invalid("react", "filter", rule)
+                .with_hint("--since says where a new group begins, `naq groups seek` moves one"));
+        }
+        Ok(filter)
+    }
+
     fn options(&self, context: &Context) -> naq_core::Result<ReactOptions> {
         let order = if self.in_order { GroupOrder::Entity } else { GroupOrder::None };
         let setup = if self.assume { GroupSetup::Assume } else { GroupSetup::Ensure };
@@ -137,4 +152,36 @@ async fn ended_by_signal() {
     }
     // Where even that can't be waited for, the program ends without it.
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn filter(words: &[&str]) -> naq_core::Result<Filter> {
+        let line = ["react", "g"].iter().chain(words).chain(&["--", "true"]);
+        Line::parse_from(line).args.filter(&Zone::new(true))
+    }
+
+    #[test]
+    fn expression_and_options_must_all_hold() {
+        let both = filter(&["queue = orders", "--type", "job_failed"]).unwrap();
+        assert_eq!(both.to_json()["type"], "job_failed");
+        assert_eq!(both.to_json()["queue"], "orders");
+        assert!(filter(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_filter_that_moves_with_the_time_is_refused() {
+        let error = filter(&["since 2h"]).unwrap_err();
+        assert_eq!(error.get("field"), Some("filter"));
+    }
 }
