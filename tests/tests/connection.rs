@@ -22,6 +22,8 @@ mod early_ends;
 mod fake;
 #[path = "connection/fast_batch.rs"]
 mod fast_batch;
+#[path = "connection/instants.rs"]
+mod instants;
 #[path = "connection/pipeline.rs"]
 mod pipeline;
 #[path = "connection/pool.rs"]

@@ -167,12 +167,10 @@ async fn watch_says_that_the_server_is_away_and_goes_on() {
     assert_eq!(naq.run("kv put settings a one").code, Some(0));
     let watch = Running::start(&naq, "kv watch settings --output jsonl");
     assert!(watch.line().contains("\"value\":\"one\""));
-    assert_eq!(naq.run("kv put settings a two").code, Some(0));
-    assert!(watch.line().contains("\"value\":\"two\""));
     naq.server.restart().await;
     watch.note("connection is lost");
     watch.note("reconnected");
-    assert_eq!(naq.run("kv put settings a three").code, Some(0));
-    assert!(watch.line().contains("\"value\":\"three\""));
+    assert_eq!(naq.run("kv put settings a two").code, Some(0));
+    assert!(watch.line().contains("\"value\":\"two\""));
     assert_eq!(watch.interrupt(), Some(0));
 }

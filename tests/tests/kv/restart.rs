@@ -7,8 +7,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use naq_core::ErrorKind;
 use naq_core::kv::{BucketConfig, KvBucket, KvBucketExt, KvUpdate, WatchFrom, WatchOptions};
+use naq_tests::faults::{Round, rounds};
 use naq_tests::server::NatsServer;
 use naq_tests::wait;
+use tokio::sync::mpsc;
 
 use crate::{block_on, connect};
 
@@ -102,6 +104,52 @@ fn a_watch_with_history_survives_kills_with_every_revision_that_is_kept() {
         assert!(!stored.is_empty());
         for revision in stored {
             assert!(seen.revisions.binary_search(&revision).is_ok(), "{revision} is missing");
+        }
+    });
+}
+
+/// A watch of one key, whose server is killed before its value came or at some
+/// instant behind it.
+async fn killed_at_the_first_value(mut round: Round) {
+    let mut server = NatsServer::start().await;
+    let on = connect(&server).await;
+    let bucket = on.store.create_bucket(BucketConfig::new("jobs")).await.unwrap();
+    put(&*bucket, "key", "before").await;
+    let mut watch = bucket.watch(WatchOptions::default());
+    let mut has_begun = false;
+    let instant = round.instant(Duration::from_millis(6));
+    // A third of the rounds kill it while the watch opens.
+    if round.random.f64() < 0.7 {
+        let first = wait::within("the value", PATIENCE, watch.next()).await.unwrap().unwrap();
+        assert!(matches!(&first, KvUpdate::Entry(entry) if entry.value == "before"), "{first:?}");
+        has_begun = true;
+    }
+    let (updates, mut seen) = mpsc::unbounded_channel();
+    let watching = tokio::spawn(async move {
+        while let Some(update) = watch.next().await {
+            updates.send(update.unwrap()).unwrap();
+        }
+    });
+    tokio::time::sleep(instant).await;
+    server.kill();
+    server.restart().await;
+    put(&*bucket, "key", "after").await;
+    let (mut has_resumed, mut has_come) = (!has_begun, false);
+    while !(has_resumed && has_come) {
+        match wait::within("word of the watch", PATIENCE, seen.recv()).await.unwrap() {
+            KvUpdate::Resumed { .. } => has_resumed = true,
+            KvUpdate::Entry(entry) => has_come |= entry.value == "after",
+            _ => {}
+        }
+    }
+    watching.abort();
+}
+
+#[test]
+fn a_watch_whose_server_is_killed_at_its_first_value_says_that_it_resumed() {
+    block_on(async {
+        for _ in 0..8 {
+            rounds("a watch at its first value", killed_at_the_first_value).await;
         }
     });
 }

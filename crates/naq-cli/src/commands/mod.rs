@@ -21,6 +21,7 @@ pub(crate) mod tail;
 
 mod bars;
 mod confirm;
+mod follow;
 mod place;
 mod progress;
 mod range;

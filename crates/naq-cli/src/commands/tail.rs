@@ -1,13 +1,10 @@
 //! `naq tail`: watches events as they come.
 
-use std::pin::pin;
-
-use futures::StreamExt;
 use naq_core::clock::{Clock, SystemClock};
-use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
 use naq_core::{Error, ErrorKind};
 
+use super::follow::{LOST, Told, follow};
 use super::place::Place;
 use super::{Context, Outcome};
 use crate::complain::Failure;
@@ -16,12 +13,6 @@ use crate::exit::Exit;
 use crate::output::{EventLines, Notes, Output, Zone, human, sanitize};
 use crate::selection::{Expression, Selection};
 use crate::when::{Resolved, When};
-
-/// So many events that are there already are written at once.
-const BATCH: usize = 1_024;
-
-/// What is told when the connection breaks; when it is back, the reading says so.
-pub(crate) const LOST: &str = "-- the connection is lost; reading goes on when it is back";
 
 /// Options of `naq tail`.
 #[derive(Debug, clap::Args)]
@@ -81,44 +72,9 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         let options = place.as_ref().map_or_else(|| options.clone(), |at| at.reading(&options));
         session
             .reading(async |events| {
-                let mut batches = pin!(events.read_events(options).ready_chunks(BATCH));
-                let mut states =
-                    session.connections()?.default_connection().await?.state_changes().fuse();
-                let mut interrupt = pin!(tokio::signal::ctrl_c());
+                let items = events.read_events(options);
                 let mut tail = Tail::new(&mut context.output, notes);
-                loop {
-                    tokio::select! {
-                        biased;
-                        _ = &mut interrupt => break,
-                        Some(state) = states.next() => {
-                            if state == ConnectionState::Disconnected {
-                                tail.output.flush()?;
-                                notes.line(&notes.paint().warn(LOST));
-                            }
-                        }
-                        batch = batches.next() => {
-                            let Some(batch) = batch else { break };
-                            for item in batch {
-                                match item {
-                                    Ok(item) => {
-                                        if let Some(place) = &mut place {
-                                            place.reach(&item);
-                                        }
-                                        tail.show(item)?;
-                                    }
-                                    Err(error) => {
-                                        tail.output.flush()?;
-                                        return Err(ended(&mut place, error).await);
-                                    }
-                                }
-                            }
-                            tail.output.flush()?;
-                            if let Some(place) = &mut place {
-                                place.save_now_and_then().await?;
-                            }
-                        }
-                    }
-                }
+                follow(session, items, async |told| tail.tell(told, &mut place).await).await?;
                 if let Some(place) = &mut place {
                     place.save().await?;
                 }
@@ -205,6 +161,41 @@ impl<'a> Tail<'a> {
     fn new(output: &'a mut Output, notes: Notes) -> Self {
         let lines = EventLines::new(output.view());
         Self { output, notes, lines, malformed: 0 }
+    }
+
+    /// Shows what has come, and keeps in the cursor how far that is.
+    async fn tell(
+        &mut self,
+        told: Told<naq_core::Result<EventItem>>,
+        place: &mut Option<Place>,
+    ) -> Result<(), Failure> {
+        let items = match told {
+            Told::Items(items) => items,
+            Told::Lost => {
+                self.output.flush()?;
+                self.notes.line(&self.notes.paint().warn(LOST));
+                return Ok(());
+            }
+        };
+        for item in items {
+            match item {
+                Ok(item) => {
+                    if let Some(place) = place {
+                        place.reach(&item);
+                    }
+                    self.show(item)?;
+                }
+                Err(error) => {
+                    self.output.flush()?;
+                    return Err(ended(place, error).await);
+                }
+            }
+        }
+        self.output.flush()?;
+        match place {
+            Some(place) => place.save_now_and_then().await,
+            None => Ok(()),
+        }
     }
 
     fn show(&mut self, item: EventItem) -> std::io::Result<()> {

@@ -43,11 +43,7 @@ impl NatsJetStream {
         let Some(last) = batch.pop() else { return Err(incomplete()) };
         let _work = wire.work.begin();
         for outbound in batch {
-            let sending = wire.publish(OPERATION, outbound.request, None);
-            match tokio::time::timeout_at(deadline, sending).await {
-                Ok(sent) => sent?,
-                Err(_) => return Err(wire.link.unavailable(OPERATION)),
-            }
+            wire.send(OPERATION, outbound.request, None, deadline).await?;
         }
         if wire.link.generation() != generation {
             return Err(incomplete());

@@ -128,10 +128,7 @@ impl NatsJetStream {
             };
         }
         wire.connected(OPERATION, deadline).await?;
-        match tokio::time::timeout_at(deadline, wire.publish(OPERATION, request, None)).await {
-            Ok(sent) => sent,
-            Err(_) => Err(wire.link.unavailable(OPERATION)),
-        }
+        wire.send(OPERATION, request, None, deadline).await
     }
 }
 

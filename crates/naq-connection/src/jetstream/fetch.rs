@@ -93,7 +93,7 @@ async fn pull(
     };
     let reply = inbox.reply(0);
     let request = Request { subject: subject.clone().into(), headers: None, payload: pull.body() };
-    wire.publish(OPERATION, request, Some(reply)).await?;
+    wire.send(OPERATION, request, Some(reply), wire.request_deadline()).await?;
     let grace = wire.limits.request_timeout.max(GRACE);
     let patience = if waits { options.wait + grace } else { SILENCE.min(grace) };
     let deadline = Instant::now() + patience;

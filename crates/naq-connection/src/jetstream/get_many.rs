@@ -212,7 +212,7 @@ impl From {
             headers: None,
             payload: Value::Object(body).to_string().into(),
         };
-        wire.publish(OPERATION, request, Some(reply)).await?;
+        wire.send(OPERATION, request, Some(reply), wire.request_deadline()).await?;
         let mut got = 0;
         loop {
             // Each message moves the deadline: the server may have much to send.

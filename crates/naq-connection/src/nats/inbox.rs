@@ -153,6 +153,11 @@ impl Inbox {
         !up || self.link.generation() != self.generation
     }
 
+    /// The connection that counts.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Waits for what comes next; messages before notices.
     pub(crate) async fn arrival(&mut self) -> Arrival {
         poll_fn(|cx| {

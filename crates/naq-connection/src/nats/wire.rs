@@ -138,12 +138,7 @@ impl Wire {
             let _work = (nature == Nature::Change).then(|| self.work.begin());
             let mut place = self.replies.expect(operation, &request.subject, generation)?;
             let reply = place.reply_subject();
-            let sending = self.publish(operation, request.clone(), Some(reply));
-            match tokio::time::timeout_at(deadline, sending).await {
-                Ok(sent) => sent?,
-                // It isn't in the client's channel yet, so it never will be.
-                Err(_) => return Err(self.link.unavailable(operation)),
-            }
+            self.send(operation, request.clone(), Some(reply), deadline).await?;
             match tokio::time::timeout_at(deadline, place.answer()).await {
                 Ok(Answer::Message(message)) => return Ok(message),
                 Ok(Answer::Denied(violation)) => return Err(denied(operation, &violation)),
@@ -157,6 +152,26 @@ impl Wire {
                 Ok(Answer::Lost) => return Err(self.lost(operation)),
                 Err(_) => return Err(self.unanswered(operation, nature, &request.subject)),
             }
+        }
+    }
+
+    /// Hands a message to the client by a deadline: one that isn't connected takes
+    /// only so many.
+    ///
+    /// # Errors
+    /// `Unavailable` where it wasn't taken, and then never will be; `TooLarge` and
+    /// `InvalidArgument`.
+    pub(crate) async fn send(
+        &self,
+        operation: &'static str,
+        request: Request,
+        reply: Option<Subject>,
+        deadline: Instant,
+    ) -> Result<()> {
+        let sending = self.publish(operation, request, reply);
+        match tokio::time::timeout_at(deadline, sending).await {
+            Ok(sent) => sent,
+            Err(_) => Err(self.link.unavailable(operation)),
         }
     }
 

@@ -1,13 +1,9 @@
 //! `naq kv watch`: values, and then the changes as they come.
 
-use std::pin::pin;
-
-use futures::StreamExt;
-use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_core::kv::{KeySelection, KvUpdate, WatchFrom, WatchOptions};
 
 use super::show::{self, EntryShape};
-use crate::commands::tail::LOST;
+use crate::commands::follow::{LOST, Told, follow};
 use crate::commands::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
@@ -64,30 +60,23 @@ pub(super) async fn run(context: &mut Context, args: Args) -> Outcome {
     let (output, notes) = (&mut context.output, context.notes);
     Session::with(&context.globals, async |session| {
         let bucket = session.kv()?.bucket(&args.bucket)?;
-        let mut updates = pin!(bucket.watch(args.options()).ready_chunks(256));
-        let mut states = session.connections()?.default_connection().await?.state_changes().fuse();
-        let mut interrupt = pin!(tokio::signal::ctrl_c());
-        loop {
-            let updates = tokio::select! {
-                biased;
-                _ = &mut interrupt => break,
-                Some(state) = states.next() => {
-                    if state == ConnectionState::Disconnected {
-                        output.flush()?;
-                        notes.line(&notes.paint().warn(LOST));
+        let updates = bucket.watch(args.options());
+        follow(session, updates, async |told| {
+            match told {
+                Told::Items(updates) => {
+                    for update in updates {
+                        show(output, notes, &update?)?;
                     }
-                    continue;
+                    output.flush()?;
                 }
-                batch = updates.next() => match batch {
-                    Some(batch) => batch,
-                    None => break,
-                },
-            };
-            for update in updates {
-                show(output, notes, &update?)?;
+                Told::Lost => {
+                    output.flush()?;
+                    notes.line(&notes.paint().warn(LOST));
+                }
             }
-            output.flush()?;
-        }
+            Ok(())
+        })
+        .await?;
         Ok(Exit::Done)
     })
     .await

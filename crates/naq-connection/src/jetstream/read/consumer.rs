@@ -26,6 +26,8 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long nothing may come while a pull stands: two heartbeats and some.
 const SILENCE: Duration = Duration::from_millis(10_500);
+/// How long a server may look through what doesn't match before it is asked anew.
+const AT_WORK: Duration = Duration::from_secs(600);
 /// How much earlier than the server it is taken for removed.
 const MARGIN: Duration = Duration::from_secs(5);
 /// A reader that takes longer than this for a pull is slow.
@@ -60,8 +62,10 @@ pub(super) struct Ephemeral {
 pub(super) enum Event {
     /// A message or a status.
     Message(Message),
-    /// The connection broke, or nothing came for too long.
-    Broken(&'static str),
+    /// The connection broke.
+    Lost,
+    /// Nothing came for too long.
+    Silence,
     /// The server refused something of this read.
     Denied(naq_core::Error),
 }
@@ -148,11 +152,7 @@ impl Ephemeral {
             headers: None,
             payload: pull.body(),
         };
-        let sending = self.wire.publish(OPERATION, request, Some(reply));
-        match tokio::time::timeout(self.wire.limits.request_timeout, sending).await {
-            Ok(sent) => sent?,
-            Err(_) => return Err(self.wire.link.unavailable(OPERATION)),
-        }
+        self.wire.send(OPERATION, request, Some(reply), self.wire.request_deadline()).await?;
         self.credit += batch;
         self.exhausted = false;
         self.last_grant = Instant::now();
@@ -169,14 +169,14 @@ impl Ephemeral {
                     self.last_arrival = Instant::now();
                     return Event::Message(message);
                 }
-                Ok(Arrival::Lost) => return Event::Broken("the connection broke"),
+                Ok(Arrival::Lost) => return Event::Lost,
                 Ok(Arrival::Denied(violation)) => {
                     if violation.subject == self.pull_subject || self.inbox.is_denied_by(&violation)
                     {
                         return Event::Denied(crate::nats::denied(OPERATION, &violation));
                     }
                 }
-                Err(_) => return Event::Broken("the server fell silent"),
+                Err(_) => return Event::Silence,
             }
         }
     }
@@ -225,12 +225,21 @@ impl Ephemeral {
 
     /// Whether pulls still stand at the server, though nothing comes: then it is
     /// looking through much that doesn't match.
+    ///
+    /// That is believed for [`AT_WORK`], and no longer: a pull may have been lost on
+    /// the way back.
     pub(super) async fn is_at_work(&mut self) -> bool {
-        let at_work = self.info().await.is_ok_and(|info| info.num_waiting > 0);
+        let at_work = self.last_arrival.elapsed() < AT_WORK
+            && self.info().await.is_ok_and(|info| info.num_waiting > 0);
         if at_work {
             self.last_grant = Instant::now();
         }
         at_work
+    }
+
+    /// Whether it isn't, or wasn't all the time, of this connection.
+    pub(super) fn is_of_another_connection(&self, generation: u64) -> bool {
+        self.inbox.is_lost() || self.inbox.generation() != generation
     }
 
     /// Whether nothing that matches is left, nor on its way here.

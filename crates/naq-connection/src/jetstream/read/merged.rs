@@ -17,6 +17,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 use super::order::Order;
 use super::plan::Plan;
 use super::reader::Reader;
+use super::steps::{self, Steps};
 use crate::jetstream::NatsJetStream;
 
 /// How many filters are read each by its own at most. Each holds what one or two
@@ -33,6 +34,8 @@ pub(super) struct Merged {
     state: State,
     /// Known from the first opening on.
     created: Option<Timestamp>,
+    /// The connection over which all was well last; none before the first opening.
+    generation: Option<u64>,
     /// What is to be handed out.
     ready: VecDeque<Delivery>,
     /// The last sequence that was told of, or that lay before the first.
@@ -85,6 +88,7 @@ impl Merged {
         };
         Self {
             created: plan.created,
+            generation: None,
             remaining: plan.limit,
             jetstream,
             plan,
@@ -96,25 +100,6 @@ impl Merged {
         }
     }
 
-    /// The next delivery; an error is the last one.
-    pub(super) async fn next(&mut self) -> Option<Result<Delivery>> {
-        loop {
-            if let Some(delivery) = self.ready.pop_front() {
-                return Some(Ok(delivery));
-            }
-            let step = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return None,
-                State::Opening(start) => self.open(start).await,
-                State::Past(past) => self.read_past(past).await,
-                State::Live(reader) => self.read_live(reader).await,
-            };
-            match step {
-                Ok(state) => self.state = state,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-
     /// Opens a reader for each filter. All end at the stream's end as the first
     /// one finds it, so that none gives what another one can't have seen.
     async fn open(&mut self, start: ReadStart) -> Result<State> {
@@ -123,8 +108,11 @@ impl Merged {
         (plan.start, plan.limit, plan.created) = (start, self.remaining, self.created);
         let mut place = None;
         for filter in &self.plan.subjects {
-            let mut reader =
-                Reader::new(self.jetstream.clone(), plan.clone().of_one(filter.clone()));
+            let part = plan.clone().of_one(filter.clone());
+            let mut reader = match self.generation {
+                None => Reader::new(self.jetstream.clone(), part),
+                since => Reader::part(self.jetstream.clone(), part, since),
+            };
             if place.is_none() {
                 let opened = match reader.opened().await {
                     Err(error) if error.is(ErrorKind::PermissionDenied) => {
@@ -133,6 +121,7 @@ impl Merged {
                     opened => opened?,
                 };
                 self.created = Some(opened.created);
+                self.generation = opened.generation;
                 self.position = self.position.max(match start {
                     // The opened reader may stand behind a gap, which is to be told.
                     ReadStart::Sequence(sequence) => sequence.saturating_sub(1),
@@ -164,7 +153,7 @@ impl Merged {
     fn live_from(&self, start: ReadStart) -> State {
         let mut plan = self.plan.clone();
         (plan.start, plan.limit, plan.created) = (start, self.remaining, self.created);
-        State::Live(Box::new(Reader::in_turn(self.jetstream.clone(), plan)))
+        State::Live(Box::new(Reader::in_turn(self.jetstream.clone(), plan, self.generation)))
     }
 
     /// Hands out the one that comes first.
@@ -197,6 +186,8 @@ impl Merged {
             self.tell_caught_up(past.head);
         }
         self.position = self.position.max(past.end);
+        // A break that one of them saw is told; that of the last one isn't yet.
+        self.generation = past.sources.iter().filter_map(|source| source.reader.generation()).max();
         match self.plan.until {
             ReadUntil::Head => State::Ended,
             ReadUntil::Sequence(sequence) if sequence <= past.end => State::Ended,
@@ -212,7 +203,7 @@ impl Merged {
     }
 
     async fn read_live(&mut self, mut reader: Box<Reader>) -> Result<State> {
-        let Some(delivery) = reader.next().await else { return Ok(State::Ended) };
+        let Some(delivery) = steps::next(&mut *reader).await else { return Ok(State::Ended) };
         match delivery? {
             Delivery::CaughtUp { sequence } => self.tell_caught_up(sequence),
             Delivery::Resumed { sequence } => {
@@ -228,6 +219,7 @@ impl Merged {
                     && reader.pending() > BEHIND
                 {
                     self.created = self.created.or(reader.created());
+                    self.generation = reader.generation();
                     return Ok(State::Opening(ReadStart::Sequence(self.position + 1)));
                 }
             }
@@ -255,6 +247,22 @@ impl Merged {
     }
 }
 
+impl Steps for Merged {
+    fn ready(&mut self) -> &mut VecDeque<Delivery> {
+        &mut self.ready
+    }
+
+    async fn step(&mut self) -> Result<bool> {
+        self.state = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => return Ok(false),
+            State::Opening(start) => self.open(start).await?,
+            State::Past(past) => self.read_past(past).await?,
+            State::Live(reader) => self.read_live(reader).await?,
+        };
+        Ok(true)
+    }
+}
+
 /// Whether a consumer was refused that another one is there for: rights may be
 /// given by filter, and a stream may bound its consumers.
 fn is_one_too_many(error: &Error) -> bool {
@@ -278,7 +286,7 @@ impl Source {
     /// Waits for the next message or gap, if it isn't here already.
     async fn fill(&mut self, next: &mut Option<Delivery>) -> Result<()> {
         while next.is_none() && !self.is_over {
-            match self.reader.next().await.transpose()? {
+            match steps::next(&mut self.reader).await.transpose()? {
                 None => self.is_over = true,
                 Some(Delivery::CaughtUp { .. }) => self.is_caught_up = true,
                 Some(Delivery::Resumed { .. }) => {

@@ -13,10 +13,12 @@
 
 mod consumer;
 mod merged;
+mod opening;
 mod order;
 mod plan;
 mod progress;
 mod reader;
+mod steps;
 
 use futures::StreamExt;
 use futures::stream;
@@ -37,22 +39,8 @@ pub(super) fn open(
     options: ReadOptions,
 ) -> BoxStream<'static, Result<Delivery>> {
     match Plan::new(stream, options) {
-        Ok(plan) if plan.is_split() => {
-            let merged = Box::new(Merged::new(jetstream, plan));
-            stream::unfold(merged, |mut merged| async move {
-                let delivery = merged.next().await?;
-                Some((delivery, merged))
-            })
-            .boxed()
-        }
-        Ok(plan) => {
-            let reader = Box::new(Reader::new(jetstream, plan));
-            stream::unfold(reader, |mut reader| async move {
-                let delivery = reader.next().await?;
-                Some((delivery, reader))
-            })
-            .boxed()
-        }
+        Ok(plan) if plan.is_split() => steps::deliveries(Merged::new(jetstream, plan)),
+        Ok(plan) => steps::deliveries(Reader::new(jetstream, plan)),
         Err(error) => stream::iter([Err(error)]).boxed(),
     }
 }

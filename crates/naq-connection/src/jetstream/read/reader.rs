@@ -4,24 +4,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_nats::Message;
-use naq_core::jetstream::{Delivery, StoredMessage, StreamInfo};
+use naq_core::jetstream::{Delivery, StoredMessage};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use tokio::time::Instant;
 
 use super::OPERATION;
 use super::consumer::{Ephemeral, Event};
+use super::opening::{PATIENCE, RETRY_MAX, RETRY_MIN};
 use super::plan::Plan;
 use super::progress::{Admission, Progress};
+use super::steps::Steps;
 use crate::jetstream::ack_subject::AckSubject;
 use crate::jetstream::pull::{Status, refused};
 use crate::jetstream::{NatsJetStream, headers};
 
-/// How long a read with an end waits for its server to come back, and any read
-/// for credentials to be accepted again.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The first wait after a failed try to go on; it doubles.
-const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+const NOT_ASKED: &str = "no pull could be sent";
 /// How long ago a message must have been stored for a consumer to know of it.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How many messages are looked at before the stream's first sequence is asked
@@ -31,20 +28,22 @@ const LOOKAHEAD: usize = 512;
 /// A read under way.
 #[derive(Debug)]
 pub(super) struct Reader {
-    jetstream: NatsJetStream,
-    plan: Plan,
+    pub(super) jetstream: NatsJetStream,
+    pub(super) plan: Plan,
     state: State,
     /// Known from the first opening on.
-    progress: Option<Progress>,
-    created: Option<Timestamp>,
+    pub(super) progress: Option<Progress>,
+    pub(super) created: Option<Timestamp>,
+    /// The connection over which all was well last; none before the first opening.
+    pub(super) generation: Option<u64>,
     /// What is to be handed out.
-    ready: VecDeque<Delivery>,
+    pub(super) ready: VecDeque<Delivery>,
     /// What has come and isn't looked at yet.
-    arrived: VecDeque<Message>,
+    pub(super) arrived: VecDeque<Message>,
     /// The stream's first sequence, asked for after the last of `arrived` came.
     first: Option<u64>,
     /// The last sequence that was there at this moment, if nothing came since.
-    floor: Option<(u64, Instant)>,
+    pub(super) floor: Option<(u64, Instant)>,
     /// What was done about a server that contradicts itself, if it does.
     doubt: Option<Doubt>,
 }
@@ -69,11 +68,13 @@ pub(super) struct Opened {
     pub(super) end: u64,
     /// The sequence before the first that is read, as far as that is known.
     pub(super) position: u64,
+    /// The connection over which it was opened.
+    pub(super) generation: Option<u64>,
 }
 
 /// Where a read stands, and what a failure there leads to.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// The stream is looked at and a consumer made. Failures that pass are
     /// tried again for a while; others end the read.
     Opening(Why),
@@ -86,9 +87,11 @@ enum State {
 
 /// Why a consumer is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(super) enum Why {
     /// There was none.
     First,
+    /// There was none, and the read that this one is a part of is under way.
+    Part,
     /// It, or the connection, broke: to be told.
     Broken,
     /// Another one is needed, and nothing broke.
@@ -103,6 +106,7 @@ impl Reader {
             state: State::Opening(Why::First),
             progress: None,
             created: None,
+            generation: None,
             ready: VecDeque::new(),
             arrived: VecDeque::new(),
             first: None,
@@ -111,16 +115,24 @@ impl Reader {
         }
     }
 
-    /// A reader that takes over from another one: it opens with the patience of
-    /// a read that is under way.
-    pub(super) fn in_turn(jetstream: NatsJetStream, plan: Plan) -> Self {
-        Self { state: State::Opening(Why::Turn), ..Self::new(jetstream, plan) }
+    /// A reader that takes over from others, which were well over the connection
+    /// `generation`: it opens with the patience of a read that is under way, and
+    /// tells a break since then.
+    pub(super) fn in_turn(jetstream: NatsJetStream, plan: Plan, generation: Option<u64>) -> Self {
+        Self { state: State::Opening(Why::Turn), generation, ..Self::new(jetstream, plan) }
+    }
+
+    /// One of several readers that are opened together, as [`in_turn`](Self::in_turn).
+    pub(super) fn part(jetstream: NatsJetStream, plan: Plan, generation: Option<u64>) -> Self {
+        Self { state: State::Opening(Why::Part), generation, ..Self::new(jetstream, plan) }
     }
 
     /// Opens, and tells how the stream stood.
     pub(super) async fn opened(&mut self) -> Result<Opened> {
-        self.state = State::Ended;
-        self.state = self.open(Why::First).await?;
+        if let State::Opening(why) = self.state {
+            self.state = State::Ended;
+            self.state = self.open(why).await?;
+        }
         let info = (self.created, &self.progress);
         let (Some(created), Some(progress)) = info else {
             return Err(Error::new(ErrorKind::Unexpected, OPERATION, "a read opened on nothing"));
@@ -130,7 +142,13 @@ impl Reader {
             head: progress.target(),
             end: progress.end().unwrap_or(progress.target()),
             position: progress.position(),
+            generation: self.generation,
         })
+    }
+
+    /// The connection over which all was well last.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.generation
     }
 
     /// When its stream was made, once it is open.
@@ -146,113 +164,8 @@ impl Reader {
         }
     }
 
-    /// The next delivery; an error is the last one.
-    pub(super) async fn next(&mut self) -> Option<Result<Delivery>> {
-        loop {
-            if let Some(delivery) = self.ready.pop_front() {
-                return Some(Ok(delivery));
-            }
-            let step = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return None,
-                State::Opening(why) => self.open(why).await,
-                State::Reading(consumer) => self.step(consumer).await,
-            };
-            match step {
-                Ok(state) => self.state = state,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-
-    /// Opens, or opens again, with the patience that the case deserves.
-    async fn open(&mut self, why: Why) -> Result<State> {
-        let began = Instant::now();
-        let mut wait = RETRY_MIN;
-        self.arrived.clear();
-        self.floor = None;
-        loop {
-            let error = match self.try_open(why).await {
-                Ok(state) => return Ok(state),
-                Err(error) => error,
-            };
-            let patience = match error.kind() {
-                ErrorKind::Unavailable | ErrorKind::Timeout => match why {
-                    Why::First => Some(self.jetstream.wire.limits.request_timeout),
-                    _ if self.plan.is_endless() => None,
-                    _ => Some(PATIENCE),
-                },
-                ErrorKind::AuthFailed | ErrorKind::LimitReached if why != Why::First => {
-                    Some(PATIENCE)
-                }
-                _ => return Err(error),
-            };
-            if patience.is_some_and(|patience| began.elapsed() + wait > patience) {
-                return Err(error);
-            }
-            tracing::debug!(stream = %self.plan.stream, %error, "a read waits to go on");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_MAX);
-        }
-    }
-
-    async fn try_open(&mut self, why: Why) -> Result<State> {
-        let info = self.jetstream.info(OPERATION, &self.plan.stream).await?;
-        self.check_identity(&info)?;
-        self.plan.note_subjects(&info.config.subjects);
-        let told = why == Why::Broken && self.progress.is_some();
-        let mut progress = match &self.progress {
-            None => Progress::new(&self.plan, &info.state),
-            Some(progress) => {
-                let mut progress = progress.clone();
-                if !progress.resume(&info.state, told) {
-                    return Err(self.made_anew("its last sequence lies before what was read"));
-                }
-                progress
-            }
-        };
-        let position = progress.position();
-        let gap = progress.gap(info.state.first_sequence, None);
-        let caught_up = progress.catch_up(None);
-        let state = if progress.is_done() {
-            State::Ended
-        } else {
-            let start = progress.next_start();
-            let mut consumer = Ephemeral::create(&self.jetstream.wire, &self.plan, start).await?;
-            // Nothing is there to be taken first.
-            consumer.live = progress.is_caught_up();
-            State::Reading(Box::new(consumer))
-        };
-        // From here on nothing fails: it is told once.
-        if told {
-            tracing::info!(stream = %self.plan.stream, position, "a read resumed");
-            self.ready.push_back(Delivery::Resumed { sequence: position });
-        }
-        self.ready.extend(gap);
-        self.ready.extend(caught_up);
-        self.progress = Some(progress);
-        self.created = Some(info.created);
-        Ok(state)
-    }
-
-    fn check_identity(&self, info: &StreamInfo) -> Result<()> {
-        match self.created.or(self.plan.created) {
-            Some(created) if created != info.created => Err(self
-                .made_anew("its creation time is another one")
-                .with("expected", created.to_string())
-                .with("created", info.created.to_string())),
-            _ => Ok(()),
-        }
-    }
-
-    fn made_anew(&self, how: &'static str) -> Error {
-        Error::new(ErrorKind::Conflict, OPERATION, "the stream was deleted and made anew")
-            .with("stream", &self.plan.stream)
-            .with("because", how)
-            .with_hint("positions of the old stream mean nothing in the new one: start over")
-    }
-
     /// Looks at one thing that came, after waiting for some where none is here.
-    async fn step(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
+    async fn take(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
         if self.arrived.is_empty() {
             if consumer.is_forgotten() {
                 // The reader took its time, and the server may have let it go:
@@ -262,17 +175,22 @@ impl Reader {
                     None => return Ok(State::Opening(Why::Turn)),
                 }
             } else {
-                self.ask(&mut consumer).await?;
+                match self.ask(&mut consumer).await {
+                    // What broke is waited out as any break is.
+                    Err(error) if is_passing(&error) => return Ok(self.broken(NOT_ASKED)),
+                    asked => asked?,
+                }
                 if !self.ready.is_empty() {
                     return Ok(State::Reading(consumer));
                 }
                 match consumer.event().await {
                     Event::Message(message) => self.arrived.push_back(message),
                     Event::Denied(error) => return Err(error),
-                    Event::Broken(why) if consumer.live || !consumer.is_at_work().await => {
-                        return Ok(self.broken(why));
+                    Event::Lost => return Ok(self.broken("the connection broke")),
+                    Event::Silence if !consumer.live && consumer.is_at_work().await => {
+                        return Ok(State::Reading(consumer));
                     }
-                    Event::Broken(_) => return Ok(State::Reading(consumer)),
+                    Event::Silence => return Ok(self.broken("the server fell silent")),
                 }
             }
             while self.arrived.len() < LOOKAHEAD
@@ -436,11 +354,7 @@ impl Reader {
             None => match self.jetstream.info(OPERATION, &self.plan.stream).await {
                 Ok(info) => info.state.first_sequence,
                 // What broke shows itself to the consumer too, which goes the way of breaks.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) =>
-                {
-                    return Ok(());
-                }
+                Err(error) if is_passing(&error) => return Ok(()),
                 Err(error) => return Err(error),
             },
         };
@@ -474,11 +388,37 @@ impl Reader {
         self.floor = None;
         match self.jetstream.info(OPERATION, &self.plan.stream).await {
             Ok(info) => self.floor = Some((info.state.last_sequence, Instant::now())),
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {}
+            Err(error) if is_passing(&error) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
+}
+
+impl Steps for Reader {
+    fn ready(&mut self) -> &mut VecDeque<Delivery> {
+        &mut self.ready
+    }
+
+    async fn step(&mut self) -> Result<bool> {
+        self.state = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => return Ok(false),
+            State::Opening(why) => self.open(why).await?,
+            State::Reading(consumer) => self.take(consumer).await?,
+        };
+        Ok(true)
+    }
+}
+
+/// Whether it is of a break, which the consumer learns of too.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::AuthFailed
+            | ErrorKind::LimitReached
+    )
 }
 
 fn stored(message: Message, facts: &AckSubject) -> StoredMessage {
