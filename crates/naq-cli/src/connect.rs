@@ -217,9 +217,9 @@ impl Session {
     pub(crate) async fn writing<T>(
         &self,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    ) -> Result<(T, EventCounters), Failure> {
         let config = self.config.events.clone().with_stream(self.mode_to_write().await?);
-        self.events(config, work).await.map(|(done, _)| done)
+        self.events(config, work).await
     }
 
     /// Runs `work` with the event log on this spool, which sends what is in it.

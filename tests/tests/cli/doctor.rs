@@ -38,6 +38,7 @@ async fn all_is_well_on_a_good_server_and_nothing_is_stored_by_asking() {
             "layout",
             "config",
             "room",
+            "way",
             "once",
             "when full",
             "durable",
@@ -59,6 +60,10 @@ async fn a_fresh_server_is_warned_about() {
     let diagnosis = naq.json("doctor --output json");
     assert_eq!(state(&diagnosis, "stream"), "warn");
     assert_eq!(diagnosis["healthy"], true);
+    for check in ["clock", "may log", "may read", "may clean up"] {
+        assert_eq!(state(&diagnosis, check), "ok", "{check} in {diagnosis}");
+    }
+    assert!(!naq.run("streams ls --output jsonl").stdout.contains("naq-doctor"));
 }
 
 #[tokio::test]
@@ -83,6 +88,26 @@ async fn an_old_server_lacks_what_it_lacks() {
     let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(done.code, Some(0), "{diagnosis}");
     assert_eq!(state(&diagnosis, "can"), "warn");
+}
+
+#[tokio::test]
+async fn the_way_that_events_take_is_told() {
+    let naq = Naq::with_events().await;
+    let way = |naq: &Naq| {
+        let diagnosis = naq.json("doctor --output json");
+        let checks = diagnosis["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["check"] == "way").unwrap()
+    };
+    assert_eq!(way(&naq)["found"], "events go by fast ingest; guarantee: message_id");
+    let other = Naq::new().await;
+    let plain = "streams ensure events --subject 'events.>'";
+    assert_eq!(other.run(plain).code, Some(0));
+    let found = way(&other);
+    assert_eq!(
+        found["found"],
+        "events go by an acknowledgement for each event; guarantee: message_id"
+    );
+    assert_eq!(found["state"], "warn");
 }
 
 #[tokio::test]

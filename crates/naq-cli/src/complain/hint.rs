@@ -35,9 +35,33 @@ pub(crate) fn hint(error: &Error) -> String {
     }
     // A cause that is naq's own error knows best where the outer one has nothing to say.
     match error.hint().or_else(|| error.source_as::<Error>().and_then(Error::hint)) {
-        Some(hint) => hint.to_owned(),
+        Some(hint) => as_typed(hint),
         None => usual(error).to_owned(),
     }
+}
+
+/// Keys of the configuration that hints name, and what whoever types a command
+/// would set instead.
+const TYPED: [(&str, &str); 14] = [
+    ("`buffer_max_events`", "NAQ_EVENTS_BUFFER_MAX_EVENTS"),
+    ("`buffer_max_bytes`", "NAQ_EVENTS_BUFFER_MAX_BYTES"),
+    ("`overflow`", "NAQ_EVENTS_OVERFLOW"),
+    ("`delivery_timeout`", "NAQ_EVENTS_DELIVERY_TIMEOUT"),
+    ("`settle_timeout = \"0s\"`", "NAQ_EVENTS_SETTLE_TIMEOUT=0s"),
+    ("`spool.max_bytes`", "NAQ_EVENTS_SPOOL_MAX_BYTES"),
+    ("set `subjects` in the section `events` to", "set NAQ_EVENTS_SUBJECTS to"),
+    ("name another stream", "another stream (NAQ_EVENTS_STREAM_NAME)"),
+    ("inbox_prefix", "NAQ_CONNECTION_INBOX_PREFIX"),
+    ("tls_ca_file", "NAQ_CONNECTION_TLS_CA_FILE"),
+    ("tls_cert_file", "NAQ_CONNECTION_TLS_CERT_FILE"),
+    ("tls_key_file", "NAQ_CONNECTION_TLS_KEY_FILE"),
+    ("tls_required", "NAQ_CONNECTION_TLS_REQUIRED=true"),
+    ("allow_plaintext_credentials", "NAQ_CONNECTION_ALLOW_PLAINTEXT_CREDENTIALS=true"),
+];
+
+/// A library's hint in terms of what is typed.
+fn as_typed(hint: &str) -> String {
+    TYPED.iter().fold(hint.to_owned(), |hint, (key, typed)| hint.replace(key, typed))
 }
 
 /// What to type against an error of a bucket or key.
@@ -176,6 +200,25 @@ mod tests {
         ] {
             assert!(hint(&error).contains(words), "{words}: {}", hint(&error));
         }
+    }
+
+    #[test]
+    fn keys_of_the_configuration_become_what_is_typed() {
+        let error = Error::new(ErrorKind::LimitReached, "x", "no room")
+            .with_hint("raise `buffer_max_events`, or choose another `overflow`");
+        assert_eq!(
+            hint(&error),
+            "raise NAQ_EVENTS_BUFFER_MAX_EVENTS, or choose another NAQ_EVENTS_OVERFLOW"
+        );
+        let variables: Vec<(&str, &str)> = TYPED
+            .iter()
+            .filter_map(|(_, typed)| typed.split_whitespace().find(|word| word.contains("NAQ_")))
+            .map(|word| word.trim_matches(['(', ')']))
+            .map(|word| word.split_once('=').unwrap_or((word, "")))
+            .collect();
+        assert_eq!(variables.len(), TYPED.len());
+        // An empty value counts as not set; a variable that is none is refused.
+        naq_core::config::NaqConfig::from_vars(variables).unwrap();
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Who we are to a server, proved anew at each connect.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use async_nats::{Auth, AuthError};
+use async_nats::Auth;
 use naq_core::config::ServerConfig;
 use naq_core::secret::Secret;
 use nkeys::KeyPair;
@@ -20,6 +21,18 @@ enum Held {
 /// The way to authenticate.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials(Way);
+
+/// Why credentials can't be used, in words without secrets.
+#[derive(Debug)]
+pub(crate) struct Unusable(String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unusable {}
 
 #[derive(Debug, Clone)]
 enum Way {
@@ -62,13 +75,13 @@ impl Credentials {
     ///
     /// # Errors
     /// In words without secrets: a file that can't be read, a key that is none.
-    pub(crate) async fn prove(&self, nonce: Vec<u8>) -> Result<Auth, AuthError> {
+    pub(crate) async fn prove(&self, nonce: Vec<u8>) -> Result<Auth, Unusable> {
         let mut auth = Auth::new();
         match &self.0 {
             Way::CredsFile(path) => {
                 let text = read(path).await?;
                 let (jwt, seed) = creds_parts(text.expose()).ok_or_else(|| {
-                    AuthError::new(format!("{} is no credentials file", path.display()))
+                    Unusable(format!("{} is no credentials file", path.display()))
                 })?;
                 sign(&mut auth, seed, &nonce)?;
                 auth.nkey = None;
@@ -92,7 +105,7 @@ impl Credentials {
 }
 
 impl Held {
-    async fn load(&self) -> Result<Secret, AuthError> {
+    async fn load(&self) -> Result<Secret, Unusable> {
         match self {
             Self::Here(secret) => Ok(secret.clone()),
             Self::File(path) => read(path).await,
@@ -104,20 +117,19 @@ fn held(secret: Option<&Secret>, file: Option<&PathBuf>) -> Option<Held> {
     secret.cloned().map(Held::Here).or_else(|| file.cloned().map(Held::File))
 }
 
-async fn read(path: &PathBuf) -> Result<Secret, AuthError> {
+async fn read(path: &PathBuf) -> Result<Secret, Unusable> {
     match tokio::fs::read_to_string(path).await {
         Ok(text) => Ok(Secret::from_file_text(text)),
-        Err(error) => Err(AuthError::new(format!("can't read {}: {error}", path.display()))),
+        Err(error) => Err(Unusable(format!("can't read {}: {error}", path.display()))),
     }
 }
 
-fn sign(auth: &mut Auth, seed: &str, nonce: &[u8]) -> Result<(), AuthError> {
+fn sign(auth: &mut Auth, seed: &str, nonce: &[u8]) -> Result<(), Unusable> {
     // nkeys' own errors name the rule, never the seed.
     let pair = KeyPair::from_seed(seed.trim())
-        .map_err(|error| AuthError::new(format!("the NKey seed is not valid: {error}")))?;
-    let signature = pair
-        .sign(nonce)
-        .map_err(|error| AuthError::new(format!("the NKey can't sign: {error}")))?;
+        .map_err(|error| Unusable(format!("the NKey seed is not valid: {error}")))?;
+    let signature =
+        pair.sign(nonce).map_err(|error| Unusable(format!("the NKey can't sign: {error}")))?;
     auth.nkey = Some(pair.public_key());
     auth.signature = Some(signature);
     Ok(())

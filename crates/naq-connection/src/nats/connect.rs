@@ -83,7 +83,7 @@ pub(crate) fn check_version(
 }
 
 fn too_late(url: &str) -> Error {
-    Error::new(ErrorKind::Timeout, "connect", "no server answered within connect_timeout")
+    Error::new(ErrorKind::Timeout, "connect", "no server answered in time")
         .with("url", url)
         .with_hint("check the address and that nothing between drops packets")
 }

@@ -41,7 +41,7 @@ pub(crate) fn connect_options(
     let mut options = match credentials {
         Some(credentials) => ConnectOptions::with_auth_callback(move |nonce| {
             let credentials = credentials.clone();
-            async move { credentials.prove(nonce).await }
+            async move { credentials.prove(nonce).await.map_err(async_nats::AuthError::new) }
         }),
         None => ConnectOptions::new(),
     };

@@ -92,6 +92,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                 told_of_the_lost(&flushed)
             })
             .await
+            .map(|(exit, _)| exit)
     })
     .await
 }

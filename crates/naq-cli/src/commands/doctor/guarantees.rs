@@ -24,7 +24,10 @@ fn once(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
         findings.warn(
             "once",
             format!("{remembered}, and an event is sent for up to {tries}: it may be stored twice"),
-            format!("`naq streams ensure --duplicate-window {tries}`, or lower delivery_timeout"),
+            format!(
+                "`naq streams ensure --duplicate-window {tries}`, or shorter tries: \
+                 NAQ_EVENTS_DELIVERY_TIMEOUT"
+            ),
         );
     }
 }

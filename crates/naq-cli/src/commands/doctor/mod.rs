@@ -3,6 +3,7 @@
 //! - `finding`: one line, ok, warn or fail
 //! - `server`: is it reachable, what can it do, how far is it, what does its clock say
 //! - `stream`: is it as naq wants it, and how much room has it
+//! - `way`: how programs that log send to it
 //! - `guarantees`: does its configuration hold what naq promises
 //! - `rights`: what these credentials may do
 //! - `spool`: the folder on disk, its room, what was left in it
@@ -13,6 +14,7 @@ mod rights;
 mod server;
 mod spool;
 mod stream;
+mod way;
 
 use serde::Serialize;
 
@@ -23,7 +25,6 @@ use crate::exit::Exit;
 use crate::output::{Grid, Tone, View};
 
 use finding::{Finding, Findings, State};
-use stream::Seen;
 
 /// Options of `naq doctor`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,8 @@ Examples:
   naq --server nats://queue.example:4222 --creds worker.creds doctor
   naq doctor --output json | jq '.checks[] | select(.state != \"ok\")'
 
-It stores no event and removes none. Exit code 0 where nothing failed (warnings
+It stores no event and removes none. Where there is no stream yet, it makes one
+for a moment to ask the server's clock. Exit code 0 where nothing failed (warnings
 included), 4 where no server could be reached, 1 where anything else failed.")]
 pub(crate) struct Args {}
 
@@ -55,11 +57,8 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
     let examined = Session::with(&context.globals, async |session| {
         server::examine(session, &mut findings).await?;
         let seen = stream::examine(session, &mut findings).await?;
-        if !matches!(seen, Seen::Missing) {
-            server::clock(session, &mut findings).await?;
-            rights::examine(session, &seen, &mut findings).await?;
-        }
-        Ok(())
+        server::clock(session, &seen, &mut findings).await?;
+        rights::examine(session, &seen, &mut findings).await
     })
     .await;
     let mut exit = Exit::Done;

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use naq_core::connection::ConnectionProviderExt;
 use naq_core::events::EventSubjects;
 use naq_core::jetstream::{
-    Expected, JetStream, PublishMessage, PurgeOptions, ReadOptions, ReadUntil,
+    ConsumerConfig, Expected, JetStream, PublishMessage, PurgeOptions, ReadOptions, ReadUntil,
 };
 use naq_core::{ErrorKind, Result};
 
@@ -28,15 +28,24 @@ pub(super) async fn examine(
     let jetstream = session.connections()?.default_jetstream().await?;
     let stream = events.stream_name.as_str();
 
-    let may = may_publish(&*jetstream, stream, &subject).await;
+    // Where there is no stream, to be told so is to be heard.
+    let is_missing = matches!(seen, Seen::Missing);
+    let heard = |may: Result<()>| match may {
+        Err(error) if is_missing && error.is(ErrorKind::NotFound) => Ok(()),
+        may => may,
+    };
+    let may = heard(may_publish(&*jetstream, stream, &subject).await);
     tell(findings, "may log", may, "publish on the events' subjects: programs that log need it");
-    let may = may_read(&*jetstream, stream).await;
+    let may = match seen {
+        Seen::Missing => heard(may_make_a_consumer(&*jetstream, stream).await),
+        Seen::Whole(_) | Seen::Nothing => may_read(&*jetstream, stream).await,
+    };
     tell(findings, "may read", may, "make consumers: tail, stats, history and export need it");
     if matches!(seen, Seen::Whole(info) if info.config.deny_purge == Some(true)) {
         findings.ok("may clean up", "nobody may: the stream denies it");
     } else {
         let purge = PurgeOptions::default().with_subject(subject);
-        let may = jetstream.purge_stream(stream, purge).await.map(drop);
+        let may = heard(jetstream.purge_stream(stream, purge).await.map(drop));
         tell(findings, "may clean up", may, "purge the stream: `naq cleanup` needs it");
     }
     Ok(())
@@ -58,6 +67,11 @@ async fn may_read(jetstream: &dyn JetStream, stream: &str) -> Result<()> {
         Some(Err(error)) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Asks for a consumer of a stream that isn't there.
+async fn may_make_a_consumer(jetstream: &dyn JetStream, stream: &str) -> Result<()> {
+    jetstream.create_consumer(stream, ConsumerConfig::new(NOBODYS)).await.map(drop)
 }
 
 fn tell(findings: &mut Findings, check: &'static str, may: Result<()>, right: &str) {

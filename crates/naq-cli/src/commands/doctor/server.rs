@@ -1,13 +1,16 @@
 //! The server: is it reachable, what can it do, how far is it, what does its clock say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::connection::{Connection, ConnectionProviderExt};
-use naq_core::jetstream::{Capabilities, ConsumerConfig, JetStream, ReadStart};
+use naq_core::jetstream::{
+    Capabilities, ConsumerConfig, JetStream, ReadStart, Storage, StreamConfig,
+};
 use naq_core::{ErrorKind, Timestamp};
 
 use super::Findings;
+use super::stream::Seen;
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::output::human;
@@ -76,11 +79,27 @@ async fn latency(connection: &dyn Connection, within: Duration, findings: &mut F
     }
 }
 
-/// How far the server's clock is from this machine's, by a consumer that is
-/// made for it and deleted at once.
-pub(super) async fn clock(session: &Session, findings: &mut Findings) -> Result<(), Failure> {
+/// How far the server's clock is from this machine's, by a consumer, or where
+/// there is no stream by a stream, that is made for it and deleted at once.
+pub(super) async fn clock(
+    session: &Session,
+    seen: &Seen,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let jetstream = session.connections()?.default_jetstream().await?;
-    match difference(&*jetstream, &session.config().events.stream_name).await {
+    let stream = session.config().events.stream_name.as_str();
+    let clock = SystemClock::new();
+    let name = format!("naq-doctor-{}", clock.now().as_nanos());
+    let before = clock.now();
+    let made = match seen {
+        Seen::Missing => of_a_new_stream(&*jetstream, &name).await,
+        Seen::Whole(_) | Seen::Nothing => of_a_new_consumer(&*jetstream, stream, &name).await,
+    };
+    let difference = made.map(|(there, took)| {
+        let uncertain = took / 2;
+        (distance(before.saturating_add(uncertain), there), uncertain)
+    });
+    match difference {
         Ok((apart, uncertain)) if apart <= APART => {
             let found = match apart <= uncertain {
                 true => format!("within {} of this machine's", human::duration(uncertain)),
@@ -95,7 +114,7 @@ pub(super) async fn clock(session: &Session, findings: &mut Findings) -> Result<
         ),
         Err(error) if error.is(ErrorKind::PermissionDenied) => findings.warn(
             "clock",
-            "can't be asked: no right to make a consumer",
+            "can't be asked: no right to make anything",
             "compare `date` here and there",
         ),
         Err(error) => {
@@ -106,25 +125,40 @@ pub(super) async fn clock(session: &Session, findings: &mut Findings) -> Result<
     Ok(())
 }
 
-/// The difference, and how uncertain it is: half of the round trip.
-async fn difference(
+/// When a consumer was made by the server's clock, and how long that took.
+async fn of_a_new_consumer(
     jetstream: &dyn JetStream,
     stream: &str,
-) -> naq_core::Result<(Duration, Duration)> {
-    let clock = SystemClock::new();
-    let name = format!("naq-doctor-{}", clock.now().as_nanos());
-    let mut config = ConsumerConfig::new(&name).with_start(ReadStart::New);
+    name: &str,
+) -> naq_core::Result<(Timestamp, Duration)> {
+    let mut config = ConsumerConfig::new(name).with_start(ReadStart::New);
     config.inactive_threshold = Duration::from_secs(5);
-    let before = clock.now();
+    let begun = Instant::now();
     let info = jetstream.create_consumer(stream, config).await?;
-    let after = clock.now();
+    let took = begun.elapsed();
     // Without the right to delete it the server does it after five seconds.
-    if let Err(error) = jetstream.delete_consumer(stream, &name).await {
+    if let Err(error) = jetstream.delete_consumer(stream, name).await {
         tracing::debug!(%error, "the consumer for the clock goes by itself");
     }
-    let uncertain = after.since(before) / 2;
-    let here = before.saturating_add(uncertain);
-    Ok((distance(here, info.created), uncertain))
+    Ok((info.created, took))
+}
+
+/// When a stream was made by the server's clock, and how long that took. None is
+/// made where it couldn't be deleted again.
+async fn of_a_new_stream(
+    jetstream: &dyn JetStream,
+    name: &str,
+) -> naq_core::Result<(Timestamp, Duration)> {
+    match jetstream.delete_stream(name).await {
+        Err(error) if !error.is(ErrorKind::NotFound) => return Err(error),
+        _ => {}
+    }
+    let config = StreamConfig::new(name, [format!("_naq.{name}")]).with_storage(Storage::Memory);
+    let begun = Instant::now();
+    let info = jetstream.create_stream(config).await?;
+    let took = begun.elapsed();
+    jetstream.delete_stream(name).await?;
+    Ok((info.created, took))
 }
 
 fn distance(a: Timestamp, b: Timestamp) -> Duration {

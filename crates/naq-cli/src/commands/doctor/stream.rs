@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use naq_core::ErrorKind;
 use naq_core::clock::{Clock, SystemClock};
+use naq_core::connection::ConnectionProviderExt;
 use naq_core::events::EventSubjects;
 use naq_core::jetstream::{Discard, StreamInfo};
 use naq_core::streams::{Mending, differences, holds_for};
 use naq_events::EventService;
 
-use super::{Findings, guarantees};
+use super::{Findings, guarantees, way};
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::output::human;
@@ -68,6 +69,8 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
     );
     wanted(&info, session, findings)?;
     room(&info, findings);
+    let can = session.connections()?.default_jetstream().await?.capabilities();
+    way::examine(&info, can, events, findings);
     guarantees::examine(&info, events, findings);
     Ok(Seen::Whole(Box::new(info)))
 }
@@ -97,7 +100,8 @@ fn wanted(info: &StreamInfo, session: &Session, findings: &mut Findings) -> Resu
             Mending::Impossible => findings.fail(
                 "config",
                 found,
-                "no server can change that: change the configuration, or use another stream_name",
+                "no server can change that: change the configuration, or take another stream \
+                 (NAQ_EVENTS_STREAM_NAME)",
             ),
         }
     }
@@ -112,7 +116,7 @@ fn layout(info: &StreamInfo, wanted: Option<String>, findings: &mut Findings) {
         (Some(has), Some(wanted)) if *has != wanted => findings.fail(
             "layout",
             format!("events are stored with subjects = {has:?}, and {wanted:?} is configured"),
-            format!("set subjects = {has:?} in the section events, or use another stream_name"),
+            format!("NAQ_EVENTS_SUBJECTS={has}, or another stream: NAQ_EVENTS_STREAM_NAME"),
         ),
         (Some(has), _) => findings.ok("layout", format!("events are stored by {has}")),
         (None, _) => findings.warn(
@@ -134,7 +138,8 @@ fn room(info: &StreamInfo, findings: &mut Findings) {
         findings.warn(
             "room",
             "the stream has no limit of messages or bytes",
-            "set max_bytes below the disk's room: a full disk stops the whole server",
+            "`naq streams ensure --max-bytes SIZE`, below the disk's room: a full disk stops the \
+             whole server",
         );
         return;
     };
@@ -152,7 +157,7 @@ fn room(info: &StreamInfo, findings: &mut Findings) {
         Some(span) if span < SHORT && fullest > 0.5 => findings.warn(
             "room",
             format!("{share} full; holds {} at the present rate", human::duration(span)),
-            "raise max_msgs and max_bytes to look back further",
+            "`naq streams ensure --max-msgs N --max-bytes SIZE` looks back further",
         ),
         Some(span) => {
             let span = human::duration(span);

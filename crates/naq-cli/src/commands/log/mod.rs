@@ -20,6 +20,7 @@ use super::{Context, Outcome, progress};
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
+use tally::Tally;
 
 /// The bar of a file whose size is known.
 pub(crate) const FILE_TEMPLATE: &str =
@@ -76,7 +77,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 async fn one(context: &mut Context, args: &single::EventArgs, spool: Option<PathBuf>) -> Outcome {
     let event = args.to_event();
     Session::with_spool(&context.globals, spool, async |session| {
-        let receipt =
+        let (receipt, _) =
             session.writing(async |events| Ok(events.log_acked(event.into()).await?)).await?;
         context.output.answer(&receipt, |receipt, view| {
             let id = view.paint.name(&receipt.id);
@@ -101,9 +102,10 @@ async fn many(context: &mut Context, path: PathBuf, spool: Option<PathBuf>) -> O
     let tally = Session::with_spool(&context.globals, spool, async |session| {
         let lines = lines::read(source)?;
         let room = ingest::Room::of(&session.config().events);
-        session
+        let (tally, account) = session
             .writing(async |events| Ok(ingest::run(events, lines, room, &bar, context.notes).await))
-            .await
+            .await?;
+        Ok(Tally { account, ..tally })
     })
     .await;
     bar.finish_and_clear();

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use naq_core::Error;
+use naq_core::events::EventCounters;
 use serde::Serialize;
 
 use super::SPOOLED;
@@ -43,6 +44,8 @@ pub(crate) struct Tally {
     pub(crate) not_stored: u64,
     /// The first of them.
     pub(crate) first_not_stored: Option<u64>,
+    /// The service's own account of what it was given, at its end.
+    pub(crate) account: EventCounters,
     /// How it ended.
     pub(crate) end: End,
     /// How long it took.
@@ -60,6 +63,58 @@ struct Account {
     not_stored: u64,
     /// Whether all lines were read.
     read_to_end: bool,
+    account: Counters,
+}
+
+/// What became of the events that the service was given.
+#[derive(Debug, Serialize)]
+struct Counters {
+    offered: u64,
+    acked: u64,
+    failed: u64,
+    unknown: u64,
+    dropped: u64,
+    rejected: u64,
+    spooled: u64,
+    possible_duplicates: u64,
+}
+
+impl Counters {
+    fn of(account: &EventCounters) -> Self {
+        Self {
+            offered: account.offered + account.recovered,
+            acked: account.acked,
+            failed: account.failed,
+            unknown: account.unknown + account.pending,
+            dropped: account.dropped,
+            rejected: account.rejected,
+            spooled: account.spooled,
+            possible_duplicates: account.possible_duplicates,
+        }
+    }
+
+    /// The account in words, unless all that was offered is stored once.
+    fn in_words(&self) -> Option<String> {
+        let parts: Vec<String> = [
+            (self.acked, "acknowledged"),
+            (self.failed, "refused by the server"),
+            (self.unknown, "stored or not, nobody knows"),
+            (self.dropped, "dropped for want of room"),
+            (self.rejected, "rejected"),
+            (self.spooled, "in the spool"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", human::count(count)))
+        .collect();
+        let twice = match self.possible_duplicates {
+            0 if self.acked == self.offered => return None,
+            0 => String::new(),
+            some => format!("; {} may be stored twice", human::count(some)),
+        };
+        let offered = human::counted(self.offered, "event");
+        Some(format!("account: {offered} offered, {}{twice}", parts.join(", ")))
+    }
 }
 
 impl Tally {
@@ -77,9 +132,13 @@ impl Tally {
                 rejected: self.rejected,
                 not_stored: self.not_stored,
                 read_to_end: matches!(self.end, End::Whole),
+                account: Counters::of(&self.account),
             })?;
         }
         context.notes.line(&self.in_words());
+        if let Some(account) = Counters::of(&self.account).in_words() {
+            context.notes.line(&account);
+        }
         if self.spooled > 0 {
             context.notes.line(SPOOLED);
         }
@@ -159,6 +218,19 @@ mod tests {
         assert_eq!(tally(0, 1), Exit::Failed);
         assert_eq!(tally(0, 0), Exit::Done);
         assert_eq!(Tally { spooled: 2, ..Tally::default() }.exit(), Exit::Done);
+    }
+
+    #[test]
+    fn what_was_offered_and_is_not_stored_is_named() {
+        let mut account = EventCounters::default();
+        (account.offered, account.acked) = (9, 9);
+        assert_eq!(Counters::of(&account).in_words(), None);
+        (account.acked, account.failed, account.dropped, account.unknown) = (5, 1, 2, 1);
+        assert_eq!(
+            Counters::of(&account).in_words().unwrap(),
+            "account: 9 events offered, 5 acknowledged, 1 refused by the server, \
+             1 stored or not, nobody knows, 2 dropped for want of room"
+        );
     }
 
     #[test]
