@@ -5,6 +5,7 @@
 //! the absolute figures. A table goes to the screen, JSON to `target/bench/`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to people")]
 
+mod cpu;
 mod hot_path;
 mod ingest;
 mod machine;

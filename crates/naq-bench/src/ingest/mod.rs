@@ -13,10 +13,10 @@ use naq_core::config::Guarantee;
 use naq_tests::server::NatsServer;
 use serde::Serialize;
 
-use crate::Outcome;
 use crate::machine::Machine;
 use crate::report;
 use crate::spread::Spread;
+use crate::{Outcome, cpu};
 
 /// How to measure.
 #[derive(Debug, Args)]
@@ -27,9 +27,9 @@ pub(crate) struct Options {
     /// Rounds that count; one more is run first and left out
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only the ways whose name contains this
-    #[arg(long)]
-    only: Option<String>,
+    /// Only the ways of these names, such as `raw_fast_ingest,naq_read_back`
+    #[arg(long, value_delimiter = ',', value_parser = way)]
+    only: Vec<Way>,
 }
 
 /// A way to write events.
@@ -112,6 +112,15 @@ impl Way {
     }
 }
 
+/// The way of this name.
+fn way(name: &str) -> Result<Way, String> {
+    let known = || WAYS.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ");
+    WAYS.iter()
+        .copied()
+        .find(|way| way.name() == name)
+        .ok_or_else(|| format!("none of {}", known()))
+}
+
 /// Where a way writes: a stream of its own, made for one round.
 struct Target {
     url: String,
@@ -132,6 +141,30 @@ struct Report {
 struct Measured {
     name: &'static str,
     events_per_s: Spread,
+    /// Processor time of this process for one event, serialising included.
+    client_us_per_event: Spread,
+    /// Processor time of the server for one event.
+    server_us_per_event: Spread,
+}
+
+impl Measured {
+    fn of(way: Way, rounds: &[Figures]) -> Option<Self> {
+        let spread = |figure: fn(&Figures) -> f64| Spread::of(rounds.iter().map(figure).collect());
+        Some(Self {
+            name: way.name(),
+            events_per_s: spread(|round| round.events_per_s)?,
+            client_us_per_event: spread(|round| round.client_us)?,
+            server_us_per_event: spread(|round| round.server_us)?,
+        })
+    }
+}
+
+/// What one round of one way brought.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    events_per_s: f64,
+    client_us: f64,
+    server_us: f64,
 }
 
 /// Runs the benchmark and writes its report.
@@ -140,32 +173,30 @@ pub(crate) async fn run(options: Options) -> Outcome {
     let ways: Vec<Way> = WAYS
         .iter()
         .copied()
-        .filter(|way| options.only.as_ref().is_none_or(|only| way.name().contains(only.as_str())))
+        .filter(|way| options.only.is_empty() || options.only.contains(way))
         .collect();
-    let mut rates = vec![Vec::new(); ways.len()];
+    let mut rounds = vec![Vec::new(); ways.len()];
     for round in 0..=options.rounds {
-        for (way, rates) in ways.iter().zip(&mut rates) {
-            let rate = measure(&server, *way, round, options.events).await?;
-            eprintln!("round {round} {:24} {:>9} events/s", way.name(), report::thousands(rate));
+        for turn in 0..ways.len() {
+            // Each begins a round in its turn: none always follows the same one.
+            let at = (turn + round) % ways.len();
+            let figures = measure(&server, ways[at], round, options.events).await?;
+            let rate = report::thousands(figures.events_per_s);
+            eprintln!("round {round} {:24} {rate:>9} events/s", ways[at].name());
             if round > 0 {
-                rates.push(rate);
+                rounds[at].push(figures);
             }
         }
     }
-    let results: Vec<Measured> = ways
-        .iter()
-        .zip(rates)
-        .filter_map(|(way, rates)| {
-            Some(Measured { name: way.name(), events_per_s: Spread::of(rates)? })
-        })
-        .collect();
+    let results: Vec<Measured> =
+        ways.iter().zip(&rounds).filter_map(|(way, rounds)| Measured::of(*way, rounds)).collect();
     let machine = Machine::with_server(&server.client().await.server_info().version);
     show(&machine, &results);
     let report = Report { machine, events: options.events, rounds: options.rounds, results };
     report::write("ingest.json", &report)
 }
 
-async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Outcome<f64> {
+async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Outcome<Figures> {
     let events = way.events(events);
     let client = server.client().await;
     let root = format!("bench_{round}_{}", way.name());
@@ -180,14 +211,21 @@ async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Ou
     };
     let mut stream = context.create_stream(config).await?;
     let target = Target { url: server.url(), client, root: root.clone() };
+    let pids = [std::process::id(), server.pid().ok_or("the server is gone")?];
+    let before = [cpu::time_of(pids[0])?, cpu::time_of(pids[1])?];
     // In a task of its own, as programs do it: the main one is slower to be woken.
     let took = tokio::spawn(async move { way.write(&target, events).await }).await??;
+    let each = |at: usize| {
+        let used = cpu::time_of(pids[at])?.saturating_sub(before[at]);
+        Outcome::Ok(used.as_secs_f64() * 1e6 / events as f64)
+    };
+    let (client_us, server_us) = (each(0)?, each(1)?);
     let stored = stream.info().await?.state.messages;
     context.delete_stream(&root).await?;
     if stored != events {
         return Err(format!("{}: {stored} of {events} events are stored", way.name()).into());
     }
-    Ok(events as f64 / took.as_secs_f64())
+    Ok(Figures { events_per_s: events as f64 / took.as_secs_f64(), client_us, server_us })
 }
 
 fn show(machine: &Machine, results: &[Measured]) {
@@ -206,6 +244,8 @@ fn show(machine: &Machine, results: &[Measured]) {
             ratio(way, "raw_pipelined_msgid"),
             ratio(way, "raw_fast_ingest_msgid"),
             ratio(way, "raw_fast_ingest"),
+            format!("{:.1}", way.client_us_per_event.median),
+            format!("{:.1}", way.server_us_per_event.median),
         ]
     });
     let head = [
@@ -216,6 +256,8 @@ fn show(machine: &Machine, results: &[Measured]) {
         "× raw_pipelined_msgid",
         "× raw_fast_ingest_msgid",
         "× raw_fast_ingest",
+        "client µs",
+        "server µs",
     ];
     println!("\n{}\n{}", machine.line(), report::table(&head, rows));
 }
