@@ -32,7 +32,10 @@ impl EventService {
 impl EventSink for EventService {
     async fn log(&self, event: EventInput) -> Result<()> {
         let event = self.encode(event)?;
-        self.writer.submit(event, None, self.writer.room_deadline()).await
+        match self.writer.submit(event, None, &mut None)? {
+            Some(accepted) => accepted.await,
+            None => Ok(()),
+        }
     }
 
     fn try_log(&self, event: EventInput) -> Result<()> {
@@ -47,11 +50,14 @@ impl EventSink for EventService {
 
     async fn log_batch(&self, events: Vec<EventInput>) -> Vec<Result<()>> {
         // One deadline for all: a batch waits for room no longer than a single event.
-        let deadline = self.writer.room_deadline();
+        let mut deadline = None;
         let mut results = Vec::with_capacity(events.len());
         for event in events {
-            results.push(match self.encode(event) {
-                Ok(event) => self.writer.submit(event, None, deadline).await,
+            let begun = self.encode(event);
+            let begun = begun.and_then(|event| self.writer.submit(event, None, &mut deadline));
+            results.push(match begun {
+                Ok(Some(accepted)) => accepted.await,
+                Ok(None) => Ok(()),
                 Err(error) => Err(error),
             });
         }

@@ -199,7 +199,7 @@ impl<'a> Transaction<'a> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let subjects = writes.iter().map(|write| write.message.subject.clone()).collect();
+        let subjects = writes.iter().map(|write| write.message.subject.to_string()).collect();
         let request = GetMessages::new(WhichMany::LastBySubjects(subjects));
         let mut answers = jetstream.get_messages(&self.names.stream, request);
         let mut latest = Vec::with_capacity(writes.len());

@@ -32,6 +32,10 @@ pub(crate) struct Options {
     only: Vec<Way>,
 }
 
+/// So many events are written before the clock runs: connections are up then,
+/// buffers have grown, and the stream has its first blocks.
+const WARM_UP: u64 = 100_000;
+
 /// A way to write events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -90,24 +94,49 @@ impl Way {
         if self == Self::RawSequential { (events / 20).max(1) } else { events }
     }
 
-    /// Writes the events, and says how long that took until all were stored.
-    async fn write(self, target: &Target, events: u64) -> Outcome<Duration> {
-        let begun = Instant::now();
-        let took = |()| begun.elapsed();
+    /// Starts what it writes with.
+    async fn start(self, target: &Target) -> Outcome<Writer> {
+        let naq = |tasks, guarantee| naq::Service::start(target, tasks, guarantee);
+        Ok(match self {
+            Self::NaqPortFast => Writer::Port(port::Port::start(target, false).await?),
+            Self::NaqPortFastMsgid => Writer::Port(port::Port::start(target, true).await?),
+            Self::NaqMessageId => Writer::Naq(naq(1, Guarantee::MessageId).await?),
+            Self::NaqReadBack => Writer::Naq(naq(1, Guarantee::ReadBack).await?),
+            Self::NaqAtLeastOnce => Writer::Naq(naq(1, Guarantee::AtLeastOnce).await?),
+            Self::NaqSpoolAlways => Writer::Naq(naq::Service::start_spooled(target).await?),
+            Self::NaqMessageId8Tasks => Writer::Naq(naq(8, Guarantee::MessageId).await?),
+            raw => Writer::Raw(raw),
+        })
+    }
+}
+
+/// A way that is ready to write.
+enum Writer {
+    Raw(Way),
+    Port(port::Port),
+    Naq(naq::Service),
+}
+
+impl Writer {
+    /// Writes so many events, and returns when all are stored.
+    async fn write(&self, target: &Target, events: u64) -> Outcome {
         match self {
-            Self::RawSequential => raw::sequential(target, events).await.map(took),
-            Self::RawPipelined => raw::pipelined(target, events, false).await.map(took),
-            Self::RawPipelinedMsgid => raw::pipelined(target, events, true).await.map(took),
-            Self::RawFastIngest => fast::ingest(target, events, false).await.map(took),
-            Self::RawFastIngestMsgid => fast::ingest(target, events, true).await.map(took),
-            Self::RawNoAck => raw::no_ack(target, events).await.map(took),
-            Self::NaqPortFast => port::fast(target, events, false).await,
-            Self::NaqPortFastMsgid => port::fast(target, events, true).await,
-            Self::NaqMessageId => naq::write(target, events, 1, Guarantee::MessageId).await,
-            Self::NaqReadBack => naq::write(target, events, 1, Guarantee::ReadBack).await,
-            Self::NaqAtLeastOnce => naq::write(target, events, 1, Guarantee::AtLeastOnce).await,
-            Self::NaqSpoolAlways => naq::spooled(target, events).await,
-            Self::NaqMessageId8Tasks => naq::write(target, events, 8, Guarantee::MessageId).await,
+            Self::Raw(Way::RawSequential) => raw::sequential(target, events).await,
+            Self::Raw(Way::RawPipelined) => raw::pipelined(target, events, false).await,
+            Self::Raw(Way::RawPipelinedMsgid) => raw::pipelined(target, events, true).await,
+            Self::Raw(Way::RawFastIngest) => fast::ingest(target, events, false).await,
+            Self::Raw(Way::RawFastIngestMsgid) => fast::ingest(target, events, true).await,
+            Self::Raw(_) => raw::no_ack(target, events).await,
+            Self::Port(port) => port.write(target, events).await,
+            Self::Naq(service) => service.write(events).await,
+        }
+    }
+
+    async fn stop(self) -> Outcome {
+        match self {
+            Self::Raw(_) => Ok(()),
+            Self::Port(port) => port.stop().await,
+            Self::Naq(service) => service.stop().await,
         }
     }
 }
@@ -167,6 +196,17 @@ struct Figures {
     server_us: f64,
 }
 
+impl Figures {
+    fn of(events: u64, took: Duration, client: Duration, server: Duration) -> Self {
+        let us_per_event = |time: Duration| time.as_secs_f64() * 1e6 / events as f64;
+        Self {
+            events_per_s: events as f64 / took.as_secs_f64(),
+            client_us: us_per_event(client),
+            server_us: us_per_event(server),
+        }
+    }
+}
+
 /// Runs the benchmark and writes its report.
 pub(crate) async fn run(options: Options) -> Outcome {
     let server = NatsServer::start().await;
@@ -211,21 +251,28 @@ async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Ou
     };
     let mut stream = context.create_stream(config).await?;
     let target = Target { url: server.url(), client, root: root.clone() };
-    let pids = [std::process::id(), server.pid().ok_or("the server is gone")?];
-    let before = [cpu::time_of(pids[0])?, cpu::time_of(pids[1])?];
+    let warm_up = way.events(WARM_UP).min(events);
+    let pid = server.pid().ok_or("the server is gone")?;
     // In a task of its own, as programs do it: the main one is slower to be woken.
-    let took = tokio::spawn(async move { way.write(&target, events).await }).await??;
-    let each = |at: usize| {
-        let used = cpu::time_of(pids[at])?.saturating_sub(before[at]);
-        Outcome::Ok(used.as_secs_f64() * 1e6 / events as f64)
-    };
-    let (client_us, server_us) = (each(0)?, each(1)?);
-    let stored = stream.info().await?.state.messages;
+    let figures = tokio::spawn(async move {
+        let writer = way.start(&target).await?;
+        writer.write(&target, warm_up).await?;
+        let (client, server) = (cpu::time_of(std::process::id())?, cpu::time_of(pid)?);
+        let begun = Instant::now();
+        writer.write(&target, events).await?;
+        let took = begun.elapsed();
+        let client = cpu::time_of(std::process::id())?.saturating_sub(client);
+        let server = cpu::time_of(pid)?.saturating_sub(server);
+        writer.stop().await?;
+        Outcome::Ok(Figures::of(events, took, client, server))
+    });
+    let figures = figures.await??;
+    let (stored, sent) = (stream.info().await?.state.messages, warm_up + events);
     context.delete_stream(&root).await?;
-    if stored != events {
-        return Err(format!("{}: {stored} of {events} events are stored", way.name()).into());
+    if stored != sent {
+        return Err(format!("{}: {stored} of {sent} events are stored", way.name()).into());
     }
-    Ok(Figures { events_per_s: events as f64 / took.as_secs_f64(), client_us, server_us })
+    Ok(figures)
 }
 
 fn show(machine: &Machine, results: &[Measured]) {

@@ -62,16 +62,17 @@ pub(super) async fn pipelined(target: &Target, events: u64, with_id: bool) -> Ou
 ///
 /// It is done when the stream holds all of them.
 pub(super) async fn no_ack(target: &Target, events: u64) -> Outcome {
+    let context = jetstream::new(target.client.clone());
+    let mut stream = context.get_stream(&target.root).await?;
+    let wanted = stream.info().await?.state.messages + events;
     let mut encoder = RawEncoder::new();
     for n in 0..events {
         let message = encoder.message(&target.root, n);
         target.client.publish(message.subject, message.payload.into()).await?;
     }
     target.client.flush().await?;
-    let context = jetstream::new(target.client.clone());
-    let mut stream = context.get_stream(&target.root).await?;
     let deadline = Instant::now() + Duration::from_secs(60);
-    while stream.info().await?.state.messages < events {
+    while stream.info().await?.state.messages < wanted {
         if Instant::now() > deadline {
             return Err("not all events were stored within a minute".into());
         }

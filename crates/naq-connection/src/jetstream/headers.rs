@@ -1,5 +1,6 @@
 //! Headers on their way to the client and back.
 
+use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use naq_core::jetstream::{Headers, MessageTtl, PublishMessage};
 use naq_core::{Error, ErrorKind, Result};
@@ -59,7 +60,8 @@ pub(super) fn of_message(
         append(operation, &mut map, "headers", name, value)?;
     }
     if let Some(id) = message_id {
-        append(operation, &mut map, "message_id", "Nats-Msg-Id", id)?;
+        // Every event has one: its name needs no check.
+        map.insert(NATS_MESSAGE_ID, value_of(operation, "message_id", "Nats-Msg-Id", id)?);
     }
     if let Some(stream) = &expected.stream {
         append(operation, &mut map, "expected", "Nats-Expected-Stream", stream)?;
@@ -148,11 +150,19 @@ fn append(
         return Err(Error::invalid(operation, "headers", "must have names without spaces")
             .with("header", name));
     }
-    let value: HeaderValue = value.parse().map_err(|_| {
-        Error::invalid(operation, field, "must have values without line ends").with("header", name)
-    })?;
-    map.append(key, value);
+    map.append(key, value_of(operation, field, name, value)?);
     Ok(())
+}
+
+fn value_of(
+    operation: &'static str,
+    field: &'static str,
+    name: &str,
+    value: &str,
+) -> Result<HeaderValue> {
+    value.parse().map_err(|_| {
+        Error::invalid(operation, field, "must have values without line ends").with("header", name)
+    })
 }
 
 fn ttl_text(operation: &'static str, ttl: MessageTtl) -> Result<String> {

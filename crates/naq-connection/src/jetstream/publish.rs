@@ -1,6 +1,7 @@
 //! Publishing one message.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, Subject};
+use bytestring::ByteString;
 use naq_core::jetstream::{
     GetMessage, JetStream, PublishAck, PublishMessage, StoredMessage, Which, check_subject,
 };
@@ -49,7 +50,7 @@ impl Outbound {
         check_size(wire, operation, bytes)?;
         let recheck = Recheck::of(&message);
         let PublishMessage { subject, payload, .. } = message;
-        let request = Request { subject: subject.into(), headers, payload };
+        let request = Request { subject: shared(operation, subject)?, headers, payload };
         Ok(Self { request, bytes, recheck })
     }
 
@@ -66,7 +67,7 @@ impl Recheck {
             return None;
         }
         Some(Box::new(Self {
-            subject: message.subject.clone(),
+            subject: message.subject.to_string(),
             message_id: message.message_id.clone()?,
             stream: expected.stream.clone(),
         }))
@@ -116,6 +117,13 @@ impl Recheck {
 /// Whether the server's words mean that an expected sequence didn't hold.
 pub(super) fn is_wrong_sequence(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Api(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code))
+}
+
+/// The client's form of a subject, which shares its bytes.
+fn shared(operation: &'static str, subject: ByteString) -> Result<Subject> {
+    Subject::from_utf8(subject.into_bytes()).map_err(|error| {
+        Error::invalid(operation, "subject", "must be UTF-8 text").with_source(error)
+    })
 }
 
 fn check_size(wire: &Wire, operation: &'static str, bytes: usize) -> Result<()> {

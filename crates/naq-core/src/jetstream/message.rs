@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::Timestamp;
 
@@ -130,7 +131,7 @@ impl Expected {
 #[non_exhaustive]
 pub struct PublishMessage {
     /// Where it goes: a subject without wildcards that some stream takes.
-    pub subject: String,
+    pub subject: ByteString,
     /// Its bytes.
     pub payload: Bytes,
     /// Headers of the caller's own.
@@ -145,7 +146,7 @@ pub struct PublishMessage {
 
 impl PublishMessage {
     /// A message without headers and conditions.
-    pub fn new(subject: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+    pub fn new(subject: impl Into<ByteString>, payload: impl Into<Bytes>) -> Self {
         Self { subject: subject.into(), payload: payload.into(), ..Self::default() }
     }
 

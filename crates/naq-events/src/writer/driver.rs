@@ -132,6 +132,7 @@ impl Driver {
         let mut open = Open::default();
         let mut marking: Option<BoxFuture<'_, Result<StreamInfo>>> = None;
         let mut answers = Vec::with_capacity(ANSWERS);
+        let mut settled = Vec::new();
         loop {
             let (next, stuck) = self.shared.tick();
             if stuck || self.shared.is_spent() {
@@ -167,7 +168,7 @@ impl Driver {
                 () = self.rest(next) => None,
             };
             let Some((way, more)) = answered else { continue };
-            self.shared.answer(way, &mut answers);
+            self.shared.answer(way, &mut answers, &mut settled);
             if !more {
                 *open.0.of_mut(way) = None;
                 self.shared.closed(way);

@@ -53,6 +53,8 @@ use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, Guarantee, OverflowPolicy, SpoolMode};
 use naq_core::connection::ConnectionProvider;
@@ -225,34 +227,30 @@ impl Writer {
         }
     }
 
-    /// Until when a call that begins now may wait for room.
-    pub(crate) fn room_deadline(&self) -> Duration {
-        self.shared.clock.deadline(self.overflow_wait)
-    }
-
-    /// Accepts an event, waiting for room where the policy says so, at most
-    /// until [`room_deadline`](Self::room_deadline) of when the call began.
+    /// Accepts an event at once, or answers what is to be awaited until it is:
+    /// room, where the policy says to wait for some, or the disk.
+    ///
+    /// That lasts until `deadline` at most, which is set by the first of a
+    /// call's events that has to wait.
     ///
     /// # Errors
     /// As [`try_submit`](Self::try_submit).
-    pub(crate) async fn submit(
+    pub(crate) fn submit(
         &self,
         event: EncodedEvent,
         receipt: Option<Receipt>,
-        deadline: Duration,
-    ) -> Result<()> {
+        deadline: &mut Option<Duration>,
+    ) -> Result<Option<BoxFuture<'_, Result<()>>>> {
+        let mut deadline =
+            || *deadline.get_or_insert_with(|| self.shared.clock.deadline(self.overflow_wait));
         let item = self.item(event, receipt);
         if self.spools_first && item.receipt.is_none() {
-            return Box::pin(self.submit_to_disk(item, deadline)).await;
+            return Ok(Some(self.submit_to_disk(item, deadline()).boxed()));
         }
-        self.take_in(item, deadline).await
-    }
-
-    async fn take_in(&self, item: Item, deadline: Duration) -> Result<()> {
         match self.offer(item, false)? {
-            Offer::Accepted => Ok(()),
+            Offer::Accepted => Ok(None),
             // Boxed, so that the common case doesn't carry the room for it.
-            Offer::Full(item) => Box::pin(self.wait_for_room(item, deadline)).await,
+            Offer::Full(item) => Ok(Some(self.wait_for_room(item, deadline()).boxed())),
         }
     }
 
@@ -265,7 +263,9 @@ impl Writer {
             _ => Otherwise::Reject,
         };
         item.on_disk = Some(OnDisk { told, otherwise });
-        self.take_in(item, deadline).await?;
+        if let Offer::Full(item) = self.offer(item, false)? {
+            self.wait_for_room(item, deadline).await?;
+        }
         match self.shared.clock.until(deadline, kept).await {
             Some(Ok(kept)) => kept,
             Some(Err(_)) => Err(refusals::not_kept(None)),
@@ -283,7 +283,9 @@ impl Writer {
     /// As [`try_submit`](Self::try_submit), and those of the outcome.
     pub(crate) async fn submit_acked(&self, event: EncodedEvent) -> Result<EventReceipt> {
         let (receipt, outcome) = oneshot::channel();
-        self.submit(event, Some(receipt), self.room_deadline()).await?;
+        if let Some(accepted) = self.submit(event, Some(receipt), &mut None)? {
+            accepted.await?;
+        }
         let clock = &self.shared.clock;
         let deadline = clock.deadline(self.delivery_timeout.saturating_add(GRACE));
         match clock.until(deadline, outcome).await {

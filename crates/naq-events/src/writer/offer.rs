@@ -37,7 +37,7 @@ impl Writer {
     pub(super) fn item(&self, event: EncodedEvent, receipt: Option<Receipt>) -> Item {
         let entity = event.entity().map(|entity| self.hasher.hash_one(entity));
         let may_drop = self.policies.may_drop(event.event_type());
-        Item { event, entity, may_drop, receipt, position: None, on_disk: None }
+        Item { receipt, ..Item::new(event, entity, may_drop) }
     }
 
     /// Accepts the event if there is room, or there is after what the policy does.

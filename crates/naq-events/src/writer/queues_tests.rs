@@ -9,7 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn item(encoder: &EventEncoder, entity: Option<u64>) -> Item {
     let event = encoder.encode(&Event::new("x"), Timestamp::from_nanos(1)).unwrap();
-    Item { event, entity, may_drop: true, receipt: None, position: None, on_disk: None }
+    Item::new(event, entity, true)
 }
 
 fn trouble() -> Error {

@@ -11,7 +11,7 @@ fn item(entity: Option<u64>, wants_receipt: bool, may_drop: bool) -> Item {
     let encoder = EventEncoder::new(EventSubjects::default());
     let event = encoder.encode(&Event::new("x"), Timestamp::from_nanos(1)).unwrap();
     let receipt = wants_receipt.then(|| oneshot::channel().0);
-    Item { event, entity, may_drop, receipt, position: None, on_disk: None }
+    Item { receipt, ..Item::new(event, entity, may_drop) }
 }
 
 fn plain(entity: Option<u64>) -> Item {

@@ -4,6 +4,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use naq_core::config::Guarantee;
 use naq_core::events::EventId;
 
@@ -22,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(2);
 pub(super) struct Outgoing {
     /// Its message id, where it is to have one.
     pub(super) id: Option<EventId>,
-    pub(super) subject: String,
+    pub(super) subject: ByteString,
     pub(super) payload: Bytes,
 }
 
@@ -82,21 +83,22 @@ impl State {
             return Taken::NothingUntil(until);
         }
         let guarantee = self.way.map_or(Guarantee::MessageId, |(_, guarantee)| guarantee);
+        // Under `read_back` the way leaves it away where it isn't needed.
+        let with_id = guarantee != Guarantee::AtLeastOnce;
         let (mut retried, mut doubtful) = (0, 0);
         while batch.len() < most {
             let Some(slot) = self.schedule.send_next(way) else { break };
             retried += u64::from(slot.tries > 1);
             let event = &slot.item.event;
-            // Under `read_back` the way leaves it away where it isn't needed.
-            let with_id = guarantee != Guarantee::AtLeastOnce;
             let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
             let is_recognised = guarantee == Guarantee::MessageId
                 && now < accepted.saturating_add(self.limits.duplicate_window);
             doubtful += u64::from(slot.in_doubt && !is_recognised);
             sender.taken += 1;
+            // The bytes are shared: nothing is copied under the lock.
             batch.push(Outgoing {
                 id: with_id.then(|| event.id().clone()),
-                subject: event.subject().to_owned(),
+                subject: event.shared_subject(),
                 payload: event.payload().clone(),
             });
         }

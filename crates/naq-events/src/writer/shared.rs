@@ -17,6 +17,7 @@ use super::doubt::Doubt;
 use super::read_back::Found;
 use super::sender::PerWay;
 use super::sending::{Outgoing, Taken};
+use super::slot::Slot;
 use super::state::{Effects, Intake, Limits, State};
 use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
@@ -219,16 +220,25 @@ impl Shared {
     }
 
     /// The server's answers, in the order of the messages.
-    pub(super) fn answer(&self, way: Way, answers: &mut Vec<Result<Published>>) {
+    ///
+    /// `settled` is room for what they settle, kept from one call to the next
+    /// of a session: it is too large to be allocated each time.
+    pub(super) fn answer(
+        &self,
+        way: Way,
+        answers: &mut Vec<Result<Published>>,
+        settled: &mut Vec<Slot>,
+    ) {
         let now = self.now();
-        let mut effects = Effects::default();
+        let mut effects = Effects { settled: std::mem::take(settled), ..Effects::default() };
         let mut state = self.lock();
         for answer in answers.drain(..) {
             state.answer(way, answer, now, fastrand::f64(), &mut effects);
         }
         state.after_answers(now, &mut effects);
         self.publish_numbers(&state);
-        self.carry_out(state, effects);
+        *settled = self.carry_out(state, effects);
+        settled.clear();
     }
 
     /// What is to keep events from being stored twice.
@@ -367,8 +377,9 @@ impl Shared {
         }
     }
 
-    /// Releases the lock, and does what had to wait for that.
-    pub(super) fn carry_out(&self, state: MutexGuard<'_, State>, effects: Effects) {
+    /// Releases the lock, and does what had to wait for that. What is left are
+    /// the events that were settled, to be freed.
+    pub(super) fn carry_out(&self, state: MutexGuard<'_, State>, effects: Effects) -> Vec<Slot> {
         let watched = state.watchers > 0 && (effects.are_settled || !effects.settled.is_empty());
         let nudges_keeper = effects.nudges_keeper && state.keeper_is_idle();
         drop(state);
@@ -392,5 +403,6 @@ impl Shared {
         if effects.recovered {
             tracing::info!(stream = %self.stream, "events are stored again");
         }
+        effects.settled
     }
 }

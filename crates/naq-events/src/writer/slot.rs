@@ -28,10 +28,15 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// An event for whose outcome nobody waits, and that isn't in the spool.
+    pub(super) fn new(event: EncodedEvent, entity: Option<u64>, may_drop: bool) -> Self {
+        Self { event, entity, may_drop, receipt: None, position: None, on_disk: None }
+    }
+
     /// What it takes of the buffer, in bytes: event, bookkeeping, and the room
     /// that the allocator rounds up to.
     pub(super) fn charge(&self) -> u64 {
-        const OVERHEAD: usize = super::queues::SLOT_BYTES + 48;
+        const OVERHEAD: usize = super::queues::SLOT_BYTES + 64;
         (self.event.size() + OVERHEAD) as u64
     }
 }

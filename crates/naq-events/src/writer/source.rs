@@ -41,12 +41,8 @@ impl Stream for Source {
             if !this.shared.is_current(this.way, this.number) {
                 return Poll::Ready(None);
             }
-            if let Some(Outgoing { id, subject, payload }) = this.batch.pop() {
-                // Nothing is expected of the stream: the header would cost each
-                // message, to guard against a stream that can't share the subject.
-                let mut message = PublishMessage::new(subject, payload);
-                message.message_id = id.map(|id| id.to_string());
-                return Poll::Ready(Some(message));
+            if let Some(outgoing) = this.batch.pop() {
+                return Poll::Ready(Some(message(outgoing)));
             }
             let taken = this.shared.take(this.way, this.number, cx.waker(), &mut this.batch);
             let again = match taken {
@@ -63,4 +59,12 @@ impl Stream for Source {
             }
         }
     }
+}
+
+fn message(Outgoing { id, subject, payload }: Outgoing) -> PublishMessage {
+    // Nothing is expected of the stream: the header would cost each message, to
+    // guard against a stream that can't share the subject.
+    let mut message = PublishMessage::new(subject, payload);
+    message.message_id = id.map(|id| id.to_text());
+    message
 }

@@ -67,14 +67,7 @@ impl Shared {
             state.losses.telling(number, reason, sum);
             match event {
                 Some(event) => {
-                    let item = Item {
-                        event,
-                        entity: None,
-                        may_drop: false,
-                        receipt: None,
-                        position: None,
-                        on_disk: None,
-                    };
+                    let item = Item::new(event, None, false);
                     let charge = item.charge();
                     self.admit(state, Effects::default(), item, charge, now);
                 }

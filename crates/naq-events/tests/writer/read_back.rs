@@ -50,7 +50,7 @@ async fn started(
         let stored: Vec<_> = (71..)
             .zip(&stream.stored)
             .map(|(sequence, message)| StoredMessage {
-                subject: message.subject.clone(),
+                subject: message.subject.to_string(),
                 sequence,
                 stored_at: Timestamp::from_nanos(10),
                 headers: Headers::new(),

@@ -29,7 +29,7 @@ async fn a_publish_that_fails_in_the_middle_fails_its_key_alone() {
     let mut mock = MockJetStream::new();
     mock.expect_publish_many().times(1).returning(|messages, _| {
         let answer = |(n, message): (usize, PublishMessage)| async move {
-            match message.subject.as_str() {
+            match &*message.subject {
                 "$KV.jobs.b" => Err(error(ErrorKind::TooLarge)),
                 "$KV.jobs.c" => Err(error(ErrorKind::OutcomeUnknown)),
                 _ => Ok(Published::One(ack(n as u64 + 1))),

@@ -61,7 +61,7 @@ impl Request {
             header_bytes: wire::header_bytes(&headers),
             rollup: rollup(&headers),
             headers,
-            subject: message.subject,
+            subject: message.subject.to_string(),
             payload: message.payload,
             message_id: message.message_id,
             expected: message.expected,

@@ -62,6 +62,12 @@ impl EventId {
         }
     }
 
+    /// Its text, as [`Display`](fmt::Display) writes it, without the detour of formatting.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.as_text(&mut [0; ID_BYTES]).to_owned()
+    }
+
     pub(crate) fn as_text<'a>(&'a self, buffer: &'a mut IdBuffer) -> &'a str {
         match &self.0 {
             Repr::Uuid(uuid) => uuid.hyphenated().encode_lower(buffer),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::fields::{JsonWriter, Stamp};
 use super::subject::Address;
@@ -18,9 +19,37 @@ pub const SERVICE: &str = "naq";
 const SCRATCH_KEPT: usize = 64 * 1024;
 
 thread_local! {
-    // Serialising into a buffer that is kept and copying the result costs one
+    // Serialising into buffers that are kept and copying the result costs one
     // allocation of the exact size; growing a fresh one costs several.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
+}
+
+/// Where an event is written before its size is known.
+#[derive(Debug)]
+struct Scratch {
+    address: String,
+    payload: Vec<u8>,
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        Self { address: String::new(), payload: Vec::new() }
+    }
+
+    /// One allocation for what was written, address and payload as parts of it.
+    fn share(&self) -> Result<(ByteString, Bytes)> {
+        let (address, payload) = (self.address.as_bytes(), self.payload.as_slice());
+        let mut both = Vec::with_capacity(address.len() + payload.len());
+        both.extend_from_slice(address);
+        both.extend_from_slice(payload);
+        let mut address = Bytes::from(both);
+        let payload = address.split_off(self.address.len());
+        let address = ByteString::try_from(address).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, LOG, "a subject could not be copied")
+                .with_source(error)
+        })?;
+        Ok((address, payload))
+    }
 }
 
 /// An event in its stored form.
@@ -68,6 +97,12 @@ impl EncodedEvent {
     #[must_use]
     pub fn subject(&self) -> &str {
         self.address.subject()
+    }
+
+    /// The subject, without a copy: it shares its bytes with the event.
+    #[must_use]
+    pub fn shared_subject(&self) -> ByteString {
+        self.address.shared_subject()
     }
 
     /// The token of the job, worker or schedule whose events must stay in order with it.
@@ -125,7 +160,8 @@ impl EventEncoder {
     ///
     /// Where the event has none, it gets an id (a UUIDv7 greater than those
     /// before it), `now` as its timestamp, the service `naq` and the version.
-    /// Nothing is sent. A typed event costs two allocations: subject and payload.
+    /// Nothing is sent. A typed event costs two allocations: one for subject and
+    /// payload together, and one to count who shares it.
     ///
     /// # Errors
     /// `InvalidArgument` that names field and rule: `type` of 1 to 64 bytes,
@@ -142,26 +178,24 @@ impl EventEncoder {
             service: Some(SERVICE),
             service_version: Some(&self.service_version),
         };
-        let payload = serialise(event, stamp)?;
         let entity = event.entity().map(|(_, id)| id);
-        let address = self.subjects.address(event.event_type.as_str(), entity);
+        let (address, payload) = SCRATCH.with_borrow_mut(|scratch| -> Result<_> {
+            scratch.address.clear();
+            scratch.payload.clear();
+            let parts =
+                self.subjects.address(event.event_type.as_str(), entity, &mut scratch.address);
+            JsonWriter::object(event, stamp, &mut scratch.payload).map_err(|error| {
+                Error::new(ErrorKind::Unexpected, LOG, "an event could not be serialised")
+                    .with_source(error)
+            })?;
+            let (text, payload) = scratch.share()?;
+            if scratch.payload.capacity() > SCRATCH_KEPT {
+                scratch.payload = Vec::new();
+            }
+            Ok((Address::new(text, parts), payload))
+        })?;
         Ok(EncodedEvent { id, event_type: event.event_type.clone(), address, payload })
     }
-}
-
-fn serialise(event: &Event, stamp: Stamp<'_>) -> Result<Bytes> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.clear();
-        JsonWriter::object(event, stamp, scratch).map_err(|error| {
-            Error::new(ErrorKind::Unexpected, LOG, "an event could not be serialised")
-                .with_source(error)
-        })?;
-        let payload = Bytes::copy_from_slice(scratch);
-        if scratch.capacity() > SCRATCH_KEPT {
-            *scratch = Vec::new();
-        }
-        Ok(payload)
-    })
 }
 
 #[cfg(test)]

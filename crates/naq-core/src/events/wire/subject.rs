@@ -1,5 +1,7 @@
 //! Where an event is stored: `events.<type>.<entity>`.
 
+use bytestring::ByteString;
+
 use crate::config::SubjectLayout;
 use crate::events::EventType;
 use crate::{Error, Result, token};
@@ -31,10 +33,16 @@ pub struct ParsedSubject {
 }
 
 /// A subject, and the entity's token: its end, or what follows it where the
-/// layout leaves it out. One allocation for both.
+/// layout leaves it out. One text for both.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
-    text: String,
+    text: ByteString,
+    parts: AddressParts,
+}
+
+/// Where in the text of an address its parts lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddressParts {
     subject_end: usize,
     entity_start: Option<usize>,
 }
@@ -52,22 +60,29 @@ impl Address {
         let shared = subject.strip_suffix(entity).is_some_and(|front| front.ends_with('.'));
         let mut text = String::with_capacity(subject.len() + entity.len());
         text.push_str(subject);
-        if entity.is_empty() {
-            return Self { text, subject_end: subject.len(), entity_start: None };
-        }
         if !shared {
             text.push_str(entity);
         }
-        let entity_start = Some(text.len() - entity.len());
-        Self { text, subject_end: subject.len(), entity_start }
+        let entity_start = (!entity.is_empty()).then(|| text.len() - entity.len());
+        Self::new(text.into(), AddressParts { subject_end: subject.len(), entity_start })
+    }
+
+    /// The address whose parts lie there in the text.
+    pub(crate) fn new(text: ByteString, parts: AddressParts) -> Self {
+        Self { text, parts }
     }
 
     pub(crate) fn subject(&self) -> &str {
-        &self.text[..self.subject_end]
+        &self.text[..self.parts.subject_end]
+    }
+
+    /// The subject, which shares the bytes of the address.
+    pub(crate) fn shared_subject(&self) -> ByteString {
+        self.text.slice_ref(self.subject())
     }
 
     pub(crate) fn entity(&self) -> Option<&str> {
-        self.entity_start.map(|start| &self.text[start..])
+        self.parts.entity_start.map(|start| &self.text[start..])
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -159,29 +174,35 @@ impl EventSubjects {
     /// ([`check_type`](token::check_type), [`check_id`](token::check_id)).
     #[must_use]
     pub fn build(&self, event_type: &str, entity: Option<&str>) -> String {
-        let mut address = self.address(event_type, entity);
-        address.text.truncate(address.subject_end);
-        address.text
-    }
-
-    /// The subject of one event together with the token of its entity.
-    pub(crate) fn address(&self, event_type: &str, entity: Option<&str>) -> Address {
         let room = self.root.len() + event_type.len() + entity.map_or(0, str::len) + 10;
         let mut text = String::with_capacity(room);
+        let parts = self.address(event_type, entity, &mut text);
+        text.truncate(parts.subject_end);
+        text
+    }
+
+    /// Writes the subject of one event together with the token of its entity
+    /// into `text`, which is empty, and says where they lie.
+    pub(crate) fn address(
+        &self,
+        event_type: &str,
+        entity: Option<&str>,
+        text: &mut String,
+    ) -> AddressParts {
         text.push_str(&self.root);
         text.push('.');
-        token::encode_into(event_type, &mut text);
+        token::encode_into(event_type, text);
         let type_end = text.len();
         let Some(id) = entity else {
-            return Address { text, subject_end: type_end, entity_start: None };
+            return AddressParts { subject_end: type_end, entity_start: None };
         };
         let dot = usize::from(self.layout == SubjectLayout::Entity);
         if dot == 1 {
             text.push('.');
         }
-        token::encode_into(id, &mut text);
+        token::encode_into(id, text);
         let subject_end = if dot == 1 { text.len() } else { type_end };
-        Address { text, subject_end, entity_start: Some(type_end + dot) }
+        AddressParts { subject_end, entity_start: Some(type_end + dot) }
     }
 
     /// Reads a subject back; `None` for one that these subjects never make.

@@ -186,13 +186,11 @@ impl State {
         for event in fetched.events {
             let position = event.position;
             let receipt = spooling.held.remove(&position);
+            let entity = event.event.entity().map(|entity| hasher.hash_one(entity));
             let item = Item {
-                entity: event.event.entity().map(|entity| hasher.hash_one(entity)),
-                event: event.event,
-                may_drop: false,
                 receipt: receipt.map(|Held { receipt, .. }| receipt),
                 position: Some(position),
-                on_disk: None,
+                ..Item::new(event.event, entity, false)
             };
             spooling.in_hand += 1;
             spooling.in_hand_bytes += item.event.size() as u64;
