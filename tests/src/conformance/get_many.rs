@@ -70,7 +70,8 @@ pub async fn the_last_of_each_subject_is_answered_as_it_was_asked(js: Arc<dyn Je
 pub async fn the_last_of_more_subjects_than_one_request_can_name(js: Arc<dyn JetStream>) {
     let own = Own::with(js, |config| config.with_allow_direct(true)).await;
     let subjects: Vec<_> = (0..1_100).map(|n| own.subject(&format!("s.{n}"))).collect();
-    let messages = subjects.iter().map(|subject| PublishMessage::new(subject.as_str(), "x")).collect();
+    let messages =
+        subjects.iter().map(|subject| PublishMessage::new(subject.as_str(), "x")).collect();
     for ack in own.publish_many(messages).await {
         ack.unwrap();
     }

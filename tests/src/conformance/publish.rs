@@ -112,7 +112,8 @@ pub async fn subjects_that_no_message_can_have_are_refused(js: Arc<dyn JetStream
 
 pub async fn a_subject_that_no_stream_takes_is_not_found(js: Arc<dyn JetStream>) {
     let subject = names::unique("nobody");
-    let error = refused(js.publish(PublishMessage::new(subject.as_str(), "x")).await, ErrorKind::NotFound);
+    let error =
+        refused(js.publish(PublishMessage::new(subject.as_str(), "x")).await, ErrorKind::NotFound);
     assert_eq!(error.get("subject"), Some(subject.as_str()), "{error:?}");
 }
 
