@@ -25,6 +25,7 @@
 
 pub mod accounts;
 pub mod backend;
+pub mod behaviours;
 pub mod certs;
 pub mod cli;
 pub mod command;

@@ -28,7 +28,7 @@ macro_rules! in_memory {
     ($($theme:ident { $($name:ident),* $(,)? })*) => {
         mod memory {
             $($(#[test] fn $name() {
-                super::block_on(super::run_one(stringify!($name), super::memory()));
+                super::block_on(super::run_one(stringify!($name), &super::memory()));
             })*)*
         }
     };
@@ -45,13 +45,13 @@ fn block_on(future: impl Future<Output = ()>) {
 
 async fn on_the_shared_server(name: &str) {
     let server = shared().await;
-    run_one(name, backend::connect(&server.url()).await).await;
+    run_one(name, &backend::connect(&server.url()).await).await;
 }
 
 fn on_a_server(version: Version) {
     block_on(async {
         let server = NatsServer::builder().version(version).start().await;
-        run_all(backend::connect(&server.url()).await).await;
+        run_all(&backend::connect(&server.url()).await).await;
     });
 }
 
@@ -82,10 +82,12 @@ fn server_2_10_holds_every_behaviour() {
 #[test]
 fn memory_in_a_box_holds_every_behaviour() {
     let boxed: Box<dyn JetStream> = Box::new(MemoryJetStream::new());
-    block_on(run_all(Arc::new(boxed)));
+    let js: Arc<dyn JetStream> = Arc::new(boxed);
+    block_on(run_all(&js));
 }
 
 #[test]
 fn memory_in_two_arcs_holds_every_behaviour() {
-    block_on(run_all(Arc::new(memory())));
+    let js: Arc<dyn JetStream> = Arc::new(memory());
+    block_on(run_all(&js));
 }

@@ -29,14 +29,22 @@ pub mod purge;
 pub mod read_bounds;
 pub mod read_filters;
 pub mod read_recovery;
-mod run;
 pub mod server;
 pub mod streams;
 mod support;
 pub mod ttl;
 pub mod update;
 
-pub use run::{Behaviour, all, run_all, run_one};
+use std::sync::Arc;
+
+use naq_core::jetstream::JetStream;
+
+use crate::list_behaviours;
+
+/// What a behaviour is shown on.
+type On = Arc<dyn JetStream>;
+
+crate::for_each_behaviour!(list_behaviours);
 
 /// Hands all behaviours to a macro, as `theme { behaviour, … }`.
 #[macro_export]

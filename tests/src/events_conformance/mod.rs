@@ -15,11 +15,20 @@ pub mod histories;
 pub mod logging;
 pub mod newest_first;
 pub mod reading;
-mod run;
 mod support;
 
-pub use run::{Behaviour, all, run_all, run_one};
 pub use support::service;
+
+use std::sync::Arc;
+
+use naq_core::jetstream::JetStream;
+
+use crate::list_behaviours;
+
+/// What a behaviour is shown on.
+type On = Arc<dyn JetStream>;
+
+crate::for_each_events_behaviour!(list_behaviours);
 
 /// Hands all behaviours to a macro, as `theme { behaviour, … }`.
 #[macro_export]

@@ -11,14 +11,19 @@
 
 pub mod buckets;
 pub mod many;
-mod run;
 mod support;
 pub mod values;
 pub mod watching;
 pub mod wire;
 
-pub use run::{Behaviour, all, run_all, run_one};
 pub use support::Subject;
+
+use crate::list_behaviours;
+
+/// What a behaviour is shown on.
+type On = Subject;
+
+crate::for_each_kv_behaviour!(list_behaviours);
 
 /// Hands all behaviours to a macro, as `theme { behaviour, … }`.
 #[macro_export]

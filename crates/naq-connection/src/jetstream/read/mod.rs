@@ -4,8 +4,10 @@
 //! pulls without waiting until the server says that nothing is left, then with
 //! pulls that stand for a while. Whatever breaks it (connection, server,
 //! consumer), the read looks at the stream again, makes a new consumer behind
-//! the last sequence that was examined, and says so. Several filters are read
-//! each by its own as far as that is faster (`merged`).
+//! the last sequence that was examined, and says so (`opening`). A break that no
+//! consumer saw, because one was just being made, is known by the number of the
+//! connection. Several filters are read each by its own as far as that is faster
+//! (`merged`).
 //!
 //! Nothing runs while the reader doesn't ask: what was pulled waits in the
 //! client, at most two pulls of it, and no more is pulled. That is how a slow
