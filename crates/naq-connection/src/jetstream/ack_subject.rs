@@ -18,17 +18,27 @@ pub(super) struct AckSubject {
 }
 
 impl AckSubject {
+    /// Whether a subject has one of the two forms, its numbers apart.
+    pub(super) fn is_one(subject: &str) -> bool {
+        Self::outline(subject).is_some()
+    }
+
+    /// What follows the prefix, and how many tokens come before the numbers.
+    fn outline(subject: &str) -> Option<(&str, usize)> {
+        let rest = subject.strip_prefix("$JS.ACK.")?;
+        let tokens = rest.bytes().filter(|byte| *byte == b'.').count() + 1;
+        match tokens {
+            7 => Some((rest, 2)),
+            9.. => Some((rest, 4)),
+            _ => None,
+        }
+    }
+
     /// Reads the short form, `$JS.ACK.<stream>.<consumer>.` and five numbers,
     /// and the long one, which puts domain and account before the stream and
     /// may append more.
     pub(super) fn parse(subject: &str) -> Option<Self> {
-        let rest = subject.strip_prefix("$JS.ACK.")?;
-        let tokens = rest.bytes().filter(|byte| *byte == b'.').count() + 1;
-        let skipped = match tokens {
-            7 => 2,
-            9.. => 4,
-            _ => return None,
-        };
+        let (rest, skipped) = Self::outline(subject)?;
         let mut tokens = rest.split('.').skip(skipped);
         let mut number = || tokens.next()?.parse::<u64>().ok();
         Some(Self {

@@ -108,7 +108,7 @@ impl NatsJetStream {
         answer: Acknowledge,
     ) -> Result<()> {
         const OPERATION: &str = "acknowledge";
-        if AckSubject::parse(token.as_str()).is_none() {
+        if !AckSubject::is_one(token.as_str()) {
             return Err(Error::invalid(OPERATION, "token", "must be one that a fetch gave"));
         }
         let wire = &*self.wire;

@@ -24,6 +24,9 @@ const MAX_AHEAD: usize = 2_000;
 /// So far ahead, in time, a member fetches: what it handles in that time.
 const AHEAD: Duration = Duration::from_millis(100);
 
+/// No rate is measured over less.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How long a consumer may be missing: moving a group's position makes it anew.
 const MISSING: Duration = Duration::from_secs(10);
 
@@ -163,17 +166,22 @@ impl Pace {
         self.ahead.checked_sub(asked + self.most())
     }
 
-    /// Looks at what has been handled meanwhile.
+    /// Looks at what has been handled meanwhile. It grows at once and shrinks
+    /// slowly: a moment in which no handler had its turn says little.
     fn look(&mut self, origin: &Origin) {
         let Dispatcher { clock, tally, .. } = &*origin.dispatcher;
         let (now, total) = (clock.monotonic(), tally.answered());
         let span = now.saturating_sub(self.since);
-        if span >= Duration::from_millis(1) {
-            let rate = (total - self.answered) as f64 / span.as_secs_f64();
-            let wanted = (rate * AHEAD.as_secs_f64()) as usize;
-            self.ahead = wanted.clamp(self.concurrency, MAX_AHEAD);
-            (self.since, self.answered) = (now, total);
+        if span < SHORTEST {
+            return;
         }
+        let rate = (total - self.answered) as f64 / span.as_secs_f64();
+        let wanted = (rate * AHEAD.as_secs_f64()) as usize;
+        if wanted < self.ahead && span < AHEAD {
+            return;
+        }
+        self.ahead = wanted.max(self.ahead / 2).clamp(self.concurrency, MAX_AHEAD);
+        (self.since, self.answered) = (now, total);
     }
 }
 
