@@ -149,15 +149,14 @@ impl Pace {
         self.ahead > self.concurrency
     }
 
-    /// How many fetches may be under way.
+    /// How many fetches may be under way: one that waits while another is brought in.
     const fn fetches(&self) -> usize {
-        if self.is_fast() { FETCHES } else { 1 }
+        if self.is_fast() { FETCHES } else { 2 }
     }
 
     /// How many events one fetch asks for.
     fn most(&self) -> usize {
-        let part = if self.is_fast() { FETCHES } else { 2 };
-        (self.ahead / part).clamp(1, self.in_hand)
+        (self.ahead / self.fetches()).clamp(1, self.in_hand)
     }
 
     /// How many events may wait when the next fetch begins; `None` while what
