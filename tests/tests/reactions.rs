@@ -100,6 +100,7 @@ behaviours! {
         a_removed_group_ends_its_members,
         a_group_that_is_not_there_is_not_found,
         a_member_may_use_a_consumer_that_an_operator_made,
+        a_consumer_that_hands_out_few_at_a_time_keeps_its_members_at_work,
     }
     once {
         work_that_is_done_is_not_done_again,

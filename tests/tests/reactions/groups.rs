@@ -158,3 +158,24 @@ pub(crate) async fn a_member_may_use_a_consumer_that_an_operator_made(js: Arc<dy
     })
     .await;
 }
+
+/// Were all that it hands out on fetches that lack something still, each of
+/// these would have to give up first: 200 events would take minutes.
+pub(crate) async fn a_consumer_that_hands_out_few_at_a_time_keeps_its_members_at_work(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    let few = ConsumerConfig::new("g").with_max_ack_pending(8);
+    own.js.create_consumer(own.stream(), few).await.unwrap();
+    let seen = Seen::default();
+    let assume = options().with_setup(GroupSetup::Assume);
+    let other = own.another();
+    own.reactions.react("g", Filter::new(), seen.done(), assume.clone()).await.unwrap();
+    other.react("g", Filter::new(), seen.done(), assume).await.unwrap();
+    for n in 0..200 {
+        own.log(Event::job_paused(format!("j{n}"))).await;
+    }
+    seen.reach(200).await;
+    idle(&own, "g").await;
+    assert_eq!(seen.sequences().len(), 200);
+}

@@ -21,6 +21,12 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How many events a member fetches ahead at most.
 const MAX_AHEAD: usize = 2_000;
 
+/// What a member has asked for is at most this part of what the consumer hands
+/// out without an answer. The server parts events among all fetches that wait,
+/// and a fetch ends when it has all: were everything out on fetches that lack
+/// something still, nothing would be handled until they give up.
+const SHARE: usize = 4;
+
 /// So far ahead, in time, a member fetches: what it handles in that time.
 const AHEAD: Duration = Duration::from_millis(100);
 
@@ -46,8 +52,7 @@ pub(super) struct Origin {
     pub(super) group: Arc<str>,
     pub(super) stream: String,
     pub(super) source: Source,
-    /// How many events the consumer hands out without an answer. A fetch of
-    /// more would wait for the rest to its end.
+    /// How many events the consumer hands out without an answer.
     pub(super) in_hand: usize,
 }
 
@@ -125,8 +130,8 @@ impl Feed {
 /// How far ahead a member fetches: what it handled lately says it, so that slow
 /// handlers leave the rest to the other members.
 struct Pace {
-    concurrency: usize,
-    in_hand: usize,
+    least: usize,
+    greatest: usize,
     ahead: usize,
     since: Duration,
     answered: u64,
@@ -135,18 +140,13 @@ struct Pace {
 impl Pace {
     fn new(origin: &Origin) -> Self {
         let Dispatcher { options, clock, tally, .. } = &*origin.dispatcher;
-        let concurrency = options.concurrency;
-        Self {
-            concurrency,
-            in_hand: origin.in_hand,
-            ahead: concurrency,
-            since: clock.monotonic(),
-            answered: tally.answered(),
-        }
+        let greatest = (origin.in_hand / SHARE).clamp(1, MAX_AHEAD);
+        let least = options.concurrency.min(greatest);
+        Self { least, greatest, ahead: least, since: clock.monotonic(), answered: tally.answered() }
     }
 
     const fn is_fast(&self) -> bool {
-        self.ahead > self.concurrency
+        self.ahead > self.least
     }
 
     /// How many fetches may be under way: one that waits while another is brought in.
@@ -156,7 +156,7 @@ impl Pace {
 
     /// How many events one fetch asks for.
     fn most(&self) -> usize {
-        (self.ahead / self.fetches()).clamp(1, self.in_hand)
+        (self.ahead / self.fetches()).max(1)
     }
 
     /// How many events may wait when the next fetch begins; `None` while what
@@ -179,7 +179,7 @@ impl Pace {
         if wanted < self.ahead && span < AHEAD {
             return;
         }
-        self.ahead = wanted.max(self.ahead / 2).clamp(self.concurrency, MAX_AHEAD);
+        self.ahead = wanted.max(self.ahead / 2).clamp(self.least, self.greatest);
         (self.since, self.answered) = (now, total);
     }
 }
