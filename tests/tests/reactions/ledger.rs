@@ -50,8 +50,9 @@ pub(crate) struct Case {
     pub(crate) lines: Vec<Line>,
     /// Whether something broke meanwhile.
     pub(crate) had_faults: bool,
-    /// Whether the group's consumer was made anew, so that tries count from 1 again.
-    pub(crate) was_made_anew: bool,
+    /// Whether tries may count from 1 again: the consumer was made anew, or the
+    /// server was killed, which writes down late how often it delivered.
+    pub(crate) tries_may_start_over: bool,
     /// Whether the events of one job were promised in order.
     pub(crate) in_order: bool,
 }
@@ -113,7 +114,7 @@ fn without_faults_each_is_done_once(case: &Case) -> Vec<String> {
 }
 
 fn each_try_counts(case: &Case) -> Vec<String> {
-    if case.was_made_anew {
+    if case.tries_may_start_over {
         return Vec::new();
     }
     let mut last = BTreeMap::new();

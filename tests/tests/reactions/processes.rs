@@ -171,6 +171,7 @@ async fn a_server_that_is_killed_and_comes_back_costs_no_event_and_no_order() {
     rounds("server killed under members", async |mut round| {
         let mut scene = Scene::new().await;
         (scene.case.had_faults, scene.case.in_order) = (true, true);
+        scene.case.tries_may_start_over = true;
         let _members = [scene.member(&["--in-order"]), scene.member(&["--in-order"])];
         scene.done(round.random.u64(1..EVENTS / 2)).await;
         scene.server.kill();
@@ -205,7 +206,7 @@ async fn a_connection_that_is_cut_again_and_again_costs_no_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_deleted_under_processes_ends_them_and_the_next_ones_lose_no_event() {
     let mut scene = Scene::new().await;
-    (scene.case.had_faults, scene.case.was_made_anew) = (true, true);
+    (scene.case.had_faults, scene.case.tries_may_start_over) = (true, true);
     let mut members = [scene.member(&[]), scene.member(&[])];
     scene.done(10).await;
     scene.own.js.delete_consumer(scene.own.stream(), "g").await.unwrap();
