@@ -52,6 +52,8 @@ enum Way {
     NaqAtLeastOnce,
     NaqSpoolAlways,
     NaqMessageId8Tasks,
+    NaqMessageIdPipelined,
+    NaqMessageIdRead,
 }
 
 const WAYS: &[Way] = &[
@@ -68,6 +70,8 @@ const WAYS: &[Way] = &[
     Way::NaqAtLeastOnce,
     Way::NaqSpoolAlways,
     Way::NaqMessageId8Tasks,
+    Way::NaqMessageIdPipelined,
+    Way::NaqMessageIdRead,
 ];
 
 impl Way {
@@ -86,6 +90,8 @@ impl Way {
             Self::NaqAtLeastOnce => "naq_at_least_once",
             Self::NaqSpoolAlways => "naq_spool_always",
             Self::NaqMessageId8Tasks => "naq_message_id_8_tasks",
+            Self::NaqMessageIdPipelined => "naq_message_id_pipelined",
+            Self::NaqMessageIdRead => "naq_message_id_read",
         }
     }
 
@@ -105,6 +111,11 @@ impl Way {
             Self::NaqAtLeastOnce => Writer::Naq(naq(1, Guarantee::AtLeastOnce).await?),
             Self::NaqSpoolAlways => Writer::Naq(naq::Service::start_spooled(target).await?),
             Self::NaqMessageId8Tasks => Writer::Naq(naq(8, Guarantee::MessageId).await?),
+            // The stream takes no batches: the writer finds that out by itself.
+            Self::NaqMessageIdPipelined => Writer::Naq(naq(1, Guarantee::MessageId).await?),
+            Self::NaqMessageIdRead => {
+                Writer::Naq(naq(1, Guarantee::MessageId).await?.with_reader(target).await?)
+            }
             raw => Writer::Raw(raw),
         })
     }
@@ -246,7 +257,7 @@ async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Ou
         subjects: vec![format!("{root}.>")],
         duplicate_window: Duration::from_secs(120),
         allow_direct: true,
-        allow_batch_publish: true,
+        allow_batch_publish: way != Way::NaqMessageIdPipelined,
         ..stream::Config::default()
     };
     let mut stream = context.create_stream(config).await?;

@@ -1,11 +1,14 @@
 //! naq's own ways: `EventService` on the same server.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use naq_core::config::{EventsConfig, Guarantee, SpoolConfig, SpoolMode, StreamMode};
-use naq_core::events::{EventSink, EventSinkExt};
+use naq_core::events::{EventQuery, EventSink, EventSinkExt, ReadEvents};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use super::Target;
 use crate::Outcome;
@@ -21,6 +24,8 @@ pub(super) struct Service {
     tasks: u64,
     /// Where its spool lies, if it has one.
     _spool: Option<TempDir>,
+    /// Another service that reads what is logged, if there is one.
+    reader: Option<Reader>,
 }
 
 impl Service {
@@ -28,7 +33,7 @@ impl Service {
     pub(super) async fn start(target: &Target, tasks: u64, guarantee: Guarantee) -> Outcome<Self> {
         let config = config(target).with_guarantee(guarantee);
         let logging = Logging::start(&target.url, config).await?;
-        Ok(Self { logging, tasks, _spool: None })
+        Ok(Self { logging, tasks, _spool: None, reader: None })
     }
 
     /// A service on which one task logs, each event on disk before it is sent.
@@ -36,7 +41,13 @@ impl Service {
         let folder = TempDir::with_prefix("naq-bench-spool-")?;
         let spool = SpoolConfig::in_folder(folder.path()).with_mode(SpoolMode::Always);
         let logging = Logging::start(&target.url, config(target).with_spool(spool)).await?;
-        Ok(Self { logging, tasks: 1, _spool: Some(folder) })
+        Ok(Self { logging, tasks: 1, _spool: Some(folder), reader: None })
+    }
+
+    /// Lets another service, on a connection of its own, read what is logged.
+    pub(super) async fn with_reader(mut self, target: &Target) -> Outcome<Self> {
+        self.reader = Some(Reader::start(target).await?);
+        Ok(self)
     }
 
     /// Logs so many events, and returns when all are stored.
@@ -67,6 +78,48 @@ impl Service {
     }
 
     pub(super) async fn stop(self) -> Outcome {
+        if let Some(reader) = self.reader {
+            reader.stop(self.logging.events.counters().acked).await?;
+        }
+        self.logging.stop().await
+    }
+}
+
+/// A service that reads a log from its beginning on, and live.
+struct Reader {
+    logging: Logging,
+    read: Arc<AtomicU64>,
+    task: JoinHandle<Outcome>,
+}
+
+impl Reader {
+    async fn start(target: &Target) -> Outcome<Self> {
+        let logging = Logging::start(&target.url, config(target)).await?;
+        let read = Arc::new(AtomicU64::new(0));
+        let (events, count) = (Arc::clone(&logging.events), Arc::clone(&read));
+        let task = tokio::spawn(async move {
+            let mut items = events.read_events(ReadEvents::live());
+            while let Some(item) = items.next().await {
+                if item?.event().is_some() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { logging, read, task })
+    }
+
+    /// Ends it once it has read so many events, which it does in time.
+    async fn stop(self, events: u64) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        while self.read.load(Ordering::Relaxed) < events {
+            if self.task.is_finished() || Instant::now() > deadline {
+                let read = self.read.load(Ordering::Relaxed);
+                return Err(format!("{read} of {events} events are read").into());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.task.abort();
         self.logging.stop().await
     }
 }
