@@ -19,6 +19,7 @@ use crate::writer::ledger::Outcome;
 use crate::writer::shared::Shared;
 use crate::writer::slot::{Item, Slot};
 use crate::writer::state::{Effects, State};
+use crate::writer::way::Way;
 
 /// More is read while less than this is in hand.
 const LOW_EVENTS: u64 = 8_000;
@@ -199,7 +200,12 @@ impl State {
             self.schedule.admit(Slot::new(item, number, patience));
         }
         spooling.next = fetched.next;
-        self.hurry(effects);
+        // Nobody waits for these: they are on disk, and gather as others do.
+        for way in Way::BOTH {
+            if self.schedule.ready(way) > 0 {
+                self.send_by(way, now, effects);
+            }
+        }
         effects.nudges_driver = true;
     }
 
