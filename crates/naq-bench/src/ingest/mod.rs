@@ -104,8 +104,10 @@ impl Way {
     async fn start(self, target: &Target) -> Outcome<Writer> {
         let naq = |tasks, guarantee| naq::Service::start(target, tasks, guarantee);
         Ok(match self {
-            Self::NaqPortFast => Writer::Port(port::Port::start(target, false).await?),
-            Self::NaqPortFastMsgid => Writer::Port(port::Port::start(target, true).await?),
+            Self::NaqPortFast => Writer::Port(Box::new(port::Port::start(target, false).await?)),
+            Self::NaqPortFastMsgid => {
+                Writer::Port(Box::new(port::Port::start(target, true).await?))
+            }
             Self::NaqMessageId => Writer::Naq(naq(1, Guarantee::MessageId).await?),
             Self::NaqReadBack => Writer::Naq(naq(1, Guarantee::ReadBack).await?),
             Self::NaqAtLeastOnce => Writer::Naq(naq(1, Guarantee::AtLeastOnce).await?),
@@ -124,7 +126,7 @@ impl Way {
 /// A way that is ready to write.
 enum Writer {
     Raw(Way),
-    Port(port::Port),
+    Port(Box<port::Port>),
     Naq(naq::Service),
 }
 

@@ -26,6 +26,10 @@ const FOR_THE_DISK: Duration = Duration::from_secs(1);
 
 /// What became of an offer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box costs the full case an allocation"
+)]
 pub(super) enum Offer {
     /// It is accepted, or dropped as the policy says.
     Accepted,
