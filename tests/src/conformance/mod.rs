@@ -1,4 +1,4 @@
-//! What every [`JetStream`](naq_core::jetstream::JetStream) does, one behaviour a function.
+//! What every [`JetStream`] does, one behaviour a function.
 //!
 //! Each theme is a file, each of its public functions a behaviour: it takes any
 //! JetStream, makes streams of its own, and asserts exact forms (sequences,
