@@ -113,7 +113,11 @@ impl Reader {
     async fn stop(self, events: u64) -> Outcome {
         let deadline = Instant::now() + PATIENCE;
         while self.read.load(Ordering::Relaxed) < events {
-            if self.task.is_finished() || Instant::now() > deadline {
+            if self.task.is_finished() {
+                self.task.await??;
+                return Err("the reading ended".into());
+            }
+            if Instant::now() > deadline {
                 let read = self.read.load(Ordering::Relaxed);
                 return Err(format!("{read} of {events} events are read").into());
             }

@@ -201,7 +201,12 @@ impl Origin {
                         "passed over a message that is no replay of naq's"
                     );
                     let reason = Some("not a replay of naq's".to_owned());
-                    jetstream.acknowledge(&token, Acknowledge::Terminate { reason }).await?;
+                    let end = Acknowledge::Terminate { reason };
+                    // What fails here comes again. To end the fetch for it would leave
+                    // its other deliveries in hand, with nobody to handle them.
+                    if let Err(error) = jetstream.acknowledge(&token, end).await {
+                        tracing::debug!(group = &*self.group, %error, "it comes again");
+                    }
                 }
             }
         }
