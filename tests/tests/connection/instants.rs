@@ -1,5 +1,5 @@
 //! A connection that breaks at any instant of a reader's life: whoever has begun to
-//! read is told, and nothing is passed over.
+//! read is told, once, and nothing is passed over.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -80,6 +80,7 @@ impl Scene {
         while reader.last < want {
             reader.next().await;
         }
+        assert!(reader.resumed <= 1, "one break was told {} times", reader.resumed);
         has_broken
     }
 

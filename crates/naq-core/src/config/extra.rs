@@ -88,10 +88,7 @@ impl ExtraConfig {
             .variables
             .keys()
             .filter(|variable| !claimed.iter().any(|name| key_in(variable, name).is_some()))
-            .map(|variable| {
-                let known = [variables::URL_VARIABLE].into_iter();
-                ConfigProblem::unclaimed_variable(variable, known)
-            });
+            .map(|variable| ConfigProblem::unclaimed_variable(variable, known_variables()));
         sections.chain(variables).collect()
     }
 
@@ -104,6 +101,12 @@ impl ExtraConfig {
     pub(super) fn set_variable(&mut self, variable: &str, value: &str) {
         self.variables.insert(variable.to_owned(), value.to_owned());
     }
+}
+
+/// Every variable that naq reads by itself, the command's own included.
+fn known_variables() -> impl Iterator<Item = String> {
+    let of_keys = NaqConfig::reference().into_iter().map(|doc| doc.variable);
+    of_keys.chain(variables::COMMAND_VARIABLES.map(str::to_owned))
 }
 
 /// The key of section `name` that a variable sets, if it does.
@@ -173,13 +176,22 @@ mod tests {
     fn what_nobody_claims_is_named_with_what_was_probably_meant() {
         let config = NaqConfig::from_toml_str("[evnts]\nx = 1\n[toy]\n")
             .unwrap()
-            .with_vars([("NAQ_NATS_ULR", "x"), ("NAQ_TOY_COUNT", "1")])
+            .with_vars([
+                ("NAQ_EVNTS_STREAM_NAME", "x"),
+                ("NAQ_NATS_ULR", "x"),
+                ("NAQ_TIMOUT", "x"),
+                ("NAQ_TOY_COUNT", "1"),
+                ("NAQ_WEATHER", "x"),
+            ])
             .unwrap();
         let problems: Vec<String> =
             config.extra.unclaimed(&["toy"]).iter().map(ToString::to_string).collect();
-        assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems[0].contains("did you mean `events`?"), "{problems:?}");
-        assert!(problems[1].contains("did you mean `NAQ_NATS_URL`?"), "{problems:?}");
+        let meant = ["events", "NAQ_EVENTS_STREAM_NAME", "NAQ_NATS_URL", "NAQ_TIMEOUT"];
+        assert_eq!(problems.len(), meant.len() + 1, "{problems:?}");
+        for (problem, meant) in problems.iter().zip(meant) {
+            assert!(problem.ends_with(&format!("did you mean `{meant}`?")), "{problems:?}");
+        }
+        assert!(!problems[4].contains("did you mean"), "{problems:?}");
     }
 
     #[test]

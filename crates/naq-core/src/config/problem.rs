@@ -26,7 +26,7 @@ impl ConfigProblem {
     }
 
     /// A variable that no service reads.
-    pub(super) fn unclaimed_variable<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn unclaimed_variable(name: &str, known: impl Iterator<Item = String>) -> Self {
         Self::new(name, or_nearest("is a variable that no service claims", name, known))
     }
 
@@ -68,16 +68,16 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-fn or_nearest<'a>(rule: &str, key: &str, known: impl Iterator<Item = &'a str>) -> String {
+fn or_nearest<N: AsRef<str>>(rule: &str, key: &str, known: impl Iterator<Item = N>) -> String {
     // All variables begin alike: that they do must not make strangers alike.
     let bare = |name: &str| name.strip_prefix("NAQ_").unwrap_or(name).to_ascii_lowercase();
     let key = bare(key);
     let near = known
-        .map(|name| (strsim::normalized_damerau_levenshtein(&key, &bare(name)), name))
+        .map(|name| (strsim::normalized_damerau_levenshtein(&key, &bare(name.as_ref())), name))
         .filter(|(likeness, _)| *likeness > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
-        Some((_, name)) => format!("{rule}; did you mean `{name}`?"),
+        Some((_, name)) => format!("{rule}; did you mean `{}`?", name.as_ref()),
         None => rule.to_owned(),
     }
 }

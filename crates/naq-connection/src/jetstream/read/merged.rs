@@ -68,6 +68,8 @@ struct Past {
     head: u64,
     /// Where this part ends: there, or where the whole read does.
     end: u64,
+    /// The connection of the last break that was told, or of the opening.
+    told: Option<u64>,
 }
 
 /// One filter's messages.
@@ -76,8 +78,15 @@ struct Source {
     reader: Reader,
     is_over: bool,
     is_caught_up: bool,
-    /// Whether it broke and went on since this was last looked at.
-    has_resumed: bool,
+    /// The break behind which it went on since this was last looked at.
+    broke: Option<Break>,
+}
+
+/// The connection that a source had when it broke, and the one over which it went on.
+#[derive(Debug, Clone, Copy)]
+struct Break {
+    before: Option<u64>,
+    after: Option<u64>,
 }
 
 impl Merged {
@@ -135,7 +144,7 @@ impl Merged {
         }
         let (head, end) = place.map_or((0, 0), |place| (place.head, place.end));
         let order = Order::of(sources.len());
-        let mut past = Past { sources, order, head, end };
+        let mut past = Past { sources, order, head, end, told: self.generation };
         match past.fill().await {
             Ok(()) => Ok(State::Past(past)),
             Err(error) if is_one_too_many(&error) => Ok(self.without_parts(start, &error)),
@@ -159,11 +168,7 @@ impl Merged {
     /// Hands out the one that comes first.
     async fn read_past(&mut self, mut past: Past) -> Result<State> {
         past.fill().await?;
-        let mut has_resumed = false;
-        for source in &mut past.sources {
-            has_resumed |= std::mem::take(&mut source.has_resumed);
-        }
-        if has_resumed {
+        if past.has_news_of_a_break() {
             self.owes_caught_up = true;
             self.ready.push_back(Delivery::Resumed { sequence: self.position });
         }
@@ -276,26 +281,60 @@ impl Past {
         let filled = join_all(pairs.map(|(source, next)| source.fill(next))).await;
         filled.into_iter().collect()
     }
+
+    /// Whether a source broke and nobody was told. A break of the connection is met
+    /// by every source, by each when it asks for its next one, and is told once.
+    fn has_news_of_a_break(&mut self) -> bool {
+        let mut is_news = false;
+        for broke in self.sources.iter_mut().filter_map(|source| source.broke.take()) {
+            is_news |= broke.is_news(self.told);
+            self.told = self.told.max(broke.after);
+        }
+        is_news
+    }
+}
+
+impl Break {
+    /// Whether those who were told of breaks up to the connection `told` know nothing of it.
+    fn is_news(self, told: Option<u64>) -> bool {
+        let is_its_own = self.before.is_none() || self.before == self.after;
+        is_its_own || self.after > told
+    }
 }
 
 impl Source {
     fn new(reader: Reader) -> Self {
-        Self { reader, is_over: false, is_caught_up: false, has_resumed: false }
+        Self { reader, is_over: false, is_caught_up: false, broke: None }
     }
 
     /// Waits for the next message or gap, if it isn't here already.
     async fn fill(&mut self, next: &mut Option<Delivery>) -> Result<()> {
         while next.is_none() && !self.is_over {
+            let before = self.reader.generation();
             match steps::next(&mut self.reader).await.transpose()? {
                 None => self.is_over = true,
                 Some(Delivery::CaughtUp { .. }) => self.is_caught_up = true,
                 Some(Delivery::Resumed { .. }) => {
-                    self.has_resumed = true;
+                    self.broke = Some(Break { before, after: self.reader.generation() });
                     self.is_caught_up = false;
                 }
                 Some(delivery) => *next = Some(delivery),
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_of_the_connection_is_news_once_and_one_of_a_consumer_always() {
+        let broke = |before, after| Break { before, after: Some(after) };
+        assert!(broke(Some(1), 2).is_news(Some(1)));
+        assert!(!broke(Some(1), 2).is_news(Some(2)));
+        assert!(broke(Some(2), 2).is_news(Some(2)));
+        assert!(broke(None, 2).is_news(Some(2)));
     }
 }

@@ -37,10 +37,12 @@ impl Reader {
                 (ErrorKind::Unavailable | ErrorKind::Timeout, _) => {
                     (!self.plan.is_endless()).then_some(PATIENCE)
                 }
-                (ErrorKind::AuthFailed, Why::Part | Why::Broken | Why::Turn) => Some(PATIENCE),
+                (ErrorKind::AuthFailed, Why::Part | Why::Broken | Why::Lost | Why::Turn) => {
+                    Some(PATIENCE)
+                }
                 // A part that can't be had has another way; who takes over waits
                 // until those before it are gone.
-                (ErrorKind::LimitReached, Why::Broken | Why::Turn) => Some(PATIENCE),
+                (ErrorKind::LimitReached, Why::Broken | Why::Lost | Why::Turn) => Some(PATIENCE),
                 _ => return Err(error),
             };
             if patience.is_some_and(|patience| began.elapsed() + wait > patience) {

@@ -92,8 +92,13 @@ pub(super) enum Why {
     First,
     /// There was none, and the read that this one is a part of is under way.
     Part,
-    /// It, or the connection, broke: to be told.
+    /// It broke: to be told.
     Broken,
+    /// The connection is said to be lost: to be told if it is another one then.
+    ///
+    /// The client's word of it may come late, when the consumer is one of the
+    /// next connection already; then nothing broke.
+    Lost,
     /// Another one is needed, and nothing broke.
     Turn,
 }
@@ -186,7 +191,10 @@ impl Reader {
                 match consumer.event().await {
                     Event::Message(message) => self.arrived.push_back(message),
                     Event::Denied(error) => return Err(error),
-                    Event::Lost => return Ok(self.broken("the connection broke")),
+                    Event::Lost => {
+                        tracing::debug!(stream = %self.plan.stream, "a read's connection is lost");
+                        return Ok(State::Opening(Why::Lost));
+                    }
                     Event::Silence if !consumer.live && consumer.is_at_work().await => {
                         return Ok(State::Reading(consumer));
                     }
