@@ -2,6 +2,8 @@
 //! processes and breaks can show.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "reactions/command.rs"]
+mod command;
 #[path = "reactions/dead_letters.rs"]
 mod dead_letters;
 #[allow(dead_code, reason = "a test needs no `main`")]
@@ -79,6 +81,8 @@ behaviours! {
         long_work_is_not_given_to_another_member,
         events_of_one_entity_are_handled_in_order_through_retries,
         a_stop_finishes_what_is_under_way_and_gives_back_the_rest,
+        what_a_member_was_given_and_did_not_begin_is_handled_all_the_same,
+        an_event_whose_member_dies_each_time_is_dead_after_its_tries,
         wrong_groups_filters_and_options_are_refused_by_field,
     }
     dead_letters {
@@ -87,6 +91,9 @@ behaviours! {
         what_is_no_event_is_dead_by_default,
         a_handler_may_take_what_is_no_event,
         a_replay_goes_to_its_group_alone,
+        a_replay_that_nobody_would_be_handed_is_refused,
+        what_leaves_no_room_for_its_cause_stays_in_the_log,
+        replays_of_a_group_in_order_come_one_at_a_time,
         a_dropped_letter_is_gone,
         a_letter_that_was_dropped_is_kept_anew_when_its_event_comes_again,
         letters_are_selected_by_group_type_cause_and_time,
@@ -95,12 +102,15 @@ behaviours! {
     groups {
         a_group_tells_how_it_stands,
         a_paused_group_handles_nothing_until_it_is_resumed,
+        a_pause_holds_for_members_that_are_waiting_for_events,
         a_group_is_moved_and_a_dry_run_moves_nothing,
         another_filter_or_order_is_a_conflict,
         a_removed_group_ends_its_members,
         a_group_that_is_not_there_is_not_found,
         a_member_may_use_a_consumer_that_an_operator_made,
+        a_consumer_that_would_lose_events_is_refused,
         a_consumer_that_hands_out_few_at_a_time_keeps_its_members_at_work,
+        many_members_of_a_consumer_that_hands_out_few_do_not_wait_for_one_another,
     }
     once {
         work_that_is_done_is_not_done_again,

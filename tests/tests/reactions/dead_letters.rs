@@ -1,14 +1,17 @@
 //! Dead letters.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use naq_core::ErrorKind;
 use naq_core::events::{Event, Filter};
-use naq_core::jetstream::JetStream;
+use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
 use naq_events::reactions::{
-    DeadCause, DeadLetter, GroupStart, Handler, MalformedReaction, Outcome, Reaction, SelectLetters,
+    DeadCause, DeadLetter, GroupOrder, GroupStart, Handler, MalformedReaction, Outcome, Reaction,
+    SelectLetters,
 };
 use naq_tests::wait;
 
@@ -117,6 +120,98 @@ pub(crate) async fn a_replay_goes_to_its_group_alone(js: Arc<dyn JetStream>) {
     assert_eq!(log.state.messages, 1, "the log got nothing");
     let gone = own.reactions.replay_dead(letter.sequence).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
+}
+
+pub(crate) async fn a_replay_that_nobody_would_be_handed_is_refused(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let rejects = Seen::default().answering(|_| Outcome::reject("never"));
+    let reactor = own.reactions.react("g", Filter::new(), rejects, options()).await.unwrap();
+    own.log(Event::job_paused("1")).await;
+    own.log(Event::job_paused("2")).await;
+    idle(&own, "g").await;
+    reactor.stop(PATIENCE).await;
+    let all = letters(&own, SelectLetters::default()).await;
+    // The first waits for a member; then the group is removed.
+    own.reactions.replay_dead(all[0].sequence).await.unwrap();
+    own.reactions.remove_group("g").await.unwrap();
+    let error = own.reactions.replay_dead(all[1].sequence).await.unwrap_err();
+    assert_eq!((error.kind(), error.get("group")), (ErrorKind::NotFound, Some("g")));
+    assert_eq!(letters(&own, SelectLetters::default()).await, all[1..], "the letter stays");
+    // A new group of that name has nothing to do with it.
+    let (seen, other) = (Seen::default(), own.another());
+    let new = options().with_start(GroupStart::New);
+    other.react("g", Filter::new(), seen.done(), new).await.unwrap();
+    own.log(Event::job_paused("3")).await;
+    seen.reach(1).await;
+    idle(&own, "g").await;
+    assert_eq!(seen.sequences(), [3]);
+    // Which can be handed what died before it was made.
+    own.reactions.replay_dead(all[1].sequence).await.unwrap();
+    seen.reach(2).await;
+    assert_eq!(seen.sequences(), [3, all[1].position.sequence]);
+}
+
+pub(crate) async fn what_leaves_no_room_for_its_cause_stays_in_the_log(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let limit = usize::try_from(own.js.server_info().max_payload).unwrap();
+    let payload = vec![b'x'; limit];
+    let subject = format!("{}.log.x", own.config.subject_root);
+    own.js.publish(PublishMessage::new(subject, payload.clone())).await.unwrap();
+    let ordered = options().with_order(GroupOrder::Entity);
+    let seen = Seen::default();
+    own.reactions.react("g", Filter::new(), seen.done(), ordered).await.unwrap();
+    own.log(Event::job_paused("j")).await;
+    // It keeps nothing behind it waiting.
+    seen.reach(1).await;
+    let letter = one_letter(&own).await;
+    assert_eq!((letter.cause, letter.is_kept), (DeadCause::Malformed, false));
+    assert!(letter.payload == payload, "byte for byte");
+    own.reactions.replay_dead(letter.sequence).await.unwrap();
+    let again = wait::some("it to be dead again", PATIENCE, async || {
+        let all = letters(&own, SelectLetters::default()).await;
+        all.into_iter().find(|again| again.sequence > letter.sequence)
+    })
+    .await;
+    assert!(again.payload == payload && again.position == letter.position);
+    let gone = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(3));
+    own.js.purge_stream(own.stream(), gone).await.unwrap();
+    let lost = own.reactions.dead_letter(again.sequence).await.unwrap();
+    assert!(lost.payload.is_empty() && !lost.is_kept);
+    let error = own.reactions.replay_dead(again.sequence).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+pub(crate) async fn replays_of_a_group_in_order_come_one_at_a_time(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let seen = Seen::default();
+    let handler = {
+        let seen = seen.clone();
+        move |reaction: Reaction| {
+            let (seen, under_way) = (seen.clone(), Arc::clone(&under_way));
+            async move {
+                if !reaction.is_replay {
+                    return Outcome::reject("not yet");
+                }
+                assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                seen.note(&reaction);
+                Outcome::Done
+            }
+        }
+    };
+    let ordered = options().with_order(GroupOrder::Entity);
+    let reactor = own.reactions.react("g", Filter::new(), handler, ordered).await.unwrap();
+    for n in 0..4 {
+        own.log(Event::job_progress("j", n.to_string())).await;
+    }
+    idle(&own, "g").await;
+    for letter in letters(&own, SelectLetters::default()).await {
+        own.reactions.replay_dead(letter.sequence).await.unwrap();
+    }
+    seen.reach(4).await;
+    assert_eq!((seen.sequences(), reactor.counters().panicked), (vec![1, 2, 3, 4], 0));
 }
 
 pub(crate) async fn a_dropped_letter_is_gone(js: Arc<dyn JetStream>) {

@@ -77,6 +77,30 @@ pub(crate) async fn a_paused_group_handles_nothing_until_it_is_resumed(js: Arc<d
     assert_eq!(seen.sequences(), [1, 2]);
 }
 
+pub(crate) async fn a_pause_holds_for_members_that_are_waiting_for_events(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let seen = Seen::default();
+    let reactor = own.reactions.react("g", Filter::new(), seen.done(), options()).await.unwrap();
+    own.log(Event::job_paused("j")).await;
+    seen.reach(1).await;
+    own.reactions.pause_group("g").await.unwrap();
+    // What its fetches bring that were under way is put off, once it knows.
+    let mut last = 1;
+    wait::until("an event to be put off", PATIENCE, async || {
+        last = own.log(Event::job_paused("j")).await;
+        reactor.counters().put_off > 0
+    })
+    .await;
+    let (handled, status) = (seen.sequences(), own.reactions.group("g").await.unwrap());
+    assert!(status.lag > 0 && !handled.contains(&last), "{status:?}");
+    own.reactions.resume_group("g").await.unwrap();
+    seen.reach(usize::try_from(last).unwrap()).await;
+    idle(&own, "g").await;
+    let mut all = seen.sequences();
+    all.sort_unstable();
+    assert_eq!(all, (1..=last).collect::<Vec<_>>(), "each once");
+}
+
 pub(crate) async fn a_group_is_moved_and_a_dry_run_moves_nothing(js: Arc<dyn JetStream>) {
     let own = Own::new(js).await;
     let seen = Seen::default();
@@ -159,6 +183,16 @@ pub(crate) async fn a_member_may_use_a_consumer_that_an_operator_made(js: Arc<dy
     .await;
 }
 
+pub(crate) async fn a_consumer_that_would_lose_events_is_refused(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    let twice = ConsumerConfig::new("g").with_max_deliver(2);
+    own.js.create_consumer(own.stream(), twice).await.unwrap();
+    let assume = options().with_setup(GroupSetup::Assume);
+    let refused = own.reactions.react("g", Filter::new(), Seen::default().done(), assume).await;
+    let error = refused.unwrap_err();
+    assert_eq!((error.kind(), error.get("field")), (ErrorKind::Conflict, Some("max_deliver")));
+}
+
 /// Were all that it hands out on fetches that lack something still, each of
 /// these would have to give up first: 200 events would take minutes.
 pub(crate) async fn a_consumer_that_hands_out_few_at_a_time_keeps_its_members_at_work(
@@ -178,4 +212,24 @@ pub(crate) async fn a_consumer_that_hands_out_few_at_a_time_keeps_its_members_at
     seen.reach(200).await;
     idle(&own, "g").await;
     assert_eq!(seen.sequences().len(), 200);
+}
+
+pub(crate) async fn many_members_of_a_consumer_that_hands_out_few_do_not_wait_for_one_another(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    let few = ConsumerConfig::new("g").with_max_ack_pending(40);
+    own.js.create_consumer(own.stream(), few).await.unwrap();
+    let seen = Seen::default();
+    let assume = options().with_setup(GroupSetup::Assume);
+    let others: Vec<_> = (0..10).map(|_| own.another()).collect();
+    for other in &others {
+        other.react("g", Filter::new(), seen.done(), assume.clone()).await.unwrap();
+    }
+    for n in 0..1_000 {
+        own.log(Event::job_paused(format!("j{n}"))).await;
+    }
+    seen.reach(1_000).await;
+    idle(&own, "g").await;
+    assert_eq!(seen.sequences().len(), 1_000);
 }

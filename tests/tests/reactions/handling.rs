@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use naq_core::ErrorKind;
 use naq_core::events::{Event, Filter};
 use naq_core::jetstream::JetStream;
 use naq_core::service::Service;
-use naq_events::reactions::{GroupOrder, GroupStart, Outcome, ReactOptions, Reaction};
+use naq_events::reactions::{
+    DeadCause, GroupOrder, GroupStart, Outcome, ReactOptions, Reaction, SelectLetters,
+};
 use naq_tests::wait;
 use tokio::sync::Semaphore;
 
@@ -240,7 +243,8 @@ pub(crate) async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest(
             }
         }
     };
-    let two = options().with_concurrency(2);
+    // Nothing comes of the ack wait's end here.
+    let two = options().with_concurrency(2).with_ack_wait(Duration::from_secs(600));
     let reactor = own.reactions.react("g", Filter::new(), handler, two).await.unwrap();
     wait::until("two to be under way", PATIENCE, async || begun.load(Ordering::SeqCst) == 2).await;
     // One of the two ends in time, the other never does.
@@ -249,7 +253,7 @@ pub(crate) async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest(
     assert_eq!(reactor.counters().done, 1, "{report:?}");
     assert!(report.pending >= 1, "{report:?}");
     assert_eq!(reactor.ended().await.kind(), ErrorKind::Closed);
-    // What was given back comes at once: the ack wait is half a minute.
+    // What was given back comes at once.
     let rest = Seen::default();
     let other = own.another();
     other.react("g", Filter::new(), rest.done(), options()).await.unwrap();
@@ -260,6 +264,49 @@ pub(crate) async fn a_stop_finishes_what_is_under_way_and_gives_back_the_rest(
     assert!(own.reactions.stop(PATIENCE).await.unwrap().is_clean());
     let late = own.reactions.react("g", Filter::new(), rest.done(), options()).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+pub(crate) async fn what_a_member_was_given_and_did_not_begin_is_handled_all_the_same(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    for n in 0..6 {
+        own.log(Event::job_paused(format!("j{n}"))).await;
+    }
+    let one_try = options().with_max_tries(1).with_concurrency(2);
+    let begun = Seen::default();
+    let reactor = own.reactions.react("g", Filter::new(), begun.hanging(), one_try.clone()).await;
+    begun.reach(2).await;
+    let report = reactor.unwrap().stop(Duration::ZERO).await;
+    assert!(report.pending > 2, "it had more than it had begun: {report:?}");
+    let (done, other) = (Seen::default(), own.another());
+    other.react("g", Filter::new(), done.done(), one_try).await.unwrap();
+    idle(&own, "g").await;
+    let all: BTreeSet<_> = done.sequences().into_iter().collect();
+    assert_eq!(all, (1..=6).collect());
+    assert_eq!(own.reactions.group("g").await.unwrap().dead, 0);
+}
+
+pub(crate) async fn an_event_whose_member_dies_each_time_is_dead_after_its_tries(
+    js: Arc<dyn JetStream>,
+) {
+    let own = Own::new(js).await;
+    own.log(Event::job_paused("j")).await;
+    let twice = options().with_max_tries(2).with_ack_wait(Duration::from_secs(1));
+    let begun = Seen::default();
+    for turn in 1..=2 {
+        let other = own.another();
+        other.react("g", Filter::new(), begun.hanging(), twice.clone()).await.unwrap();
+        begun.reach(turn).await;
+        // Dropped with its service: nothing is given back.
+        drop(other);
+    }
+    own.reactions.react("g", Filter::new(), begun.hanging(), twice).await.unwrap();
+    idle(&own, "g").await;
+    let mut letters = own.reactions.dead_letters(SelectLetters::default());
+    let letter = letters.next().await.unwrap().unwrap();
+    assert_eq!(letter.cause, DeadCause::NoOutcome, "{letter:?}");
+    assert_eq!(begun.sequences().len(), 2, "no third try");
 }
 
 pub(crate) async fn wrong_groups_filters_and_options_are_refused_by_field(js: Arc<dyn JetStream>) {

@@ -1,7 +1,6 @@
 //! A member that may fetch and answer, and make nothing.
 
-use std::sync::Arc;
-
+use async_nats::jetstream::consumer::{AckPolicy, pull, push};
 use futures::TryStreamExt;
 use naq_core::ErrorKind;
 use naq_core::events::{Event, Filter};
@@ -90,5 +89,30 @@ async fn a_consumer_that_an_operator_made_is_enough_to_handle_and_to_bury() {
     .await;
     let counters = reactor.counters();
     assert_eq!((counters.done, counters.retried, counters.dead), (2, 1, 1), "{counters:?}");
-    assert!(Arc::ptr_eq(&member.events, &admin.events), "one log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_consumer_that_would_lose_events_is_refused() {
+    let server = NatsServer::start().await;
+    let own = Own::new(backend::connect(&server.url()).await).await;
+    let context = async_nats::jetstream::new(server.client().await);
+    let stream = context.get_stream(own.stream()).await.unwrap();
+    for (policy, name) in [(AckPolicy::None, "none"), (AckPolicy::All, "all")] {
+        let durable_name = Some(name.to_owned());
+        let config = pull::Config { durable_name, ack_policy: policy, ..pull::Config::default() };
+        stream.create_consumer(config).await.unwrap();
+    }
+    let pushes = push::Config {
+        durable_name: Some("push".to_owned()),
+        deliver_subject: "elsewhere".to_owned(),
+        ..push::Config::default()
+    };
+    stream.create_consumer(pushes).await.unwrap();
+    let assume = options().with_setup(GroupSetup::Assume);
+    for (group, field) in [("none", "ack_policy"), ("all", "ack_policy"), ("push", "deliver")] {
+        let seen = Seen::default();
+        let refused = own.reactions.react(group, Filter::new(), seen.done(), assume.clone()).await;
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.get("field")), (ErrorKind::Conflict, Some(field)));
+    }
 }

@@ -122,6 +122,17 @@ impl Seen {
         }
     }
 
+    /// A handler that notes what it is given and never ends.
+    pub(crate) fn hanging(
+        &self,
+    ) -> impl Fn(Reaction) -> std::future::Pending<Outcome> + Send + Sync + use<> {
+        let seen = self.clone();
+        move |reaction| {
+            seen.note(&reaction);
+            std::future::pending()
+        }
+    }
+
     pub(crate) fn note(&self, reaction: &Reaction) {
         self.0.lock().unwrap().push((reaction.recorded.clone(), reaction.tries));
     }

@@ -101,6 +101,8 @@ struct Shape {
     stored_at: Timestamp,
     position: String,
     subject: String,
+    /// Whether its bytes are kept beside the log.
+    kept: bool,
     /// The event as it is; `null` where the bytes are none.
     event: Option<Value>,
     /// The bytes, where they are no JSON.
@@ -121,6 +123,7 @@ impl Shape {
             stored_at: letter.stored_at,
             position: letter.position.to_string(),
             subject: letter.subject.clone(),
+            kept: letter.is_kept,
             event,
             payload_base64,
         }
@@ -256,6 +259,9 @@ fn facts(letter: &Shape, view: &View) -> String {
     grid.row(["Stored", &view.zone.full(letter.stored_at)]);
     grid.row(["Place in the log", &letter.position]);
     grid.row(["Subject", &letter.subject]);
+    if !letter.kept {
+        grid.row(["Bytes", "in the log alone: they are too many to be kept beside it"]);
+    }
     let bytes = match (&letter.event, &letter.payload_base64) {
         (Some(event), _) => event.to_string(),
         (None, payload) => format!("base64 {}", payload.as_deref().unwrap_or_default()),

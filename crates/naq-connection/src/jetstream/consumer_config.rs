@@ -44,6 +44,8 @@ struct RawConfig {
     ack_wait: i64,
     max_deliver: i64,
     max_ack_pending: i64,
+    ack_policy: String,
+    deliver_subject: Option<String>,
     backoff: Option<Vec<i64>>,
     filter_subject: Option<String>,
     filter_subjects: Option<Vec<String>>,
@@ -55,8 +57,12 @@ struct RawConfig {
 impl RawConsumer {
     pub(super) fn into_info(self, operation: &'static str) -> Result<ConsumerInfo> {
         let created = required(operation, &self.created)?;
+        let ack_policy = self.config.ack_policy.clone();
+        let is_push = self.config.deliver_subject.as_ref().is_some_and(|to| !to.is_empty());
         let mut info =
             ConsumerInfo::new(self.stream_name, self.config.into_config(self.name), created);
+        info.ack_policy = ack_policy;
+        info.is_push = is_push;
         info.delivered = self.delivered.stream_seq;
         info.ack_floor = self.ack_floor.stream_seq;
         info.ack_pending = self.num_ack_pending;
@@ -167,5 +173,6 @@ mod tests {
         let info = raw.into_info("consumer_info").unwrap();
         assert_eq!(info.config, config);
         assert_eq!((info.pending, info.ack_floor), (4, 7));
+        assert_eq!((info.ack_policy.as_str(), info.is_push), ("explicit", false));
     }
 }

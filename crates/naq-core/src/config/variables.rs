@@ -5,9 +5,19 @@ use serde_json::{Value, json};
 use super::{ConfigProblem, KeyDoc, NaqConfig};
 use crate::Result;
 
-/// Variables that the command `naq` reads for itself: no key of any service.
-pub const COMMAND_VARIABLES: [&str; 5] =
-    ["NAQ_COLOR", "NAQ_CONFIG", "NAQ_CREDS", "NAQ_OUTPUT", "NAQ_TIMEOUT"];
+/// Variables that the command `naq` reads for itself, and those that it gives to
+/// the commands of `naq react`, which may call `naq` in turn: no key of any service.
+pub const COMMAND_VARIABLES: [&str; 9] = [
+    "NAQ_COLOR",
+    "NAQ_CONFIG",
+    "NAQ_CREDS",
+    "NAQ_EVENT_ID",
+    "NAQ_EVENT_SEQUENCE",
+    "NAQ_EVENT_TRIES",
+    "NAQ_EVENT_TYPE",
+    "NAQ_OUTPUT",
+    "NAQ_TIMEOUT",
+];
 
 const PREFIX: &str = "NAQ_";
 /// The short name of `NAQ_CONNECTION_URL`; it wins where both are set.
@@ -127,6 +137,7 @@ mod tests {
             ("NAQ_EVENTS_REDACT_DROP", "password, card.number"),
             ("NAQ_KV_STORES_UPDATE_ATTEMPTS", "3"),
             ("NAQ_OUTPUT", "json"),
+            ("NAQ_EVENT_ID", "id-of-a-reaction"),
             ("NAQ_EVENTS_REPLICAS", ""),
             ("HOME", "/"),
         ])

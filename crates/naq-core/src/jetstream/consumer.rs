@@ -109,6 +109,11 @@ pub struct ConsumerInfo {
     pub redelivered: u64,
     /// How many messages that match have not been delivered yet.
     pub pending: u64,
+    /// How messages are to be acknowledged, as the server names it: `explicit`
+    /// unless somebody else made it otherwise.
+    pub ack_policy: String,
+    /// Whether somebody else made it push what others are to fetch.
+    pub is_push: bool,
 }
 
 impl ConsumerInfo {
@@ -124,6 +129,8 @@ impl ConsumerInfo {
             ack_pending: 0,
             redelivered: 0,
             pending: 0,
+            ack_policy: "explicit".to_owned(),
+            is_push: false,
         }
     }
 }

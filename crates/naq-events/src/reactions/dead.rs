@@ -21,6 +21,9 @@ const DIED_AT: &str = "Naq-Died-At";
 const STORED_AT: &str = "Naq-Stored-At";
 const SUBJECT: &str = "Naq-Subject";
 const POSITION: &str = "Naq-Position";
+/// There, with [`IN_LOG`], where the event's bytes are in the log alone.
+const BYTES: &str = "Naq-Bytes";
+const IN_LOG: &str = "log";
 
 /// A reason is kept up to this many bytes.
 const MAX_REASON: usize = 1_024;
@@ -111,6 +114,10 @@ pub struct DeadLetter {
     pub position: Position,
     /// Its bytes, as they are in the log.
     pub payload: Bytes,
+    /// Whether they are kept beside the log: not those that, with what is to be
+    /// said of them, are more than the server takes. These are read from the
+    /// log; none are there when it holds them no longer.
+    pub is_kept: bool,
 }
 
 impl DeadLetter {
@@ -140,6 +147,7 @@ impl DeadLetter {
             stored_at: nanos(header(STORED_AT)?).ok_or_else(|| corrupt(sequence))?,
             subject: header(SUBJECT)?.to_owned(),
             position: header(POSITION)?.parse().map_err(|_| corrupt(sequence))?,
+            is_kept: headers.get(BYTES) != Some(IN_LOG),
             sequence,
             payload,
         })
@@ -158,6 +166,8 @@ pub(super) struct DeadStreams {
     pub(super) dead: String,
     /// The stream of what is to be handled again.
     pub(super) replay: String,
+    /// The log's stream.
+    pub(super) log: String,
     dead_root: String,
     replay_root: String,
 }
@@ -168,6 +178,7 @@ impl DeadStreams {
         Self {
             dead: format!("{}_dead", config.stream_name),
             replay: format!("{}_replay", config.stream_name),
+            log: config.stream_name.clone(),
             dead_root: format!("{}_dead", config.subject_root),
             replay_root: format!("{}_replay", config.subject_root),
         }
@@ -227,7 +238,20 @@ impl DeadStreams {
             .with(SUBJECT, work.subject.as_str())
             .with(POSITION, work.position.to_string());
         let id = format!("dead:{}:{}:{}", work.group, work.position, work.replay_id());
-        PublishMessage::new(subject, work.payload.clone()).with_headers(headers).with_message_id(id)
+        let letter = PublishMessage::new(subject, work.payload.clone())
+            .with_headers(headers)
+            .with_message_id(id);
+        // What the log has lost meanwhile is not said to be nothing.
+        let is_lost = work.is_in_log && work.payload.is_empty();
+        if is_lost { self.without_bytes(letter) } else { letter }
+    }
+
+    /// The same letter, with the event's bytes in the log alone.
+    pub(super) fn without_bytes(&self, letter: PublishMessage) -> PublishMessage {
+        let mut letter = letter;
+        letter.payload = Bytes::new();
+        letter.headers = letter.headers.with(BYTES, IN_LOG);
+        letter
     }
 
     /// The message by which a dead letter goes back to its group alone.
@@ -240,9 +264,10 @@ impl DeadStreams {
             .with(STORED_AT, letter.stored_at.as_nanos().to_string())
             .with(SUBJECT, letter.subject.as_str())
             .with(POSITION, letter.position.to_string());
-        PublishMessage::new(subject, letter.payload.clone())
+        let replay = PublishMessage::new(subject, letter.payload.clone())
             .with_headers(headers)
-            .with_message_id(format!("replay:{}:{}", letter.group, letter.sequence))
+            .with_message_id(format!("replay:{}:{}", letter.group, letter.sequence));
+        if letter.is_kept { replay } else { self.without_bytes(replay) }
     }
 }
 
@@ -251,6 +276,8 @@ pub(super) struct Origin {
     pub(super) subject: String,
     pub(super) position: Position,
     pub(super) stored_at: Timestamp,
+    /// Whether its bytes are to be read from there.
+    pub(super) is_in_log: bool,
 }
 
 impl Origin {
@@ -260,6 +287,7 @@ impl Origin {
             subject: headers.get(SUBJECT)?.to_owned(),
             position: headers.get(POSITION)?.parse().ok()?,
             stored_at: nanos(headers.get(STORED_AT)?)?,
+            is_in_log: headers.get(BYTES) == Some(IN_LOG),
         })
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures::FutureExt;
-use naq_core::Result;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::events::Filter;
-use naq_core::jetstream::{Acknowledge, GetMessage, JetStream, PublishMessage, Which};
+use naq_core::jetstream::{Acknowledge, JetStream};
 
+use super::burial::Unburied;
 use super::dead::{DeadCause, DeadStreams};
-use super::handler::{Handler, MalformedReaction, Outcome, Reaction};
+use super::handler::{Handler, MAX_RETRY_AFTER, MalformedReaction, Outcome, Reaction};
+use super::last_try::{Begun, LastTries};
 use super::options::ReactOptions;
 use super::tally::{Tally, count};
 use super::work::Hand;
@@ -37,6 +38,8 @@ pub(super) struct Dispatcher {
     pub(super) filter: Filter,
     pub(super) options: ReactOptions,
     pub(super) dead: DeadStreams,
+    pub(super) last_tries: LastTries,
+    pub(super) unburied: Unburied,
     pub(super) tally: Tally,
     pub(super) hand: Hand,
 }
@@ -44,11 +47,34 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     /// Handles a delivery and answers it.
     pub(super) async fn handle(&self, work: Work) {
-        if work.deliveries > self.options.max_tries {
+        if let Some((cause, reason)) = self.unburied.take(&work) {
+            return self.bury(work, cause, &reason).await;
+        }
+        // What comes for the first time can't have been begun with.
+        if work.deliveries < self.options.max_tries.max(2) {
+            return self.attempt(work).await;
+        }
+        let mark = self.last_tries.key(&work);
+        if self.was_begun(&work, &mark).await {
             let reason = "it was handed over as often as the group allows, and no outcome came";
             self.bury(work, DeadCause::NoOutcome, reason).await;
         } else {
             self.attempt(work).await;
+        }
+        if let Err(error) = self.last_tries.end(&mark).await {
+            tracing::debug!(%error, mark, "the mark of a last try can't be removed: it goes by itself");
+        }
+    }
+
+    /// Whether somebody began with the last try of an event. Where that can't
+    /// be known it is handed over twice as often.
+    async fn was_begun(&self, work: &Work, mark: &str) -> bool {
+        match self.last_tries.begin(mark).await {
+            Ok(begun) => begun == Begun::Before,
+            Err(error) => {
+                tracing::debug!(%error, mark, "whether an event's last try was begun can't be known");
+                work.deliveries > 2 * self.options.max_tries
+            }
         }
     }
 
@@ -118,55 +144,9 @@ impl Dispatcher {
             return self.bury(work, DeadCause::TriesExhausted, reason).await;
         }
         count(&self.tally.retried);
+        let after = after.map(|after| after.min(MAX_RETRY_AFTER));
         let after = after.unwrap_or_else(|| self.options.backoff(work.deliveries, fastrand::f64()));
         self.answer(&work, Acknowledge::Retry { after }).await;
-    }
-
-    /// Makes a dead letter of it. Answered only once that is stored.
-    async fn bury(&self, work: Work, cause: DeadCause, reason: &str) {
-        let letter = self.dead.letter(&work, cause, reason, self.clock.now());
-        match self.keep(letter).await {
-            Ok(()) => {
-                count(&self.tally.dead);
-                tracing::warn!(
-                    group = &*work.group,
-                    position = %work.position,
-                    %cause,
-                    tries = work.deliveries,
-                    "an event became a dead letter: {reason}"
-                );
-                self.answer(&work, Acknowledge::Done).await;
-            }
-            Err(error) => {
-                count(&self.tally.unburied);
-                tracing::error!(
-                    group = &*work.group,
-                    position = %work.position,
-                    %error,
-                    "a dead letter can't be stored: the event comes again"
-                );
-                let after = self.options.backoff_max;
-                self.answer(&work, Acknowledge::Retry { after }).await;
-            }
-        }
-    }
-
-    /// Stores a dead letter, once however often its event comes.
-    async fn keep(&self, mut letter: PublishMessage) -> Result<()> {
-        loop {
-            let ack = self.jetstream.publish(letter.clone()).await?;
-            let kept = GetMessage::new(Which::Sequence(ack.sequence));
-            let is_there =
-                !ack.duplicate || self.jetstream.get_message(&self.dead.dead, kept).await.is_ok();
-            if is_there {
-                return Ok(());
-            }
-            // Somebody has dropped it or had it replayed, and the group was
-            // moved back: the next letter's id tells of the one that is gone.
-            // Rather two letters than none, where nobody may look.
-            let id = letter.message_id.unwrap_or_default();
-            letter.message_id = Some(format!("{id}:{}", ack.sequence));
-        }
     }
 
     /// Answers a delivery, which is out of the hand then.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::REACT;
 use super::dispatch::Dispatcher;
 use super::queue::Queue;
+use super::tally::count;
 use super::work::{Source, Work};
 
 /// How long one fetch waits for an event.
@@ -22,9 +23,10 @@ const WAIT: Duration = Duration::from_secs(5);
 const MAX_AHEAD: usize = 2_000;
 
 /// What a member has asked for is at most this part of what the consumer hands
-/// out without an answer. The server parts events among all fetches that wait,
-/// and a fetch ends when it has all: were everything out on fetches that lack
-/// something still, nothing would be handled until they give up.
+/// out without an answer, and a smaller one where there are more members. The
+/// server parts events among all fetches that wait, and a fetch ends when it has
+/// all: were everything out on fetches that lack something still, nothing would
+/// be handled until they give up.
 const SHARE: usize = 4;
 
 /// So far ahead, in time, a member fetches: what it handles in that time.
@@ -64,13 +66,15 @@ pub(super) struct Feed {
     pub(super) paused: watch::Receiver<bool>,
     /// Whether the member stops, so that nothing more is to be fetched.
     pub(super) stopping: watch::Receiver<bool>,
+    /// How many members the group has, as far as is known.
+    pub(super) members: watch::Receiver<usize>,
 }
 
 impl Feed {
     /// Fetches until something is wrong for good, and says what. When the
     /// member stops, it waits for what is being fetched.
     pub(super) async fn run(self) -> Error {
-        let Self { origin, queue, mut paused, mut stopping } = self;
+        let Self { origin, queue, mut paused, mut stopping, members } = self;
         let clock = Arc::clone(&origin.dispatcher.clock);
         let mut pace = Pace::new(&origin);
         let mut fetches = FuturesUnordered::new();
@@ -122,6 +126,7 @@ impl Feed {
                     Err(error) => return error,
                 },
             }
+            pace.bound(&origin, *members.borrow());
             pace.look(&origin);
         }
     }
@@ -140,9 +145,18 @@ struct Pace {
 impl Pace {
     fn new(origin: &Origin) -> Self {
         let Dispatcher { options, clock, tally, .. } = &*origin.dispatcher;
-        let greatest = (origin.in_hand / SHARE).clamp(1, MAX_AHEAD);
-        let least = options.concurrency.min(greatest);
-        Self { least, greatest, ahead: least, since: clock.monotonic(), answered: tally.answered() }
+        let (since, answered) = (clock.monotonic(), tally.answered());
+        let ahead = options.concurrency;
+        let mut pace = Self { least: ahead, greatest: ahead, ahead, since, answered };
+        pace.bound(origin, 1);
+        pace
+    }
+
+    /// Keeps to this member's part, of so many.
+    fn bound(&mut self, origin: &Origin, members: usize) {
+        self.greatest = (origin.in_hand / SHARE.max(members)).clamp(1, MAX_AHEAD);
+        self.least = origin.dispatcher.options.concurrency.min(self.greatest);
+        self.ahead = self.ahead.clamp(self.least, self.greatest);
     }
 
     const fn is_fast(&self) -> bool {
@@ -193,6 +207,7 @@ impl Origin {
         let mut works = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             match Work::new(&self.group, self.source, delivery, hand, now) {
+                Ok(work) if work.is_in_log => works.extend(self.dispatcher.with_bytes(work).await),
                 Ok(work) => works.push(work),
                 Err(token) => {
                     tracing::warn!(
@@ -217,6 +232,7 @@ impl Origin {
     /// paused. By the time it comes again no such fetch is under way any more.
     async fn put_off(&self, works: Vec<Work>) {
         for work in works {
+            count(&self.dispatcher.tally.put_off);
             self.dispatcher.answer(&work, Acknowledge::Retry { after: WAIT }).await;
         }
     }

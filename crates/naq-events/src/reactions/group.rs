@@ -137,12 +137,14 @@ pub(super) fn may_not_make(error: Error, group: &str) -> Error {
     error
 }
 
-/// A group means the same events to each of its members, or it means nothing.
+/// A group means the same events to each of its members, or it means nothing;
+/// and its consumer has to be able to keep what is promised.
 fn check(
     info: ConsumerInfo,
     wanted: &ConsumerConfig,
     options: &ReactOptions,
 ) -> Result<ConsumerInfo> {
+    able(&info)?;
     let differs = |field: &'static str, had: &str, wanted: &str| {
         Error::new(ErrorKind::Conflict, REACT, "differs from the group's")
             .with("field", field)
@@ -164,6 +166,33 @@ fn check(
         return Err(if is_own { error } else { error.with_hint(OPERATORS_ORDER) });
     }
     Ok(info)
+}
+
+/// Whether a consumer, which somebody else may have made, loses no event.
+fn able(info: &ConsumerInfo) -> Result<()> {
+    let max_deliver = info.config.max_deliver.to_string();
+    let deliver = if info.is_push { "push" } else { "pull" };
+    let is_fit = [
+        ("deliver", deliver, "pull"),
+        ("ack_policy", &*info.ack_policy, "explicit"),
+        // Naq counts the tries, and has to be handed an event once more to bury it.
+        ("max_deliver", &*max_deliver, "0"),
+    ];
+    match is_fit.into_iter().find(|(_, had, wanted)| had != wanted) {
+        None => Ok(()),
+        Some((field, had, wanted)) => Err(Error::new(
+            ErrorKind::Conflict,
+            REACT,
+            "with this consumer events would be lost",
+        )
+        .with("field", field)
+        .with("had", had)
+        .with("wanted", wanted)
+        .with_hint(
+            "have it made anew as a durable pull consumer with explicit acknowledgements and \
+             without max_deliver",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +218,20 @@ mod tests {
         let job = consumer("g", &Filter::new().job("j"), &subjects, &options);
         assert_eq!(job.subjects, ["events.*.j"]);
         assert_eq!(filter_of(&job), Some(r#"{"job_id":"j"}"#));
+    }
+
+    #[test]
+    fn a_consumer_that_would_lose_events_is_refused_by_field() {
+        let made = |change: fn(&mut ConsumerInfo)| {
+            let mut info =
+                ConsumerInfo::new("S", ConsumerConfig::new("g"), naq_core::Timestamp::default());
+            change(&mut info);
+            able(&info).map_err(|error| error.get("field").map(ToOwned::to_owned))
+        };
+        assert_eq!(made(|_| {}), Ok(()));
+        assert_eq!(made(|info| info.is_push = true), Err(Some("deliver".into())));
+        assert_eq!(made(|info| info.ack_policy = "all".into()), Err(Some("ack_policy".into())));
+        assert_eq!(made(|info| info.config.max_deliver = 9), Err(Some("max_deliver".into())));
     }
 
     #[test]

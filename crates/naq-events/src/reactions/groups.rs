@@ -3,7 +3,8 @@
 use futures::{StreamExt, TryStreamExt};
 use naq_core::events::Position;
 use naq_core::jetstream::{
-    ConsumerConfig, ConsumerInfo, GetMessage, JetStream, ReadStart, Which, is_no_message,
+    ConsumerConfig, ConsumerInfo, GetMessage, JetStream, PurgeOptions, ReadStart, Which,
+    is_no_message,
 };
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Serialize;
@@ -49,7 +50,8 @@ pub struct GroupStatus {
     pub oldest_stored_at: Option<Timestamp>,
     /// How many dead letters it has.
     pub dead: u64,
-    /// How many events its members finished a second, lately.
+    /// How many events its members finished a second in the last 5 s, by which
+    /// the lag would shrink if nothing came.
     pub rate: f64,
     /// How many tries of its members did not end well, since each began.
     pub failures: u64,
@@ -165,13 +167,23 @@ impl ReactionService {
         }
         let stream = &self.config.stream_name;
         let told = |error: Error| error.in_operation(SEEK).with("group", group);
+        // What it comes by anew is tried anew.
+        if let Err(error) = self.last_tries.forget(group).await {
+            tracing::debug!(group, %error, "the marks of last tries can't be removed");
+        }
         jetstream.delete_consumer(stream, group).await.map_err(told)?;
         let mut tries = 0;
         loop {
             tries += 1;
             match jetstream.create_consumer(stream, config.clone()).await {
                 Ok(_) => return Ok(report),
-                Err(_) if tries < TRIES => {
+                Err(error) if tries < TRIES => {
+                    // A member that began at this moment made it, at another place.
+                    if error.is(ErrorKind::AlreadyExists)
+                        && let Err(error) = jetstream.delete_consumer(stream, group).await
+                    {
+                        tracing::debug!(group, %error, "the group's consumer can't be deleted again");
+                    }
                     let pause = std::time::Duration::from_millis(100 << tries);
                     naq_core::clock::ClockExt::sleep(&*self.clock, pause).await;
                 }
@@ -210,10 +222,14 @@ impl ReactionService {
         self.consumer_of(&*jetstream, OPERATION, group).await?;
         let told = |error: Error| error.in_operation(OPERATION).with("group", group);
         jetstream.delete_consumer(&self.config.stream_name, group).await.map_err(told)?;
-        match jetstream.delete_consumer(&self.dead.replay, group).await {
-            Err(error) if !error.is(ErrorKind::NotFound) => return Err(told(error)),
-            _ => {}
-        }
+        let unless_missing = |result: Result<()>| match result {
+            Err(error) if !error.is(ErrorKind::NotFound) => Err(told(error)),
+            _ => Ok(()),
+        };
+        unless_missing(jetstream.delete_consumer(&self.dead.replay, group).await)?;
+        let replays = PurgeOptions::default().with_subject(self.dead.replay_of(group));
+        unless_missing(jetstream.purge_stream(&self.dead.replay, replays).await.map(drop))?;
+        unless_missing(self.last_tries.forget(group).await)?;
         self.registry.forget(group).await.map_err(told)
     }
 

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use naq_core::events::{MalformedEvent, RecordedEvent};
 use naq_core::{Error, RetryClass};
 
+/// The longest wait that a handler may ask for.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 86_400);
+
 /// One event, handed to a handler of a group.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -19,7 +22,8 @@ pub struct Reaction {
     /// handed over: by it a handler can tell that it has done the work already.
     pub recorded: RecordedEvent,
     /// How often it has been handed to a member of the group, this time
-    /// included: 1 at first.
+    /// included: 1 at first. A member that stopped or died before it began with
+    /// it counts too.
     pub tries: u64,
     /// Whether it comes from the dead letters, because somebody asked for that.
     pub is_replay: bool,
@@ -42,8 +46,8 @@ pub struct MalformedReaction {
 pub enum Outcome {
     /// It is done, and is not handed over again.
     Done,
-    /// It failed for now: hand it over again after this time, or, with `None`,
-    /// after the group's backoff. Once the group's `max_tries` is reached it
+    /// It failed for now: hand it over again after this time (at most 30 days),
+    /// or, with `None`, after the group's backoff. Once the group's `max_tries` is reached it
     /// becomes a dead letter instead.
     Retry(Option<Duration>),
     /// It fails for good: it becomes a dead letter, with this reason.

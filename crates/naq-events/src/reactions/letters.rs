@@ -1,5 +1,7 @@
 //! Looking at dead letters, having them handled again, dropping them.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use naq_core::events::EventType;
 use naq_core::jetstream::{
@@ -7,6 +9,7 @@ use naq_core::jetstream::{
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 
+use super::burial::bytes_in_log;
 use super::dead::{DeadCause, DeadLetter, DeadStreams};
 use super::group::check_name;
 use super::service::ReactionService;
@@ -82,7 +85,7 @@ impl ReactionService {
                 check_name(LETTERS, group)?;
             }
             let jetstream = connections.get_jetstream(&Default::default()).await?;
-            Ok::<_, Error>(read(&*jetstream, &dead, select))
+            Ok::<_, Error>(read(jetstream, dead, select))
         };
         stream::once(opening).try_flatten().map_err(|error| error.in_operation(LETTERS)).boxed()
     }
@@ -98,7 +101,7 @@ impl ReactionService {
             .get_message(&self.dead.dead, request)
             .await
             .map_err(|error| error.in_operation(LETTERS).with("sequence", sequence.to_string()))?;
-        DeadLetter::read(message)
+        whole(&*jetstream, &self.dead.log, DeadLetter::read(message)?).await
     }
 
     /// Hands a dead letter to its group again, and to no other, with its tries
@@ -108,12 +111,25 @@ impl ReactionService {
     /// Idempotent within the duplicate window.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` where there is no such letter, where its event was too large
+    /// to be kept and has left the log, and where nobody would be handed it:
+    /// the group was removed, or its members make nothing and have no consumer
+    /// of replays.
     pub async fn replay_dead(&self, sequence: u64) -> Result<()> {
         let letter = self.dead_letter(sequence).await?;
         let jetstream = self.jetstream(LETTERS).await?;
         let told =
             |error: Error| error.in_operation("replay_dead").with("sequence", sequence.to_string());
+        if !letter.is_kept && letter.payload.is_empty() {
+            let text = "its event was too large to be kept, and has left the log";
+            return Err(told(Error::new(ErrorKind::NotFound, LETTERS, text)));
+        }
+        jetstream.consumer_info(&self.dead.replay, &letter.group).await.map_err(|error| {
+            let hint = "have a member join the group first, one that may make its consumers";
+            let is_missing = error.is(ErrorKind::NotFound);
+            let error = told(error).with("group", &letter.group);
+            if is_missing { error.with_hint(hint) } else { error }
+        })?;
         jetstream.publish(self.dead.replay_message(&letter)).await.map_err(told)?;
         jetstream.delete_message(&self.dead.dead, sequence).await.map_err(told)
     }
@@ -167,9 +183,21 @@ impl ReactionService {
     }
 }
 
+/// A letter with its bytes, which may be in the log alone.
+async fn whole(jetstream: &dyn JetStream, log: &str, mut letter: DeadLetter) -> Result<DeadLetter> {
+    if !letter.is_kept {
+        match bytes_in_log(jetstream, log, letter.position).await {
+            Ok(bytes) => letter.payload = bytes,
+            Err(error) if error.is(ErrorKind::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(letter)
+}
+
 fn read(
-    jetstream: &dyn JetStream,
-    dead: &DeadStreams,
+    jetstream: Arc<dyn JetStream>,
+    dead: DeadStreams,
     select: SelectLetters,
 ) -> BoxStream<'static, Result<DeadLetter>> {
     let options = ReadOptions::default()
@@ -182,17 +210,20 @@ fn read(
             let nothing = matches!(delivery, Err(error) if error.is(ErrorKind::NotFound));
             std::future::ready(!nothing)
         })
-        .filter_map(move |delivery| {
-            let letter = match delivery {
+        .filter_map(|delivery| {
+            std::future::ready(match delivery {
                 Ok(Delivery::Message(message)) => Some(DeadLetter::read(message)),
                 Ok(_) => None,
                 Err(error) => Some(Err(error)),
-            };
-            let selected = match &letter {
-                Some(Ok(letter)) => select.selects(letter),
-                _ => true,
-            };
-            std::future::ready(letter.filter(|_| selected))
+            })
+        })
+        .then(move |letter| {
+            let (jetstream, log) = (Arc::clone(&jetstream), dead.log.clone());
+            async move { whole(&*jetstream, &log, letter?).await }
+        })
+        .filter(move |letter| {
+            let selected = letter.as_ref().map_or(true, |letter| select.selects(letter));
+            std::future::ready(selected)
         })
         .boxed()
 }

@@ -35,8 +35,9 @@ pub(super) struct Sources {
     pub(super) log: (String, Source),
     /// How many of its events the consumer hands out without an answer.
     pub(super) in_hand: usize,
-    /// The stream of replays, if members may read it.
-    pub(super) replay: Option<String>,
+    /// The stream of replays, if members may read it, and how many of its
+    /// events the consumer hands out without an answer.
+    pub(super) replay: Option<(String, usize)>,
 }
 
 /// So many events a consumer hands out without an answer unless told otherwise.
@@ -53,6 +54,8 @@ pub(super) struct Member {
     stopping: watch::Sender<bool>,
     /// Set once something is wrong for good.
     ended: watch::Sender<Option<Error>>,
+    /// How many members the group has, as far as is known.
+    members: watch::Sender<usize>,
     tasks: Mutex<Option<Tasks>>,
 }
 
@@ -94,6 +97,7 @@ impl Member {
             name,
             stopping: watch::Sender::new(false),
             ended: watch::Sender::new(None),
+            members: watch::Sender::new(1),
             tasks: Mutex::new(None),
         });
         let tasks = member.spawn(sources, ack_wait);
@@ -115,8 +119,8 @@ impl Member {
             self.feed(stream.clone(), source, sources.in_hand, paused.clone()),
             self.ends(),
         ));
-        if let Some(replay) = sources.replay {
-            feeds.spawn(feed(self.feed(replay, Source::Replay, IN_HAND, paused), self.ends()));
+        if let Some((replay, in_hand)) = sources.replay {
+            feeds.spawn(feed(self.feed(replay, Source::Replay, in_hand, paused), self.ends()));
         }
         others.spawn(show_life(Arc::clone(&self.dispatcher), ack_wait / SIGNS));
         others.spawn(watch_log(Arc::clone(&self.dispatcher), stream, source, self.ends()));
@@ -125,7 +129,9 @@ impl Member {
         let dispatcher = Arc::clone(&self.dispatcher);
         let concurrency = dispatcher.options.concurrency;
         let card = GroupMember::new(self.name.clone(), dispatcher.clock.now(), concurrency);
-        others.spawn(introduce(self.registry.clone(), Arc::clone(&self.group), card, dispatcher));
+        let (registry, group) = (self.registry.clone(), Arc::clone(&self.group));
+        let (members, ended) = (self.members.clone(), self.ended.subscribe());
+        others.spawn(introduce(registry, group, card, dispatcher, members, ended));
         Tasks { feeds, workers, others }
     }
 
@@ -143,7 +149,8 @@ impl Member {
             source,
             in_hand: if in_hand == 0 { IN_HAND } else { in_hand },
         };
-        Feed { origin, queue: Arc::clone(&self.queue), paused, stopping: self.stopping.subscribe() }
+        let (stopping, members) = (self.stopping.subscribe(), self.members.subscribe());
+        Feed { origin, queue: Arc::clone(&self.queue), paused, stopping, members }
     }
 
     fn ends(&self) -> Ends {
@@ -182,7 +189,7 @@ impl Member {
         let Some(Tasks { mut feeds, mut workers, mut others }) = tasks else {
             return StopReport::default();
         };
-        let before = tally.answered();
+        let before = tally.finished();
         self.stopping.send_replace(true);
         // What is taken out here is in hand still, and given back with the rest.
         self.queue.close();
@@ -214,7 +221,7 @@ impl Member {
             }
             stopped
         });
-        let acked = tally.answered() - before;
+        let acked = tally.finished() - before;
         tracing::info!(group = &*self.group, acked, given_back, in_time, "a member has stopped");
         StopReport::default().with_acked(acked).with_pending(given_back)
     }
@@ -341,22 +348,38 @@ async fn follow(
     }
 }
 
-/// Shows the group that this member is at work, and what it does.
+/// Shows the group that this member is at work and what it does, and counts the
+/// members, until this one has ended because something was wrong.
 async fn introduce(
     registry: Registry,
     group: Arc<str>,
     mut card: GroupMember,
     dispatcher: Arc<Dispatcher>,
+    members: watch::Sender<usize>,
+    mut ended: watch::Receiver<Option<Error>>,
 ) {
     let Dispatcher { clock, tally, hand, .. } = &*dispatcher;
     loop {
         if let Err(error) = registry.renew(&group, &card).await {
             tracing::debug!(group = &*group, %error, "the member can't be shown to others");
         }
-        let (begun, before) = (clock.monotonic(), tally.answered());
-        clock.sleep(RENEW).await;
+        match registry.count(&group).await {
+            Ok(count) => drop(members.send_replace(count)),
+            Err(error) => {
+                tracing::debug!(group = &*group, %error, "the members can't be counted");
+            }
+        }
+        let (begun, before) = (clock.monotonic(), tally.finished());
+        let until = clock.deadline(RENEW);
+        let ends = async { drop(ended.wait_for(Option::is_some).await) };
+        if clock.until(until, ends).await.is_some() {
+            if let Err(error) = registry.leave(&group, &card.member).await {
+                tracing::debug!(group = &*group, %error, "the member can't sign off");
+            }
+            return;
+        }
         let span = clock.elapsed_since(begun).as_secs_f64().max(f64::MIN_POSITIVE);
-        card.rate = (tally.answered() - before) as f64 / span;
+        card.rate = (tally.finished() - before) as f64 / span;
         card.in_hand = hand.len();
         card.counters = tally.counters();
     }

@@ -70,18 +70,22 @@
 //! | `queue.rs` | what was fetched and nobody has begun with |
 //! | `work.rs` | one delivery, and those in hand |
 //! | `dispatch.rs` | one try, and what follows from its outcome |
+//! | `last_try.rs` | what tells an event that was tried from one that was only handed over |
+//! | `burial.rs` | storing what failed for good |
 //! | `dead.rs`, `letters.rs` | dead letters: their form; list, replay, drop |
 //! | `registry.rs` | what members tell one another |
 //! | `groups.rs` | list, pause, resume, move, remove |
 //! | `once.rs` | doing something once per event |
 //! | `tally.rs` | counters |
 
+mod burial;
 mod dead;
 mod dispatch;
 mod feed;
 mod group;
 mod groups;
 mod handler;
+mod last_try;
 mod letters;
 mod member;
 mod once;

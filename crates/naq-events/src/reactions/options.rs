@@ -81,7 +81,10 @@ pub struct ReactOptions {
     /// How many events this member handles at a time: 1 to 1,024, by default 16.
     pub concurrency: usize,
     /// How often an event is handed over before it becomes a dead letter: 1 to
-    /// 1,000, by default 5.
+    /// 1,000, by default 5. An event that a member was given and did not begin
+    /// with, because it stopped, died or the group was paused, counts as handed
+    /// over too; but none becomes a dead letter before a handler began with it.
+    /// With 1, an event whose member dies is handed over once more.
     pub max_tries: u64,
     /// The wait before the second try, by default 1 s; it doubles with each
     /// further one, and half of it is jitter.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use naq_core::kv::{
     BucketConfig, KeySelection, KvBucket, KvBucketExt, KvEntry, KvStore, KvUpdate, WatchOptions,
 };
@@ -36,7 +36,8 @@ pub struct GroupMember {
     pub since: Timestamp,
     /// How many events it handles at a time at most.
     pub concurrency: usize,
-    /// How many events it finished a second, lately.
+    /// How many events it finished a second in the last 5 s: done, dead or not
+    /// meant by the filter; those to be tried again are not finished.
     pub rate: f64,
     /// How many events it has in hand.
     pub in_hand: usize,
@@ -135,6 +136,12 @@ impl Registry {
     pub(super) async fn leave(&self, group: &str, member: &str) -> Result<()> {
         let key = format!("{}.{member}", self.key(group));
         self.kv.bucket(MEMBERS)?.purge(&key).await.map(drop)
+    }
+
+    /// How many members of a group are at work.
+    pub(super) async fn count(&self, group: &str) -> Result<usize> {
+        let keys = self.kv.bucket(MEMBERS)?.keys(KeySelection::Prefix(self.key(group) + "."));
+        keys.try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await
     }
 
     /// The members of a group that are at work, by name.

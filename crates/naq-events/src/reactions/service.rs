@@ -8,19 +8,21 @@ use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, NaqConfig};
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt};
 use naq_core::events::{EventSubjects, Filter};
-use naq_core::jetstream::{ConsumerConfig, JetStream, ReadStart};
+use naq_core::jetstream::{ConsumerConfig, ConsumerInfo, JetStream, ReadStart};
 use naq_core::kv::KvStore;
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::{EnsureStream, StreamManager};
 use naq_core::{Error, ErrorKind, Result};
 
 use super::REACT;
+use super::burial::Unburied;
 use super::dead::DeadStreams;
 use super::dispatch::Dispatcher;
 use super::group;
 use super::handler::Handler;
+use super::last_try::LastTries;
 use super::member::{Member, Sources};
-use super::options::{GroupSetup, ReactOptions};
+use super::options::{GroupOrder, GroupSetup, ReactOptions};
 use super::registry::Registry;
 use super::tally::{ReactionCounters, Tally};
 use super::work::{Hand, Source};
@@ -41,6 +43,7 @@ pub struct ReactionService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) dead: DeadStreams,
     pub(super) registry: Registry,
+    pub(super) last_tries: LastTries,
     connections: Arc<dyn ConnectionProvider>,
     streams: Arc<dyn StreamManager>,
     members: Mutex<Members>,
@@ -106,7 +109,8 @@ impl ReactionService {
         Ok(Self {
             subjects: EventSubjects::new(config.subject_root.as_str(), config.subjects)?,
             dead: DeadStreams::of(&config),
-            registry: Registry::new(kv, &config.stream_name),
+            registry: Registry::new(Arc::clone(&kv), &config.stream_name),
+            last_tries: LastTries::new(kv, &config.stream_name),
             members: Mutex::default(),
             config,
             clock,
@@ -154,10 +158,11 @@ impl ReactionService {
         })?;
         let wanted = group::consumer(group, &filter, &self.subjects, &options);
         let info = group::ensure(&*jetstream, &stream, wanted, &options).await?;
-        let replay = match options.setup {
+        let replays = match options.setup {
             GroupSetup::Ensure => Some(self.ensure_dead(&*jetstream, group, &options).await?),
             GroupSetup::Assume => self.replays_of(&*jetstream, group).await,
         };
+        let replay = replays.map(|info| (self.dead.replay.clone(), in_hand(&info)));
         let source = Source::Log { created: log.created };
         let dispatcher = Dispatcher {
             jetstream,
@@ -166,18 +171,25 @@ impl ReactionService {
             filter,
             options,
             dead: self.dead.clone(),
+            last_tries: self.last_tries.clone(),
+            unburied: Unburied::default(),
             tally: Tally::default(),
             hand: Hand::default(),
         };
-        let in_hand = usize::try_from(info.config.max_ack_pending).unwrap_or(usize::MAX);
-        let sources = Sources { log: (stream, source), in_hand, replay };
-        let ack_wait = info.config.ack_wait;
+        let sources = Sources { log: (stream, source), in_hand: in_hand(&info), replay };
+        // An operator's consumer may wait less for the first answer.
+        let ack_wait =
+            info.config.backoff.iter().copied().fold(info.config.ack_wait, Duration::min);
         let mut members = self.members();
         // It may have been stopped meanwhile.
         Self::check_members(&members)?;
         let registry = self.registry.clone();
         let member = Member::start(group, dispatcher, registry, sources, ack_wait)?;
-        members.list.retain(|member| member.trouble().is_none());
+        // Whoever begins anew has seen why the last one of this group ended.
+        members.list.retain(|member| match member.trouble() {
+            None => true,
+            Some(error) => member.group() != group && !error.is(ErrorKind::Closed),
+        });
         members.list.push(Arc::clone(&member));
         tracing::info!(group, stream = self.config.stream_name, "a member of a group is at work");
         Ok(Reactor { member })
@@ -199,7 +211,7 @@ impl ReactionService {
         jetstream: &dyn JetStream,
         group: &str,
         options: &ReactOptions,
-    ) -> Result<String> {
+    ) -> Result<ConsumerInfo> {
         for config in self.dead.configs(&self.config) {
             self.streams
                 .ensure_stream(EnsureStream::new(config))
@@ -209,19 +221,25 @@ impl ReactionService {
         let consumer = ConsumerConfig::new(group)
             .with_start(ReadStart::Beginning)
             .with_subject(self.dead.replay_of(group))
-            .with_ack_wait(options.ack_wait);
+            .with_ack_wait(options.ack_wait)
+            .with_max_ack_pending(match options.order {
+                GroupOrder::None => 0,
+                // Those of one job stay in order among themselves.
+                GroupOrder::Entity => 1,
+            });
         match jetstream.create_consumer(&self.dead.replay, consumer).await {
-            Err(error) if !error.is(ErrorKind::AlreadyExists) => {
-                Err(group::may_not_make(error, group))
+            Err(error) if error.is(ErrorKind::AlreadyExists) => {
+                jetstream.consumer_info(&self.dead.replay, group).await
             }
-            _ => Ok(self.dead.replay.clone()),
+            made => made,
         }
+        .map_err(|error| group::may_not_make(error, group))
     }
 
-    /// The stream of replays, if this member may fetch from it.
-    async fn replays_of(&self, jetstream: &dyn JetStream, group: &str) -> Option<String> {
+    /// The group's consumer of replays, if this member may fetch from it.
+    async fn replays_of(&self, jetstream: &dyn JetStream, group: &str) -> Option<ConsumerInfo> {
         match jetstream.consumer_info(&self.dead.replay, group).await {
-            Ok(_) => Some(self.dead.replay.clone()),
+            Ok(info) => Some(info),
             Err(error) => {
                 tracing::info!(group, %error, "replays of dead letters won't reach this member");
                 None
@@ -244,6 +262,11 @@ impl ReactionService {
         }
         Ok(())
     }
+}
+
+/// How many events a consumer hands out without an answer; 0 where that isn't known.
+fn in_hand(info: &ConsumerInfo) -> usize {
+    usize::try_from(info.config.max_ack_pending).unwrap_or(usize::MAX)
 }
 
 #[async_trait]
@@ -273,17 +296,18 @@ impl Service for ReactionService {
     async fn health(&self) -> Health {
         let (count, trouble) = {
             let members = self.members();
-            let trouble = members
-                .list
-                .iter()
-                .find_map(|member| Some((member.group().to_owned(), member.trouble()?)));
-            (members.list.len(), trouble)
+            let at_work = members.list.iter().filter(|member| member.trouble().is_none());
+            let trouble = members.list.iter().find_map(|member| {
+                let error = member.trouble().filter(|error| !error.is(ErrorKind::Closed))?;
+                Some((member.group().to_owned(), error))
+            });
+            (at_work.count(), trouble)
         };
         match trouble {
-            Some((group, error)) if !error.is(ErrorKind::Closed) => {
+            Some((group, error)) => {
                 Health::unhealthy(format!("the member of group {group} has ended: {error}"))
             }
-            _ => Health::healthy().with_detail(format!("{count} members of groups at work")),
+            None => Health::healthy().with_detail(format!("{count} members of groups at work")),
         }
     }
 }

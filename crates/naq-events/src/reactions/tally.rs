@@ -23,6 +23,8 @@ pub struct ReactionCounters {
     pub panicked: u64,
     /// Tries that took longer than the deadline.
     pub timed_out: u64,
+    /// Events given back because the group was paused: they come again.
+    pub put_off: u64,
     /// Answers that could not be sent: these events come again.
     pub unanswered: u64,
     /// Dead letters that could not be stored: these events come again.
@@ -47,6 +49,7 @@ pub(super) struct Tally {
     pub(super) malformed: AtomicU64,
     pub(super) panicked: AtomicU64,
     pub(super) timed_out: AtomicU64,
+    pub(super) put_off: AtomicU64,
     pub(super) unanswered: AtomicU64,
     pub(super) unburied: AtomicU64,
 }
@@ -67,14 +70,20 @@ impl Tally {
             malformed: read(&self.malformed),
             panicked: read(&self.panicked),
             timed_out: read(&self.timed_out),
+            put_off: read(&self.put_off),
             unanswered: read(&self.unanswered),
             unburied: read(&self.unburied),
         }
     }
 
+    /// How many events have been dealt with, so that they don't come again.
+    pub(super) fn finished(&self) -> u64 {
+        let counters = self.counters();
+        counters.done + counters.dead + counters.passed_over
+    }
+
     /// How many deliveries have been answered in some way.
     pub(super) fn answered(&self) -> u64 {
-        let counters = self.counters();
-        counters.done + counters.retried + counters.dead + counters.passed_over
+        self.finished() + self.counters().retried
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Work {
     pub(super) position: Position,
     pub(super) stored_at: Timestamp,
     pub(super) payload: Bytes,
+    /// Whether its bytes are to be read from the log, a replay that was too large.
+    pub(super) is_in_log: bool,
     /// How often it has been delivered, this time included.
     pub(super) deliveries: u64,
     /// Its sequence among the replays, if it is one.
@@ -56,7 +58,7 @@ impl Work {
             Source::Log { created } => {
                 let position = Position::new(created, message.sequence);
                 let stored_at = message.stored_at;
-                (Origin { subject: message.subject, position, stored_at }, None)
+                (Origin { subject: message.subject, position, stored_at, is_in_log: false }, None)
             }
             Source::Replay => match Origin::read(&message.headers) {
                 Some(origin) => (origin, Some(message.sequence)),
@@ -64,13 +66,14 @@ impl Work {
             },
         };
         let held = hand.take(token, now);
-        let Origin { subject, position, stored_at } = origin;
+        let Origin { subject, position, stored_at, is_in_log } = origin;
         Ok(Self {
             group: Arc::clone(group),
             subject,
             position,
             stored_at,
             payload: message.payload,
+            is_in_log,
             deliveries,
             replay,
             held,

@@ -31,7 +31,8 @@ impl Child {
     async fn run(&self, reaction: &Reaction) -> std::io::Result<ExitStatus> {
         let event = &reaction.recorded.event;
         let id = event.id.as_ref().map(ToString::to_string).unwrap_or_default();
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
             .env("NAQ_EVENT_ID", id)
             .env("NAQ_EVENT_TYPE", event.event_type.as_str())
@@ -39,8 +40,12 @@ impl Child {
             .env("NAQ_EVENT_TRIES", reaction.tries.to_string())
             .stdin(Stdio::piped())
             // The deadline ends it by dropping it.
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        // Ctrl-C at a terminal is for naq: what is under way finishes.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn()?;
+        let unfinished = Unfinished::new(&child);
         if let Some(mut stdin) = child.stdin.take() {
             let written = async {
                 stdin.write_all(&reaction.recorded.payload).await?;
@@ -52,7 +57,49 @@ impl Child {
                 _ => {}
             }
         }
-        child.wait().await
+        let status = child.wait().await?;
+        unfinished.has_ended();
+        Ok(status)
+    }
+}
+
+/// A command that has not ended. Dropped, it ends whatever the command started
+/// too: a shell's own end would leave that running beside the next try.
+#[derive(Debug)]
+struct Unfinished {
+    #[cfg(unix)]
+    group: Option<rustix::process::Pid>,
+}
+
+impl Unfinished {
+    #[cfg(unix)]
+    fn new(child: &tokio::process::Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self { group: id.and_then(rustix::process::Pid::from_raw) }
+    }
+
+    #[cfg(not(unix))]
+    fn new(_: &tokio::process::Child) -> Self {
+        Self {}
+    }
+
+    /// What it left running on purpose goes on.
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "it has no group there"))]
+    fn has_ended(mut self) {
+        #[cfg(unix)]
+        self.group.take();
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        use rustix::process::{Signal, kill_process_group};
+        if let Some(group) = self.group
+            && let Err(error) = kill_process_group(group, Signal::KILL)
+        {
+            tracing::debug!(%error, "a command's processes can't be killed: they have ended");
+        }
     }
 }
 
@@ -74,7 +121,7 @@ impl naq_events::reactions::Handler for Handler {
         };
         if let Outcome::Reject(reason) = &outcome {
             let sequence = reaction.recorded.sequence();
-            self.0.notes.line(&format!("sequence {sequence} became a dead letter: {reason}"));
+            self.0.notes.line(&format!("sequence {sequence} failed for good: {reason}"));
         }
         outcome
     }
@@ -83,9 +130,7 @@ impl naq_events::reactions::Handler for Handler {
         let message = &malformed.malformed;
         let (sequence, reason) = (message.sequence(), message.reason.to_string());
         let told = sanitize(&reason).into_owned();
-        self.0
-            .notes
-            .line(&format!("sequence {sequence} is no event, and became a dead letter: {told}"));
+        self.0.notes.line(&format!("sequence {sequence} is no event: {told}"));
         Outcome::Reject(reason)
     }
 }

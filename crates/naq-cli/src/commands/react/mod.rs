@@ -7,8 +7,8 @@ mod child;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::Error;
 use naq_core::events::Filter;
+use naq_core::{Error, ErrorKind};
 use naq_events::reactions::{GroupOrder, GroupSetup, ReactOptions};
 
 use self::child::Child;
@@ -36,7 +36,8 @@ sequence and number of tries as NAQ_EVENT_ID, NAQ_EVENT_TYPE, NAQ_EVENT_SEQUENCE
 and NAQ_EVENT_TRIES. Exit code 0 is done, 75 is `try again later`, every other
 one is a failure for good: the event becomes a dead letter (`naq dead ls`).
 Any number of these may run with one group: each event goes to one of them.
-Ends with Ctrl-C or SIGTERM, and finishes what is under way.")]
+Ends with Ctrl-C or SIGTERM, and finishes what is under way; asked again, it
+ends at once.")]
 pub(crate) struct Args {
     /// The group: a name for the position that is kept
     group: String,
@@ -79,6 +80,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let child = Arc::new(Child::new(args.command, notes));
     Session::with(&context.globals, async |session| {
         let reactions = session.reactions()?;
+        let mut asked = Asked::listen()?;
         let handler = child::Handler(Arc::clone(&child));
         let reactor = reactions.react(&args.group, filter, handler, options).await?;
         if notes.is_terminal() {
@@ -87,9 +89,16 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         }
         let trouble = tokio::select! {
             error = reactor.ended() => Some(error),
-            () = ended_by_signal() => None,
+            () = asked.to_end() => None,
         };
-        let report = reactor.stop(CLOSING).await;
+        let report = tokio::select! {
+            report = reactor.stop(CLOSING) => report,
+            // Asked a second time it ends at once.
+            () = asked.to_end() => {
+                notes.line("ended at once: what was under way comes again after the ack wait");
+                return Ok(Exit::Partly);
+            }
+        };
         let counters = reactor.counters();
         let given_back = match report.pending {
             0 => String::new(),
@@ -137,21 +146,46 @@ impl Args {
     }
 }
 
-/// Waits until somebody asks the program to end.
-async fn ended_by_signal() {
-    #[cfg(unix)]
-    {
+/// Hears when somebody asks the program to end, from when it was made on.
+#[cfg(unix)]
+struct Asked([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Asked {
+    fn listen() -> naq_core::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
+        let heard = |kind| {
+            signal(kind).map_err(|error| {
+                Error::new(ErrorKind::Unexpected, "react", "signals can't be heard")
+                    .with_source(error)
+            })
+        };
+        Ok(Self([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?]))
+    }
+
+    async fn to_end(&mut self) {
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
     }
-    // Where even that can't be waited for, the program ends without it.
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Hears when somebody asks the program to end.
+#[cfg(not(unix))]
+struct Asked;
+
+#[cfg(not(unix))]
+impl Asked {
+    fn listen() -> naq_core::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn to_end(&mut self) {
+        // Where even that can't be waited for, the program ends without it.
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 #[cfg(test)]
