@@ -27,9 +27,23 @@ impl Spread {
     }
 }
 
+/// How much the one is of the other: the median over the rounds of the ratio in
+/// each. A machine that others share is fast in one round and slow in the next,
+/// and so for both.
+pub(crate) fn ratio(of: &[f64], to: &[f64]) -> Option<f64> {
+    let ratios = of.iter().zip(to).map(|(of, to)| of / to).collect();
+    Spread::of(ratios).map(|ratios| ratios.median)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_is_that_of_the_middle_round() {
+        assert_eq!(ratio(&[1.0, 30.0, 3.0], &[1.0, 10.0, 2.0]), Some(1.5));
+        assert_eq!(ratio(&[], &[]), None);
+    }
 
     #[test]
     fn the_median_lies_in_the_middle() {

@@ -5,6 +5,7 @@ mod naq;
 mod port;
 mod raw;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
@@ -15,7 +16,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::report;
-use crate::spread::Spread;
+use crate::spread::{Spread, ratio};
 use crate::{Outcome, cpu};
 
 /// How to measure.
@@ -183,20 +184,34 @@ struct Report {
 struct Measured {
     name: &'static str,
     events_per_s: Spread,
+    /// To the raw ways, by their names: the median of the rounds' ratios.
+    ratios: BTreeMap<&'static str, f64>,
     /// Processor time of this process for one event, serialising included.
     client_us_per_event: Spread,
     /// Processor time of the server for one event.
     server_us_per_event: Spread,
 }
 
+/// The raw ways that the others are held against.
+const BASES: [Way; 4] =
+    [Way::RawSequential, Way::RawPipelinedMsgid, Way::RawFastIngestMsgid, Way::RawFastIngest];
+
 impl Measured {
-    fn of(way: Way, rounds: &[Figures]) -> Option<Self> {
-        let spread = |figure: fn(&Figures) -> f64| Spread::of(rounds.iter().map(figure).collect());
+    fn of(way: Way, all: &[(Way, Vec<Figures>)]) -> Option<Self> {
+        let of = |way: Way, figure: fn(&Figures) -> f64| {
+            let (_, rounds) = all.iter().find(|(other, _)| *other == way)?;
+            Some(rounds.iter().map(figure).collect::<Vec<_>>())
+        };
+        let rates = of(way, |round| round.events_per_s)?;
+        let ratios = BASES.iter().filter_map(|&base| {
+            Some((base.name(), ratio(&rates, &of(base, |round| round.events_per_s)?)?))
+        });
         Some(Self {
             name: way.name(),
-            events_per_s: spread(|round| round.events_per_s)?,
-            client_us_per_event: spread(|round| round.client_us)?,
-            server_us_per_event: spread(|round| round.server_us)?,
+            ratios: ratios.collect(),
+            client_us_per_event: Spread::of(of(way, |round| round.client_us)?)?,
+            server_us_per_event: Spread::of(of(way, |round| round.server_us)?)?,
+            events_per_s: Spread::of(rates)?,
         })
     }
 }
@@ -228,21 +243,22 @@ pub(crate) async fn run(options: Options) -> Outcome {
         .copied()
         .filter(|way| options.only.is_empty() || options.only.contains(way))
         .collect();
-    let mut rounds = vec![Vec::new(); ways.len()];
+    let mut measured: Vec<(Way, Vec<Figures>)> =
+        ways.into_iter().map(|way| (way, Vec::new())).collect();
     for round in 0..=options.rounds {
-        for turn in 0..ways.len() {
-            // Each begins a round in its turn: none always follows the same one.
-            let at = (turn + round) % ways.len();
-            let figures = measure(&server, ways[at], round, options.events).await?;
+        // In another order each time: none always follows the same one.
+        fastrand::Rng::with_seed(round as u64).shuffle(&mut measured);
+        for (way, rounds) in &mut measured {
+            let figures = measure(&server, *way, round, options.events).await?;
             let rate = report::thousands(figures.events_per_s);
-            eprintln!("round {round} {:24} {rate:>9} events/s", ways[at].name());
+            eprintln!("round {round} {:24} {rate:>9} events/s", way.name());
             if round > 0 {
-                rounds[at].push(figures);
+                rounds.push(figures);
             }
         }
     }
     let results: Vec<Measured> =
-        ways.iter().zip(&rounds).filter_map(|(way, rounds)| Measured::of(*way, rounds)).collect();
+        WAYS.iter().filter_map(|&way| Measured::of(way, &measured)).collect();
     let machine = Machine::with_server(&server.client().await.server_info().version);
     show(&machine, &results);
     let report = Report { machine, events: options.events, rounds: options.rounds, results };
@@ -289,35 +305,21 @@ async fn measure(server: &NatsServer, way: Way, round: usize, events: u64) -> Ou
 }
 
 fn show(machine: &Machine, results: &[Measured]) {
-    let of =
-        |name: &str| results.iter().find(|way| way.name == name).map(|way| way.events_per_s.median);
-    let ratio = |way: &Measured, name: &str| {
-        of(name).map_or_else(String::new, |base| format!("{:.2}", way.events_per_s.median / base))
-    };
     let rows = results.iter().map(|way| {
         let Spread { median, min, max } = way.events_per_s;
-        vec![
-            way.name.to_owned(),
-            report::thousands(median),
-            report::thousands(min),
-            report::thousands(max),
-            ratio(way, "raw_pipelined_msgid"),
-            ratio(way, "raw_fast_ingest_msgid"),
-            ratio(way, "raw_fast_ingest"),
-            format!("{:.1}", way.client_us_per_event.median),
-            format!("{:.1}", way.server_us_per_event.median),
-        ]
+        let mut row = vec![way.name.to_owned()];
+        row.extend([median, min, max].map(report::thousands));
+        row.extend(BASES.iter().map(|base| {
+            let ratio = way.ratios.get(base.name());
+            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"))
+        }));
+        let times = [way.client_us_per_event, way.server_us_per_event];
+        row.extend(times.map(|time| format!("{:.1}", time.median)));
+        row
     });
-    let head = [
-        "way",
-        "events/s",
-        "min",
-        "max",
-        "× raw_pipelined_msgid",
-        "× raw_fast_ingest_msgid",
-        "× raw_fast_ingest",
-        "client µs",
-        "server µs",
-    ];
+    let bases = BASES.map(|base| format!("× {}", base.name()));
+    let mut head = vec!["way", "events/s", "min", "max"];
+    head.extend(bases.iter().map(String::as_str));
+    head.extend(["client µs", "server µs"]);
     println!("\n{}\n{}", machine.line(), report::table(&head, rows));
 }

@@ -20,20 +20,20 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::meter::{Meter, percentile};
-use crate::Outcome;
 use crate::machine::Machine;
 use crate::report;
-use crate::spread::Spread;
+use crate::spread::{Spread, ratio};
 use crate::workload::RawEncoder;
+use crate::{Outcome, cpu};
 
 /// How to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Events in each round
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 200_000)]
     events: u64,
     /// Rounds that count; one more is run first and left out
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Events in each round for the latency, at 500 a second
     #[arg(long, default_value_t = 500)]
@@ -75,12 +75,42 @@ struct Measured {
     concurrency: usize,
     naq_per_s: f64,
     raw_per_s: f64,
+    /// The first to the second: the median of the rounds' ratios.
+    ratio: f64,
     naq_latency_p50_us: f64,
     naq_latency_p99_us: f64,
     raw_latency_p50_us: f64,
     raw_latency_p99_us: f64,
+    /// Processor time for one event, of this process and of the server.
+    naq_time_us: Time,
+    raw_time_us: Time,
     naq_spread: Spread,
     raw_spread: Spread,
+}
+
+/// Processor time for one event, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Time {
+    client: f64,
+    server: f64,
+}
+
+impl Time {
+    fn of(rates: &[Rate]) -> Outcome<Self> {
+        let median = |time: fn(&Rate) -> f64| spread(rates.iter().map(time).collect());
+        Ok(Self {
+            client: median(|rate| rate.client_us)?.median,
+            server: median(|rate| rate.server_us)?.median,
+        })
+    }
+}
+
+/// How fast events were handled in one round.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    per_s: f64,
+    client_us: f64,
+    server_us: f64,
 }
 
 /// Who handles.
@@ -115,15 +145,22 @@ pub(crate) async fn run(options: Options) -> Outcome {
         }
         naq_late.sort_by(f64::total_cmp);
         raw_late.sort_by(f64::total_cmp);
+        let (naq_time_us, raw_time_us) = (Time::of(&naq)?, Time::of(&raw)?);
+        let per_s = |rates: Vec<Rate>| rates.iter().map(|rate| rate.per_s).collect::<Vec<_>>();
+        let (naq, raw) = (per_s(naq), per_s(raw));
+        let ratio = ratio(&naq, &raw).ok_or("no rounds were measured")?;
         let (naq, raw) = (spread(naq)?, spread(raw)?);
         results.push(Measured {
             concurrency,
             naq_per_s: naq.median,
             raw_per_s: raw.median,
+            ratio,
             naq_latency_p50_us: percentile(&naq_late, 0.5),
             naq_latency_p99_us: percentile(&naq_late, 0.99),
             raw_latency_p50_us: percentile(&raw_late, 0.5),
             raw_latency_p99_us: percentile(&raw_late, 0.99),
+            naq_time_us,
+            raw_time_us,
             naq_spread: naq,
             raw_spread: raw,
         });
@@ -132,7 +169,7 @@ pub(crate) async fn run(options: Options) -> Outcome {
     for round in 0..=options.rounds {
         let rate = rate(&server, Who::NaqInOrder, 1, round, options.ordered).await?;
         if round > 0 {
-            in_order.push(rate);
+            in_order.push(rate.per_s);
         }
     }
     let naq_in_order_per_s = spread(in_order)?;
@@ -155,15 +192,20 @@ async fn rate(
     concurrency: usize,
     round: usize,
     events: u64,
-) -> Outcome<f64> {
+) -> Outcome<Rate> {
     let target = target(server, concurrency, &format!("{who:?}_{concurrency}_{round}")).await?;
     fill(&target, events).await?;
+    let (own, pid) = (std::process::id(), server.pid().ok_or("the server is gone")?);
+    let (client, of_server) = (cpu::time_of(own)?, cpu::time_of(pid)?);
     let meter = Meter::of_rate(events);
     let running = who.begin(&target, &meter).await?;
-    let rate = meter.all(PATIENCE).await?;
+    let per_s = meter.all(PATIENCE).await?;
+    let us = |time: Duration| time.as_secs_f64() * 1e6 / events as f64;
+    let client_us = us(cpu::time_of(own)?.saturating_sub(client));
+    let server_us = us(cpu::time_of(pid)?.saturating_sub(of_server));
     running.end(&target).await?;
-    eprintln!("{concurrency:>4} round {round} {who:?} {:>9} events/s", report::thousands(rate));
-    Ok(rate)
+    eprintln!("{concurrency:>4} round {round} {who:?} {:>9} events/s", report::thousands(per_s));
+    Ok(Rate { per_s, client_us, server_us })
 }
 
 /// How long after being stored events reach a handler that is waiting.
@@ -204,20 +246,28 @@ async fn target(server: &NatsServer, concurrency: usize, name: &str) -> Outcome<
     Ok(Target { url: server.url(), client, root, concurrency })
 }
 
+/// So many messages are sent before their being stored is awaited: a server that
+/// has more than 10,000 of them waiting refuses some, and nobody would be told.
+const UNSEEN: u64 = 5_000;
+
 async fn fill(target: &Target, events: u64) -> Outcome {
     let mut encoder = RawEncoder::new();
+    let mut stream = jetstream::new(target.client.clone()).get_stream(&target.root).await?;
+    let begun = Instant::now();
     for n in 0..events {
         let message = encoder.message(&target.root, n);
         target.client.publish(message.subject, message.payload.into()).await?;
-    }
-    target.client.flush().await?;
-    let mut stream = jetstream::new(target.client.clone()).get_stream(&target.root).await?;
-    let begun = Instant::now();
-    while stream.info().await?.state.messages < events {
-        if begun.elapsed() > PATIENCE {
-            return Err("the stream was not filled".into());
+        let sent = n + 1;
+        if sent % UNSEEN != 0 && sent != events {
+            continue;
         }
-        sleep(Duration::from_millis(5)).await;
+        target.client.flush().await?;
+        while stream.info().await?.state.messages < sent {
+            if begun.elapsed() > PATIENCE {
+                return Err("the stream was not filled".into());
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
     Ok(())
 }
@@ -261,6 +311,11 @@ impl Running {
             Self::Raw(handling) => handling.end().await?,
         }
         context.delete_stream(&target.root).await?;
+        // The room that a group's dead letters have is kept free for them.
+        let dead = format!("{}_dead", target.root);
+        if context.get_stream(&dead).await.is_ok() {
+            context.delete_stream(&dead).await?;
+        }
         Ok(())
     }
 }
@@ -268,15 +323,18 @@ impl Running {
 fn show(machine: &Machine, results: &[Measured]) {
     let rows = results.iter().map(|row| {
         let micros = |value: f64| format!("{value:.0}");
+        let times = |time: Time| format!("{:.1} + {:.1}", time.client, time.server);
         vec![
             row.concurrency.to_string(),
             report::thousands(row.naq_per_s),
             report::thousands(row.raw_per_s),
-            format!("{:.2}", row.naq_per_s / row.raw_per_s),
+            format!("{:.2}", row.ratio),
             micros(row.naq_latency_p50_us),
             micros(row.naq_latency_p99_us),
             micros(row.raw_latency_p50_us),
             micros(row.raw_latency_p99_us),
+            times(row.naq_time_us),
+            times(row.raw_time_us),
         ]
     });
     let head = [
@@ -288,6 +346,8 @@ fn show(machine: &Machine, results: &[Measured]) {
         "naq p99 µs",
         "raw p50 µs",
         "raw p99 µs",
+        "naq client + server µs",
+        "raw client + server µs",
     ];
     println!("\n{}\n{}", machine.line(), report::table(&head, rows));
 }

@@ -91,8 +91,19 @@ enum Repeated {
 }
 
 fn decode_text(payload: &[u8], repeated: Repeated) -> Result<Event, MalformedReason> {
+    // To look at all bytes once is faster than to look at each string by itself.
+    // Of what is no UTF-8 the parser tells the place.
+    match std::str::from_utf8(payload) {
+        Ok(text) => decode_json(serde_json::Deserializer::from_str(text), repeated),
+        Err(_) => decode_json(serde_json::Deserializer::from_slice(payload), repeated),
+    }
+}
+
+fn decode_json<'de>(
+    mut json: serde_json::Deserializer<impl serde_json::de::Read<'de>>,
+    repeated: Repeated,
+) -> Result<Event, MalformedReason> {
     let mut failure = None;
-    let mut json = serde_json::Deserializer::from_slice(payload);
     let decoded = EventSeed { failure: &mut failure, repeated }
         .deserialize(&mut json)
         .and_then(|event| json.end().map(|()| event));
