@@ -32,6 +32,7 @@ impl Filter {
     pub fn from_json(dictionary: &Value) -> Result<Self> {
         let filter = read(dictionary, 0)?;
         filter.check_bounds()?;
+        filter.check_stored()?;
         Ok(filter)
     }
 

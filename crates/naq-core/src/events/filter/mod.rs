@@ -130,7 +130,8 @@ impl Filter {
     pub fn validate(&self) -> Result<()> {
         match &self.fault {
             Some(fault) => Err(fault.clone()),
-            None => Ok(()),
+            // Of the whole alone: what is built in between may be negated yet.
+            None => self.check_stored(),
         }
     }
 
@@ -164,7 +165,7 @@ impl Filter {
         if self.all.iter().any(|member| member.depth() > MAX_DEPTH) {
             return Err(Error::invalid(FILTER, FILTER, TOO_DEEP));
         }
-        self.check_stored()
+        Ok(())
     }
 
     /// A time of storing that ends before it begins would match nothing, in silence.

@@ -76,7 +76,9 @@ impl Filter {
             grammar::read(text, &tokens, Moment { now, zone })
         };
         let expr = read().map_err(|fault| Error::from(FilterSyntaxError::new(text, fault)))?;
-        Self::from_expr(expr)
+        let filter = Self::from_expr(expr)?;
+        filter.check_stored()?;
+        Ok(filter)
     }
 }
 
