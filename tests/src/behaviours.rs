@@ -1,10 +1,13 @@
-//! A suite of behaviours: the list of them, and driving them on what they are of.
+//! A suite of behaviours: the list of them, driving them on what they are of, and
+//! the tests that it makes.
 
 use std::fmt;
+use std::future::Future;
 
 use futures::future::LocalBoxFuture;
 
 use crate::driving::{self, Driven};
+use crate::server::{NatsServer, Version};
 
 /// A behaviour of `S`, and its name.
 #[derive(Clone, Copy)]
@@ -45,6 +48,77 @@ pub async fn one<S: Clone>(all: &[Behaviour<S>], name: &str, on: &S) {
 /// At the end, naming each that does not hold and how it failed.
 pub async fn all<S: Clone>(all: &[Behaviour<S>], on: &S) {
     driving::all(all.iter().map(|behaviour| behaviour.on(on)).collect()).await;
+}
+
+/// Runs a test on a runtime with two threads.
+///
+/// # Panics
+/// As the test does, and where there can be no runtime.
+pub fn block_on(test: impl Future<Output = ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
+/// Runs a test with the URL of a server of its own.
+///
+/// # Panics
+/// As the test does, and where there is no such server.
+pub fn on_version(version: Version, test: impl AsyncFnOnce(String)) {
+    block_on(async {
+        let server = NatsServer::builder().version(version).start().await;
+        test(server.url()).await;
+    });
+}
+
+/// The tests of a suite, `for_each_…!(suite_tests)`: each behaviour on the latest
+/// server and in memory, and on each older server all of them as one test, which
+/// names those that do not hold.
+///
+/// Beside it stand the suite's `run_one` and `run_all`, `connect(&url)` and
+/// `memory()`, which make what the behaviours are of.
+#[macro_export]
+macro_rules! suite_tests {
+    ($($theme:ident { $($name:ident),* $(,)? })*) => {
+        mod server_2_15 {
+            $($(#[test] fn $name() {
+                $crate::behaviours::block_on(async {
+                    let server = $crate::server::shared().await;
+                    super::run_one(stringify!($name), &super::connect(&server.url()).await).await;
+                });
+            })*)*
+        }
+
+        mod memory {
+            $($(#[test] fn $name() {
+                $crate::behaviours::block_on(super::run_one(stringify!($name), &super::memory()));
+            })*)*
+        }
+
+        #[test]
+        fn server_2_14_holds_every_behaviour() {
+            all_on($crate::server::Version::V2_14);
+        }
+
+        #[test]
+        fn server_2_12_holds_every_behaviour() {
+            all_on($crate::server::Version::V2_12);
+        }
+
+        #[test]
+        fn server_2_11_holds_every_behaviour() {
+            all_on($crate::server::Version::V2_11);
+        }
+
+        #[test]
+        fn server_2_10_holds_every_behaviour() {
+            all_on($crate::server::Version::V2_10);
+        }
+
+        fn all_on(version: $crate::server::Version) {
+            $crate::behaviours::on_version(version, async |url| run_all(&connect(&url).await).await);
+        }
+    };
 }
 
 /// The module that lists `theme { behaviour, … }` gets `all`, `run_one` and

@@ -1,12 +1,11 @@
 //! The `naq` command that the tests run.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+use crate::cargo::{cargo, profile_folder, target_folder};
 use crate::command;
 
 /// From nothing, on a slow machine.
@@ -23,7 +22,7 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(15 * 60);
 pub fn naq() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let path = beside_the_tests().join("naq");
+        let path = profile_folder().join("naq");
         if modified(&path).is_none_or(|built| built < newest_source()) {
             build();
         }
@@ -32,20 +31,12 @@ pub fn naq() -> &'static Path {
     })
 }
 
-/// Cargo puts binaries into `target/<profile>/` and tests into its `deps/`.
-fn beside_the_tests() -> PathBuf {
-    let test = env::current_exe().expect("a test knows where it is");
-    test.ancestors().nth(2).expect("tests are in a folder of the target folder").to_owned()
-}
-
 fn build() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["build", "--package", "naq-cli", "--bin", "naq"]).current_dir(root);
     // By name, because tests may run under another target folder than cargo's own choice.
-    if let Some(target) = beside_the_tests().parent() {
-        cargo.arg("--target-dir").arg(target);
-    }
+    cargo.arg("--target-dir").arg(target_folder());
     let built = command::run(&mut cargo, BUILD_DEADLINE);
     assert_eq!(built.code, Some(0), "naq doesn't build:\n{}", built.stderr);
 }

@@ -6,7 +6,7 @@
 //! - [`server`]: nats-server processes of the pinned versions, each with its own
 //!   store and port, that cannot outlive the test;
 //! - [`proxy`]: a TCP proxy that cuts, holds, slows and resets connections;
-//! - [`command`] and [`cli`]: running a program to its end, `naq` above all;
+//! - [`command`], [`cargo`] and [`cli`]: running a program to its end, `naq` above all;
 //! - [`backend`]: naq on such a server;
 //! - [`conformance`]: what every JetStream does, one behaviour a function;
 //! - [`kv_conformance`]: what every key-value store does, the same way;
@@ -26,6 +26,7 @@
 pub mod accounts;
 pub mod backend;
 pub mod behaviours;
+pub mod cargo;
 pub mod certs;
 pub mod cli;
 pub mod command;

@@ -1,5 +1,6 @@
 //! The code in README and docs does what it says: every Rust block runs, in
-//! memory and on a server, and every `naq` command of the `sh` blocks succeeds.
+//! memory and on a server, every `naq` command of the `sh` blocks succeeds, and a
+//! crate outside of the workspace needs no more than that (`outside`).
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::env;
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 use naq_tests::server::NatsServer;
 use naq_tests::{cli, command, markdown};
+
+#[path = "docs/outside.rs"]
+mod outside;
 
 /// What `build.rs` made of the documents: the tests that they show, and their
 /// programs.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Both sides on one server, with the name of a bucket nobody else takes.
 async fn sides() -> (SharedServer, Arc<dyn KvStore>, jetstream::Context, String) {
     let server = shared().await;
-    let ours = connect(&server).await.store;
+    let ours = connect(&server.url()).await.store;
     let theirs = jetstream::new(server.client().await);
     (server, ours, theirs, unique("interop"))
 }

@@ -60,7 +60,7 @@ async fn watch_to_the_end(bucket: Arc<dyn KvBucket>, from: WatchFrom) -> Seen {
 
 async fn across_kills(history: u64, from: WatchFrom) -> (Seen, Vec<u64>) {
     let mut server = NatsServer::start().await;
-    let on = connect(&server).await;
+    let on = connect(&server.url()).await;
     let config = BucketConfig::new("jobs").with_history(history);
     let bucket = on.store.create_bucket(config).await.unwrap();
     let watching = tokio::spawn(watch_to_the_end(Arc::clone(&bucket), from));
@@ -112,7 +112,7 @@ fn a_watch_with_history_survives_kills_with_every_revision_that_is_kept() {
 /// instant behind it.
 async fn killed_at_the_first_value(mut round: Round) {
     let mut server = NatsServer::start().await;
-    let on = connect(&server).await;
+    let on = connect(&server.url()).await;
     let bucket = on.store.create_bucket(BucketConfig::new("jobs")).await.unwrap();
     put(&*bucket, "key", "before").await;
     let mut watch = bucket.watch(WatchOptions::default());
@@ -158,7 +158,7 @@ fn a_watch_whose_server_is_killed_at_its_first_value_says_that_it_resumed() {
 fn a_change_that_meets_a_kill_is_made_once_or_known_to_be_unknown() {
     block_on(async {
         let mut server = NatsServer::start().await;
-        let on = connect(&server).await;
+        let on = connect(&server.url()).await;
         let bucket = on.store.create_bucket(BucketConfig::new("jobs")).await.unwrap();
         bucket.put_json("count", &0_u64).await.unwrap();
         let counter = Arc::clone(&bucket);
