@@ -21,7 +21,9 @@ test: servers && doctests
     #!/usr/bin/env bash
     set -euo pipefail
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --workspace --no-fail-fast
+        cargo nextest run --workspace --no-fail-fast -E 'not binary(faults)'
+        # They wait more than they work.
+        cargo nextest run -p naq-tests --test faults --no-fail-fast --test-threads $((3 * $(nproc)))
     else
         cargo test --workspace --no-fail-fast --lib --bins --tests
     fi
@@ -76,4 +78,5 @@ test-faults *arguments: servers
     echo "just test-faults --rounds $rounds --seed $seed ${filter[*]}"
     export NAQ_FAULT_LENGTH=full NAQ_FAULT_ROUNDS=$rounds NAQ_FAULT_SEED=$seed
     cargo test -p naq-tests --test harness ledger
-    cargo test -p naq-tests --test faults -- "${filter[@]}"
+    # They wait more than they work.
+    cargo test -p naq-tests --test faults -- --test-threads $((2 * $(nproc))) "${filter[@]}"

@@ -6,6 +6,8 @@
 //! times each, from seeds that it prints.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "faults/batches.rs"]
+mod batches;
 #[path = "faults/guarantees.rs"]
 mod guarantees;
 #[path = "faults/network.rs"]
@@ -14,6 +16,8 @@ mod network;
 mod processes;
 #[path = "faults/servers.rs"]
 mod servers;
+#[path = "faults/spool.rs"]
+mod spool;
 #[path = "faults/streams.rs"]
 mod streams;
 #[path = "faults/together.rs"]

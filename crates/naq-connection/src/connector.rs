@@ -7,6 +7,7 @@ use naq_core::Result;
 use naq_core::config::{ConnectionConfig, ServerConfig};
 use naq_core::connection::{Connection, Connector};
 
+use crate::jetstream::Parts;
 use crate::nats;
 
 /// Makes connections to NATS servers: the schemes `nats` and `tls`.
@@ -17,13 +18,15 @@ use crate::nats;
 #[derive(Debug, Clone)]
 pub struct NatsConnector {
     config: Arc<ConnectionConfig>,
+    /// What became of fast batches: who fences one off may do so on another connection.
+    parts: Arc<Parts>,
 }
 
 impl NatsConnector {
     /// A connector with these deadlines and this policy.
     #[must_use]
     pub fn new(config: ConnectionConfig) -> Self {
-        Self { config: Arc::new(config) }
+        Self { config: Arc::new(config), parts: Arc::default() }
     }
 
     /// Connects to a server with its credentials and TLS settings.
@@ -34,7 +37,9 @@ impl NatsConnector {
     /// `Timeout`, `AuthFailed`, and `Unsupported` for a server older than 2.10,
     /// all within the connect timeout.
     pub async fn connect_to(&self, server: &ServerConfig) -> Result<Arc<dyn Connection>> {
-        let connection = nats::connect(&self.config, server, server.url.expose()).await?;
+        let connection =
+            nats::connect(&self.config, server, server.url.expose(), Arc::clone(&self.parts))
+                .await?;
         Ok(connection)
     }
 }

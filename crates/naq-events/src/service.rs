@@ -226,7 +226,7 @@ impl Service for EventService {
                 Health::degraded(format!("the event buffer is {:.0} % full", fill * 100.0))
             }
             Ok(()) if untold > 0 => Health::degraded(format!(
-                "{untold} events were dropped lately, because the event buffer was full"
+                "{untold} events were lost lately, and no event in the log tells of them yet"
             )),
             Ok(()) => Health::healthy().with_detail(format!(
                 "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored{}",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::ErrorKind;
-use naq_core::jetstream::{ConsumerConfig, Discard, Headers, JetStream, PublishMessage};
+use naq_core::jetstream::{
+    ConsumerConfig, Discard, Headers, JetStream, PublishMessage, is_subject_full,
+};
 
 use super::support::{Own, PATIENCE, now, refused, text};
 use crate::wait;
@@ -63,7 +65,8 @@ pub async fn a_stream_full_of_bytes_that_discards_new_messages_refuses_them(
     let own = Own::with(js, |config| config.with_max_bytes(2_048).with_discard(Discard::New)).await;
     let message = || own.message("a", &"x".repeat(1_200));
     own.js.publish(message()).await.unwrap();
-    refused(own.js.publish(message()).await, ErrorKind::LimitReached);
+    let error = refused(own.js.publish(message()).await, ErrorKind::LimitReached);
+    assert!(!is_subject_full(&error), "{error:?}");
     assert_eq!(own.sequences().await, [1]);
 }
 
@@ -85,7 +88,8 @@ pub async fn a_full_subject_can_refuse_too(js: Arc<dyn JetStream>) {
     })
     .await;
     own.store_all(["a", "b"]).await;
-    refused(own.js.publish(own.message("a", "3")).await, ErrorKind::LimitReached);
+    let error = refused(own.js.publish(own.message("a", "3")).await, ErrorKind::LimitReached);
+    assert!(is_subject_full(&error), "{error:?}");
     assert_eq!(own.sequences().await, [1, 2]);
 }
 

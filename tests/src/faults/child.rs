@@ -30,6 +30,8 @@ pub struct Order {
     pub at_most: u64,
     /// What everything random comes from.
     pub seed: u64,
+    /// How long a file of it may get, in bytes, as if the disk were full then.
+    pub file_limit: Option<u64>,
 }
 
 /// The running program. It is killed when this is dropped, and ends by itself
@@ -48,7 +50,7 @@ impl Child {
     /// # Panics
     /// When it doesn't start.
     pub fn start(program: &Path, order: &Order) -> Self {
-        let mut process = Command::new(program)
+        let mut process = command(program, order)
             .arg(serde_json::to_string(order).expect("an order is JSON"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -132,7 +134,18 @@ impl Drop for Child {
     }
 }
 
-fn memory_of(process: &str) -> (u64, u64) {
+/// What starts the program.
+fn command(program: &Path, order: &Order) -> Command {
+    let Some(bytes) = order.file_limit else { return Command::new(program) };
+    // In blocks of 512 bytes; without the signal that would end the program.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(program);
+    command
+}
+
+/// The memory that a process has now and had at most, in bytes.
+pub(super) fn memory_of(process: &str) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let of = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));

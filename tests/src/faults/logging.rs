@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -12,10 +12,14 @@ use naq_core::{Error, ErrorKind, Result};
 use naq_events::EventService;
 use tokio::task::JoinSet;
 
+use super::rounds::is_full;
 use crate::ledger::{Book, Line, Stamp};
 
 /// What no call that accepts an event takes: the longest wait for room, and more.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(35);
+
+/// What no call that waits for an outcome takes: that, the delivery timeout, and its grace.
+const TELL_WITHIN: Duration = Duration::from_secs(30 + 60 + 5);
 
 /// One service that logs, and the book in which all of it is written down.
 #[derive(Debug, Clone)]
@@ -49,17 +53,26 @@ pub struct Load {
 }
 
 impl Load {
-    /// Six jobs, each with about 500 events a second, until it is told to end.
+    /// Six jobs, each with about 200 events a second (500 at full length), until
+    /// it is told to end.
     pub fn steady(seed: u64) -> Self {
+        let rest = Duration::from_millis(if is_full() { 4 } else { 10 });
         Self {
             jobs: 6,
             all_told: false,
             job_prefix: "job".to_owned(),
             pad: 300,
-            rest: Duration::from_millis(4),
+            rest,
             at_most: u64::MAX,
             seed,
         }
+    }
+
+    /// One job, as fast as its events are accepted, until it is told to end;
+    /// nobody waits for outcomes.
+    pub fn flood(seed: u64, job_prefix: &str) -> Self {
+        let job_prefix = job_prefix.to_owned();
+        Self { jobs: 1, job_prefix, ..Self::steady(seed).at_once() }
     }
 
     /// The same with an end after so many events of each job.
@@ -155,16 +168,21 @@ impl Producer {
         if first.is_pending() {
             book.write(&Line::Accepted { id: id.clone() });
         }
+        let begun = Instant::now();
         async move {
             let (result, accepted) = match first {
                 // On a busy machine the server's answer may be there at once.
                 Poll::Ready(result) => {
                     let accepted = !result.as_ref().is_err_and(is_a_rejection);
+                    if accepted {
+                        book.write(&Line::Accepted { id: id.clone() });
+                    }
                     (result, accepted)
                 }
                 Poll::Pending => (call.await, true),
             };
             book.write(&told(id, &result, accepted));
+            book.write(&Line::called("log_acked", begun.elapsed(), TELL_WITHIN));
             result
         }
     }
@@ -244,8 +262,7 @@ impl Producer {
 
     /// Writes down the service's own account; nothing is logged afterwards.
     pub fn count(&self) {
-        let (producer, counters) = (self.name.clone(), self.events.counters());
-        self.book.write(&Line::Counted { producer, counters });
+        self.book.write(&Line::counted(&self.name, &self.events.account()));
     }
 }
 

@@ -6,11 +6,13 @@
 //! | `rounds.rs` | how often a scenario is played, and from which seed |
 //! | `scene.rs` | a server, a ledger, and the judgement at the end |
 //! | `program.rs` | a program with naq in this process |
+//! | `memory.rs` | how much memory this process takes meanwhile |
 //! | `logging.rs` | its events: offered, answered, written down |
 //! | `child.rs` | a program with naq in a process of its own, to be killed |
 
 mod child;
 mod logging;
+mod memory;
 mod program;
 mod rounds;
 mod scene;

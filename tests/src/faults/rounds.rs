@@ -18,8 +18,7 @@ pub struct Round {
 impl Round {
     /// The round that this seed makes.
     pub fn new(seed: u64) -> Self {
-        let is_full = env::var("NAQ_FAULT_LENGTH").is_ok_and(|length| length == "full");
-        Self { is_full, seed, random: fastrand::Rng::with_seed(seed) }
+        Self { is_full: is_full(), seed, random: fastrand::Rng::with_seed(seed) }
     }
 
     /// The first in everyday's tests, the second at full length.
@@ -57,6 +56,11 @@ pub async fn rounds(name: &str, mut scenario: impl AsyncFnMut(Round)) {
         eprintln!("{name}: NAQ_FAULT_SEED={seed}");
         scenario(Round::new(seed)).await;
     }
+}
+
+/// Whether scenarios are played at full length.
+pub(super) fn is_full() -> bool {
+    env::var("NAQ_FAULT_LENGTH").is_ok_and(|length| length == "full")
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use naq_core::config::NaqConfig;
 use tempfile::TempDir;
 
+use super::memory::MemoryWatch;
 use super::{Producer, Program};
 use crate::ledger::{Book, Case, Readings, Repeats, Violation};
 use crate::server::{NatsServer, ServerBuilder};
@@ -22,6 +23,7 @@ pub struct Scene {
     pub book: Arc<Book>,
     /// Whether events may be stored twice.
     pub repeats: Repeats,
+    memory: MemoryWatch,
     folder: TempDir,
 }
 
@@ -35,11 +37,14 @@ impl Scene {
     pub async fn on(server: ServerBuilder) -> Self {
         let folder = TempDir::with_prefix("naq-ledger-").expect("a temporary folder");
         let book = Arc::new(Book::open(&folder.path().join("ledger.ndjson")));
-        Self { server: server.start().await, book, repeats: Repeats::Never, folder }
+        let server = server.start().await;
+        let memory = MemoryWatch::begin();
+        Self { server, book, repeats: Repeats::Never, memory, folder }
     }
 
     /// A program whose events are in the ledger under that name.
     pub async fn program(&self, name: &str, config: NaqConfig) -> (Program, Producer) {
+        self.memory.allow(config.events.buffer_max_bytes.bytes());
         let program = Program::start(config).await.unwrap();
         let producer = Producer::new(name, &program.events, &self.book);
         (program, producer)
@@ -52,6 +57,8 @@ impl Scene {
 
     /// What the ledger and the stream say together.
     pub async fn case(&self) -> Case {
+        // Before the harness takes memory for what it reads.
+        self.memory.line().iter().for_each(|line| self.book.write(line));
         let readings = Readings::of(&self.server.client().await, STREAM).await;
         Case { history: self.book.history(), readings, repeats: self.repeats }
     }

@@ -63,8 +63,12 @@ pub struct History {
     pub calls: Vec<(String, u64, u64)>,
     /// The account of each service, by whose it is; the last one of a name counts.
     pub counters: HashMap<String, EventCounters>,
+    /// Of each service how many events it counts as lost, and as lost and not told of.
+    pub losses: HashMap<String, (u64, u64)>,
     /// Memory in bytes: before, at most, and what the buffer may hold.
     pub memory: Vec<(u64, u64, u64)>,
+    /// Whether the stream was emptied.
+    pub was_emptied: bool,
     /// What contradicts itself.
     pub contradictions: Vec<String>,
     /// How many lines a kill cut short.
@@ -116,11 +120,13 @@ impl History {
             Line::Called { what, took_ms, within_ms } => {
                 self.calls.push((what, took_ms, within_ms));
             }
-            Line::Counted { producer, counters } => {
+            Line::Counted { producer, counters, lost, untold } => {
+                self.losses.insert(producer.clone(), (lost, untold));
                 self.counters.insert(producer, counters);
             }
             Line::Memory { baseline, peak, buffer } => self.memory.push((baseline, peak, buffer)),
             Line::Emptied => {
+                self.was_emptied = true;
                 self.events.values_mut().for_each(|fate| fate.may_be_gone = true);
             }
         }
@@ -135,6 +141,21 @@ impl History {
 
     fn end(&mut self, id: &str, outcome: Outcome) {
         self.change(id, |fate| fate.outcomes.push(outcome));
+    }
+
+    /// The kind of each rejection.
+    pub fn rejections(&self) -> Vec<&str> {
+        let ends = self.events.values().flat_map(|fate| &fate.outcomes);
+        ends.filter_map(|end| match end {
+            Outcome::Rejected(kind) => Some(kind.as_str()),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// How many events there are that ended so.
+    pub fn ended(&self, so: impl Fn(&Outcome) -> bool) -> u64 {
+        self.count(|fate| fate.outcomes.iter().any(&so))
     }
 
     /// The ids of what naq took and hasn't told the end of.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use naq_core::events::EventCounters;
+use naq_core::events::{EventAccount, EventCounters};
 use serde::{Deserialize, Serialize};
 
 use super::Stamp;
@@ -73,6 +73,12 @@ pub enum Line {
         producer: String,
         /// Its counters.
         counters: EventCounters,
+        /// How many of its events the log doesn't have, or may not have, as it counts.
+        #[serde(default)]
+        lost: u64,
+        /// How many of them the log doesn't tell of yet.
+        #[serde(default)]
+        untold: u64,
     },
     /// The memory that the program took.
     Memory {
@@ -96,6 +102,16 @@ impl Line {
             series: stamp.series(),
             n: stamp.n,
             checksum: stamp.checksum(),
+        }
+    }
+
+    /// The account of a service.
+    pub fn counted(producer: &str, account: &EventAccount) -> Self {
+        Self::Counted {
+            producer: producer.to_owned(),
+            counters: account.counters,
+            lost: account.losses.iter().map(|loss| loss.count).sum(),
+            untold: account.untold,
         }
     }
 

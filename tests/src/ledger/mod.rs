@@ -8,6 +8,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `stamp.rs` | an event that can be told among all, whole or damaged |
+//! | `notice.rs` | naq's own events in the stream: those that tell of holes |
 //! | `line.rs` | one line of the file |
 //! | `book.rs` | writing the file |
 //! | `history.rs` | the file as read afterwards: what became of each event |
@@ -17,6 +18,7 @@
 mod book;
 mod history;
 mod line;
+mod notice;
 mod rules;
 mod stamp;
 mod stored;
@@ -24,6 +26,7 @@ mod stored;
 pub use book::Book;
 pub use history::{Fate, History, Outcome};
 pub use line::Line;
+pub use notice::Notice;
 pub use rules::{Case, RULES, Repeats, Rule, Violation};
 pub use stamp::Stamp;
 pub use stored::{Found, Readings};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ pub struct ServerBuilder {
     max_memory: u64,
     max_file: u64,
     sync_always: bool,
+    batch_timeout: Option<Duration>,
     max_payload: Option<u64>,
     users: Vec<User>,
     token: Option<String>,
@@ -137,6 +139,7 @@ impl Default for ServerBuilder {
             max_memory: 1 << 30,
             max_file: 8 << 30,
             sync_always: false,
+            batch_timeout: None,
             max_payload: None,
             users: Vec::new(),
             token: None,
@@ -181,6 +184,14 @@ impl ServerBuilder {
     #[must_use]
     pub const fn sync_always(mut self) -> Self {
         self.sync_always = true;
+        self
+    }
+
+    /// Forgets a batch that it heard nothing of for so long; 10 s without this
+    /// (2.14 and later).
+    #[must_use]
+    pub const fn batch_timeout(mut self, timeout: Duration) -> Self {
+        self.batch_timeout = Some(timeout);
         self
     }
 
@@ -258,6 +269,10 @@ impl ServerBuilder {
             line(&mut text, format_args!("  max_file_store: {}", self.max_file));
             if self.sync_always {
                 line(&mut text, format_args!("  sync_interval: always"));
+            }
+            if let Some(timeout) = self.batch_timeout {
+                let ms = timeout.as_millis();
+                line(&mut text, format_args!("  limits {{ batch {{ timeout: \"{ms}ms\" }} }}"));
             }
             line(&mut text, format_args!("}}"));
         }

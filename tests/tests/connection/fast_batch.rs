@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{StreamExt, stream};
+use naq_connection::ConnectionService;
+use naq_core::config::ServerConfig;
+use naq_core::connection::{ConnectionProvider, ServerRef};
 use naq_core::jetstream::{
     JetStream, JetStreamExt, PublishManyOptions, PublishMessage, PublishWay, Published,
     ReadOptions, StreamConfig,
@@ -204,4 +207,93 @@ async fn a_message_without_the_right_to_publish_it_ends_a_fast_batch() {
         assert_eq!(error.get("subject"), Some("S.2"));
     }
     assert_eq!(admin.stream_info("S").await.unwrap().state.messages, 2);
+}
+
+/// A service whose default server is behind the proxy.
+fn service_through(proxy: &FaultProxy, ack_timeout: Duration) -> ConnectionService {
+    let server = ServerConfig::default().with_url(proxy.url());
+    let config = quick().with_ack_timeout(ack_timeout).with_server(server);
+    ConnectionService::new(Vec::new(), config)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_fenced_off_over_another_connection_and_what_comes_late_is_not_stored() {
+    let server = NatsServer::start().await;
+    let observer = connect_to(&server.url(), quick()).await.jetstream();
+    let proxy = FaultProxy::start(server.address()).await;
+    let service = service_through(&proxy, PATIENCE);
+    let jetstream = service.get_jetstream(&ServerRef::Default).await.unwrap();
+    make_stream(&*observer, "S").await;
+    let (sender, messages) = mpsc::unbounded();
+    let mut all = numbered("S", 1_000).into_iter();
+    let mut answers = batch(&*jetstream, "b", messages);
+    // Several batches of the server's, each committed: the last one has another id.
+    for count in [3, 4] {
+        for message in all.by_ref().take(count) {
+            sender.unbounded_send(message).unwrap();
+        }
+        let mut stored = 0;
+        while stored < count as u64 {
+            let answer = wait::within("an answer", PATIENCE, answers.next()).await;
+            stored += answer.unwrap().unwrap().count();
+        }
+    }
+    // These arrive and stay uncommitted; the rest stays in the network.
+    proxy.black_hole(Direction::ToClient);
+    let sending = tokio::spawn(async move { outcome(answers).await });
+    for message in all.by_ref().take(600) {
+        sender.unbounded_send(message).unwrap();
+    }
+    let stored = async || observer.stream_info("S").await.unwrap().state.messages;
+    wait::until("the messages to be stored", PATIENCE, async || stored().await == 607).await;
+    let passed = proxy.passed(Direction::ToServer);
+    proxy.black_hole(Direction::ToServer);
+    for message in all.by_ref().take(300) {
+        sender.unbounded_send(message).unwrap();
+    }
+
+    // Another connection of the same program, to another address of the same server.
+    let direct = service.get_jetstream(&ServerRef::Url(server.url())).await.unwrap();
+    let closed = direct.close_fast_batch("S.0", "b", 1_001).await.unwrap();
+    assert_eq!(closed, Some(607));
+    assert_eq!(proxy.passed(Direction::ToServer), passed, "the rest is still under way");
+    proxy.heal();
+    let (_, error) = wait::within("the batch's end", PATIENCE, sending).await.unwrap();
+    assert_eq!(error.unwrap().kind(), ErrorKind::OutcomeUnknown);
+    // Behind all that the old connection had sent.
+    let ack = jetstream.publish(PublishMessage::new("S.0", "607")).await.unwrap();
+    assert_eq!(ack.sequence, 608);
+    assert_eq!(stored_prefix(&*observer, "S").await, 608);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_comes_late_is_recognised_by_its_id_and_nothing_comes_behind_it() {
+    let server = NatsServer::start().await;
+    let observer = connect_to(&server.url(), quick()).await.jetstream();
+    let proxy = FaultProxy::start(server.address()).await;
+    let service = service_through(&proxy, Duration::from_secs(1));
+    let jetstream = service.get_jetstream(&ServerRef::Default).await.unwrap();
+    make_stream(&*observer, "S").await;
+    proxy.black_hole(Direction::ToServer);
+    let messages: Vec<_> = (0..50)
+        .map(|n| PublishMessage::new("S.0", n.to_string()).with_message_id(format!("id-{n}")))
+        .collect();
+    let way = PublishWay::FastBatch { id: "b".to_owned(), confirm_start: true };
+    let options = PublishManyOptions::default().with_way(way);
+    let answers = jetstream.publish_many(stream::iter(messages.clone()).boxed(), options);
+    let sending = tokio::spawn(async move { outcome(answers).await });
+    let direct = service.get_jetstream(&ServerRef::Url(server.url())).await.unwrap();
+    // It may not have begun to send yet; either way the server never heard of it.
+    assert_eq!(direct.close_fast_batch("S.0", "b", 51).await.unwrap(), None);
+    let (stored, error) = sending.await.unwrap();
+    assert_eq!((stored, error.unwrap().kind()), (0, ErrorKind::OutcomeUnknown));
+    // So all are sent again, the first one under its id.
+    assert_eq!(direct.publish(messages[0].clone()).await.unwrap().sequence, 1);
+    proxy.heal();
+    let late = wait::some("the late start to be answered", PATIENCE, async || {
+        jetstream.publish(messages[1].clone()).await.ok()
+    })
+    .await;
+    assert_eq!(late.sequence, 2);
+    assert_eq!(stored_prefix(&*observer, "S").await, 2);
 }

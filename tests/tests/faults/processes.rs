@@ -12,15 +12,15 @@ use crate::{events, ms, secs};
 
 const BUFFER: u64 = 8 << 20;
 
-fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_producer"))
 }
 
 /// An order to log on and on to the server at `url`.
-fn order(scene: &Scene, round: &Round, url: &str) -> Order {
+pub(crate) fn order(scene: &Scene, round: &Round, url: &str) -> Order {
     let config = format!(
-        "[connection]\nurl = \"{url}\"\nack_timeout = \"2s\"\n\
-         [events]\nbuffer_max_bytes = \"{}MiB\"\n",
+        "[connection]\nurl = \"{url}\"\nack_timeout = \"2s\"\nreconnect_backoff_max = \"200ms\"\n\
+         [events]\nbuffer_max_bytes = \"{}MiB\"\nretry_backoff_max = \"200ms\"\n",
         BUFFER >> 20
     );
     Order {
@@ -29,15 +29,16 @@ fn order(scene: &Scene, round: &Round, url: &str) -> Order {
         producer: "p1".to_owned(),
         jobs: 6,
         pad: 300,
-        rest: ms(4),
+        rest: round.choose(ms(10), ms(4)),
         at_most: u64::MAX,
         seed: round.seed,
+        file_limit: None,
     }
 }
 
 /// Writes down that nothing may be missing of what the program was told to be
 /// safe before it ended: of what its call for acceptance, or a receipt, came back for.
-fn all_accepted_are_safe(scene: &Scene) {
+pub(crate) fn all_accepted_are_safe(scene: &Scene) {
     let history = scene.book.history();
     // The odd jobs wait for outcomes: that naq has got their events isn't its word yet.
     let waits_for_acceptance = |job: &str| ["job0", "job2", "job4"].contains(&job);

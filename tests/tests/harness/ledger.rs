@@ -33,7 +33,35 @@ fn found(sequence: u64, stamp: &Stamp) -> Found {
 fn counters(offered: u64, acked: u64) -> Line {
     let mut counters = EventCounters::default();
     (counters.offered, counters.acked) = (offered, acked);
-    Line::Counted { producer: "p1".to_owned(), counters }
+    Line::Counted { producer: "p1".to_owned(), counters, lost: 0, untold: 0 }
+}
+
+/// An event in which naq tells of a hole.
+fn notice(sequence: u64, count: u64) -> Found {
+    let payload = serde_json::json!({
+        "type": "events_lost", "id": format!("notice-{sequence}"), "reason": "failed",
+        "count": count, "types": {"job_progress": count},
+        "first_time": "2026-11-24T11:59:50Z", "last_time": "2026-11-24T11:59:50Z",
+    });
+    Found {
+        sequence,
+        subject: "events.events_lost".to_owned(),
+        message_id: None,
+        payload: payload.to_string().into(),
+    }
+}
+
+/// The fifth event failed, naq counts it, and the stream tells of it where `told`.
+fn with_a_hole(lines: &mut Vec<Line>, stream: &mut Vec<Found>, lost: u64, told: bool) {
+    *end_of(lines, 5) = Line::Failed { id: stamp(5).id(), kind: "too large".to_owned() };
+    stream.pop();
+    let mut counters = EventCounters::default();
+    (counters.offered, counters.acked, counters.failed) = (EVENTS, EVENTS - 1, 1);
+    if told {
+        counters.notices = 1;
+        stream.push(notice(7, 1));
+    }
+    lines.push(Line::Counted { producer: "p1".to_owned(), counters, lost, untold: 0 });
 }
 
 /// The lines and the stream of a writer that does all right.
@@ -225,6 +253,30 @@ fn every_rule_is_broken_by_a_writer_that_breaks_it() {
             lines.push(counters(EVENTS, EVENTS + 1));
         }),
     );
+    assert!(with(|lines, stream| with_a_hole(lines, stream, 1, true)).is_empty());
+    sees(
+        "keeps a hole to itself",
+        &["every_hole_is_told_in_the_stream"],
+        with(|lines, stream| with_a_hole(lines, stream, 1, false)),
+    );
+    sees(
+        "counts no hole",
+        &["every_hole_is_told_in_the_stream"],
+        with(|lines, stream| with_a_hole(lines, stream, 0, true)),
+    );
+    sees(
+        "tells of a hole that is none",
+        &["every_hole_is_told_in_the_stream"],
+        with(|_, stream| stream.push(notice(7, 1))),
+    );
+    sees(
+        "counts a notice that is not stored",
+        &["the_counters_say_what_the_ledger_says"],
+        with(|lines, stream| {
+            with_a_hole(lines, stream, 1, true);
+            stream.pop();
+        }),
+    );
     sees(
         "grows",
         &["memory_keeps_its_bound"],
@@ -254,7 +306,7 @@ fn repeats_that_are_counted_as_possible_are_allowed_where_the_case_says_so() {
     stream.push(found(7, &stamp(0)));
     let mut counted = EventCounters::default();
     (counted.offered, counted.acked, counted.possible_duplicates) = (EVENTS, EVENTS, 1);
-    lines.push(Line::Counted { producer: "p1".to_owned(), counters: counted });
+    lines.push(Line::Counted { producer: "p1".to_owned(), counters: counted, lost: 0, untold: 0 });
     let mut case = case(lines, stream);
     assert_eq!(broken(&case), ["nothing_is_stored_twice"].into());
     case.repeats = Repeats::Counted;

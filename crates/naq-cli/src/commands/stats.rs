@@ -59,7 +59,7 @@ fn table(stats: &EventStats, view: &View) -> String {
     facts.row(["Stream", &stream(stats)]);
     if stats.lost > 0 {
         let lost = human::counted(stats.lost, "event");
-        facts.row(["Lost", &format!("{lost} not stored, as `events_lost` tells")]);
+        facts.row(["Lost", &format!("{lost} not known to be stored, as `events_lost` tells")]);
     }
     if stats.malformed > 0 {
         facts.row([

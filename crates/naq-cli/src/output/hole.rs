@@ -1,7 +1,7 @@
 //! What an `events_lost` event says, in words.
 
 use naq_core::Timestamp;
-use naq_core::events::Event;
+use naq_core::events::{Event, LossReason};
 
 use super::{Paint, Zone, human, sanitize};
 
@@ -11,7 +11,11 @@ use super::{Paint, Zone, human, sanitize};
 /// told as soon as the stream takes events again.
 pub(super) fn describe(event: &Event, zone: &Zone, paint: Paint) -> Option<String> {
     let count = event.lost_count()?;
-    let mut words = vec![paint.bad(format!("{} not stored", human::counted(count, "event")))];
+    let lost = match event.reason.as_deref() {
+        Some(reason) if reason == LossReason::Unknown.as_str() => "may not be stored",
+        _ => "not stored",
+    };
+    let mut words = vec![paint.bad(format!("{} {lost}", human::counted(count, "event")))];
     words.extend(event.reason.as_deref().map(|reason| sanitize(reason).into_owned()));
     let types = event.custom.get("types")?.as_object()?;
     for (name, count) in types {
@@ -49,6 +53,18 @@ mod tests {
                 "1,003 events not stored  drop_newest  job_progress 1,000  log 3  from 11:59:50.500 to \
                  12:00:00.000"
             )
+        );
+    }
+
+    #[test]
+    fn of_events_that_nobody_confirmed_it_says_that_they_may_be_missing() {
+        let event = Event::events_lost(1, "unknown")
+            .with_field("types", json!({"log": 1}))
+            .with_field("first_time", "2026-11-24T12:00:00Z")
+            .with_field("last_time", "2026-11-24T12:00:00Z");
+        assert_eq!(
+            words(&event).as_deref(),
+            Some("1 event may not be stored  unknown  log 1  at 12:00:00.000")
         );
     }
 

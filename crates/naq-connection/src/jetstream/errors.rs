@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use naq_core::jetstream::MESSAGES_PER_SUBJECT;
 use naq_core::{Error, ErrorKind, RetryClass};
 use serde::Deserialize;
 
@@ -100,6 +101,11 @@ impl ApiError {
         let kind = self.kind();
         let error = Error::new(kind, operation, self.description.clone())
             .with("error_code", self.err_code.to_string());
+        let error = if self.err_code == 10_077 && self.says(MESSAGES_PER_SUBJECT) {
+            error.with("limit", MESSAGES_PER_SUBJECT)
+        } else {
+            error
+        };
         let error = match self.hint() {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -143,6 +149,8 @@ impl ApiError {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::jetstream::is_subject_full;
+
     use super::*;
 
     fn kind(code: u16, err_code: u32, description: &str) -> ErrorKind {
@@ -176,6 +184,16 @@ mod tests {
         ] {
             assert_eq!(kind(code, err_code, description), want, "{err_code} {description}");
         }
+    }
+
+    #[test]
+    fn a_full_subject_is_told_from_a_full_stream() {
+        let full = |what: &str| {
+            let description = format!("maximum {what} exceeded");
+            ApiError { code: 503, err_code: 10_077, description }.into_error("publish")
+        };
+        assert!(is_subject_full(&full("messages per subject")));
+        assert!(!is_subject_full(&full("messages")) && !is_subject_full(&full("bytes")));
     }
 
     #[test]

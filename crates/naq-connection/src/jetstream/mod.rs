@@ -38,6 +38,7 @@ use naq_core::jetstream::{
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
+pub(crate) use self::fast_batch::Parts;
 use self::level::Level;
 use crate::guard::TaskGuard;
 use crate::nats::Wire;
@@ -48,16 +49,16 @@ pub(crate) struct NatsJetStream {
     wire: Arc<Wire>,
     level: Arc<Level>,
     /// What became of fast batches, for who fences them off.
-    parts: Arc<fast_batch::Parts>,
+    parts: Arc<Parts>,
     _learner: Arc<TaskGuard>,
 }
 
 impl NatsJetStream {
-    pub(crate) fn new(wire: Arc<Wire>) -> Self {
+    pub(crate) fn new(wire: Arc<Wire>, parts: Arc<Parts>) -> Self {
         let level = Arc::new(Level::default());
         let learner = level::keep_learning(Arc::clone(&level), Arc::downgrade(&wire));
         let learner = Arc::new(TaskGuard::spawn(learner));
-        Self { wire, level, parts: Arc::default(), _learner: learner }
+        Self { wire, level, parts, _learner: learner }
     }
 
     /// What the server that is connected can do.

@@ -13,6 +13,7 @@ use super::connection::NatsConnection;
 use super::link::Link;
 use super::options::connect_options;
 use super::wire::Wire;
+use crate::jetstream::Parts;
 
 /// Connects to the servers of `url`.
 ///
@@ -26,6 +27,7 @@ pub(crate) async fn connect(
     config: &ConnectionConfig,
     server: &ServerConfig,
     url: &str,
+    parts: Arc<Parts>,
 ) -> Result<Arc<NatsConnection>> {
     let addresses = Addresses::parse(url)?;
     let link = Link::new(addresses.shown.clone());
@@ -44,7 +46,7 @@ pub(crate) async fn connect(
         check_version("connect", &client.server_info().version, &addresses.shown)?;
     }
     let wire = Wire::new(client, link, config.into()).await?;
-    Ok(Arc::new(NatsConnection::new(wire)))
+    Ok(Arc::new(NatsConnection::new(wire, parts)))
 }
 
 /// Proves who we are to nobody: what can't be read or is no key is a mistake of the

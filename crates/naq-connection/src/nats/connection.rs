@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::link::PING;
 use super::wire::{Nature, Request, Wire};
-use crate::jetstream::NatsJetStream;
+use crate::jetstream::{NatsJetStream, Parts};
 
 /// How long closing waits for the client to say that it has closed, beyond its budget.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
@@ -26,9 +26,9 @@ pub(crate) struct NatsConnection {
 }
 
 impl NatsConnection {
-    pub(crate) fn new(wire: Wire) -> Self {
+    pub(crate) fn new(wire: Wire, parts: Arc<Parts>) -> Self {
         let wire = Arc::new(wire);
-        Self { jetstream: Arc::new(NatsJetStream::new(Arc::clone(&wire))), wire }
+        Self { jetstream: Arc::new(NatsJetStream::new(Arc::clone(&wire), parts)), wire }
     }
 }
 

@@ -7,6 +7,7 @@
 mod consumer;
 mod ext;
 mod get;
+mod limits;
 mod message;
 mod publish_many;
 mod read;
@@ -28,6 +29,7 @@ pub use get::{
     Consistency, GetMessage, GetMessages, NO_MESSAGE, SubjectCounts, Which, WhichMany,
     is_no_message,
 };
+pub use limits::{MESSAGES_PER_SUBJECT, is_subject_full};
 pub use message::{
     BatchAck, Expected, Headers, MessageTtl, PublishAck, PublishMessage, StoredMessage,
 };
@@ -75,8 +77,9 @@ pub trait JetStream: Debug + Send + Sync + 'static {
     /// # Errors
     /// `TooLarge` (before sending, where the server's limit is known),
     /// `Conflict` (an expectation did not hold), `LimitReached` (a full stream
-    /// that discards new messages, an account's limit), `NotFound` (no stream
-    /// takes the subject), `OutcomeUnknown` (sent, and the ack lost).
+    /// that discards new messages, or its subject alone ([`is_subject_full`]),
+    /// an account's limit), `NotFound` (no stream takes the subject),
+    /// `OutcomeUnknown` (sent, and the ack lost).
     async fn publish(&self, message: PublishMessage) -> Result<PublishAck>;
 
     /// Stores many messages: the way to the broker's full speed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use naq_core::events::EventReceipt;
+use naq_core::events::{EventReceipt, LossReason};
 use naq_core::jetstream::{PublishAck, Published};
 use naq_core::{Error, ErrorKind, Result};
 
@@ -60,21 +60,21 @@ impl State {
         let (tries, expired) = (slot.tries, slot.deadline <= now);
         self.forget_the_stream(&error);
         self.trouble = Some(error.clone());
-        if verdict == Verdict::Refused {
+        if matches!(verdict, Verdict::Refused | Verdict::SubjectFull) {
             self.gate.passed();
         } else {
             self.gate.blocked(verdict, now, jitter);
             if verdict.breaks_the_session() {
                 self.break_session(effects);
             }
-            if !expired {
-                let answered = verdict == Verdict::NotNow;
-                let wait = self.limits.backoff.wait(tries, answered, jitter);
-                self.tell_retry(error.clone());
-                let in_doubt = verdict == Verdict::InDoubt;
-                self.schedule.rest_first(now.saturating_add(wait), in_doubt, error);
-                return;
-            }
+        }
+        if verdict != Verdict::Refused && !expired {
+            let answered = matches!(verdict, Verdict::NotNow | Verdict::SubjectFull);
+            let wait = self.limits.backoff.wait(tries, answered, jitter);
+            self.tell_retry(error.clone());
+            let in_doubt = verdict == Verdict::InDoubt;
+            self.schedule.rest_first(now.saturating_add(wait), in_doubt, error);
+            return;
         }
         self.give_up_first(Way::Pipeline, verdict == Verdict::InDoubt, error, effects);
     }
@@ -104,6 +104,11 @@ impl State {
             self.schedule.recall(Way::Fast, false);
             return;
         }
+        if verdict == Verdict::SubjectFull {
+            self.gate.passed();
+            self.step_aside(error, now, jitter, effects);
+            return;
+        }
         self.gate.shut(verdict, now, jitter);
         let lost = verdict.breaks_the_session();
         if lost {
@@ -116,6 +121,22 @@ impl State {
             self.tell_retry(error);
         }
         self.schedule.recall(Way::Fast, lost);
+    }
+
+    /// The subject of the first event on its way in the batch is full: the
+    /// others need not wait for it.
+    fn step_aside(&mut self, error: Error, now: Duration, jitter: f64, effects: &mut Effects) {
+        let Some(slot) = self.schedule.first_sent(Way::Fast) else { return };
+        let (tries, expired) = (slot.tries, slot.deadline <= now);
+        if expired {
+            self.give_up_first(Way::Fast, false, error, effects);
+            self.schedule.recall(Way::Fast, false);
+            return;
+        }
+        self.schedule.recall(Way::Fast, false);
+        let wait = self.limits.backoff.wait(tries, true, jitter);
+        self.schedule.step_aside(now.saturating_add(wait), error.clone());
+        self.tell_retry(error);
     }
 
     /// The session is of no use any more: nothing else is sent in it.
@@ -160,7 +181,7 @@ impl State {
             }
         }
         self.finish_turning(effects);
-        self.grant_room();
+        self.grant_room(now, effects);
     }
 
     /// Does what is due at this time. Says whether the session is stuck: an
@@ -182,7 +203,7 @@ impl State {
             }
         }
         if !effects.settled.is_empty() {
-            self.grant_room();
+            self.grant_room(now, effects);
         }
         self.schedule.is_stuck(now) || self.is_turning_late(now)
     }
@@ -232,10 +253,18 @@ impl State {
         let outcome =
             if error.is(ErrorKind::OutcomeUnknown) { Outcome::Unknown } else { Outcome::Failed };
         let notice = self.notices.gather();
-        match outcome {
-            Outcome::Unknown => notice.unknown += 1,
-            _ => notice.failed += 1,
-        }
+        let why = match outcome {
+            Outcome::Unknown => {
+                notice.unknown += 1;
+                LossReason::Unknown
+            }
+            _ => {
+                notice.failed += 1;
+                LossReason::Failed
+            }
+        };
+        let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
+        self.losses.add(slot.item.event.event_type(), why, logged);
         // The server's own words rather than those that sum them up.
         notice.cause = slot.trouble.clone().or_else(|| self.trouble.clone());
         self.settle(slot, outcome, Some(Err(error)), effects);

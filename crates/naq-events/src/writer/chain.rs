@@ -20,6 +20,11 @@ impl Link {
     pub(super) const LOOSE: Self = Self { prev: NONE, next: NONE };
 }
 
+/// What an end of a link leads to.
+const fn key_of(end: usize) -> Option<usize> {
+    if end == NONE { None } else { Some(end) }
+}
+
 /// What has links, one per role.
 pub(super) trait Linked {
     /// The links of a role.
@@ -52,19 +57,51 @@ impl<const ROLE: usize> Chain<ROLE> {
 
     /// The first one's key.
     pub(super) const fn first(&self) -> Option<usize> {
-        if self.head == NONE { None } else { Some(self.head) }
+        key_of(self.head)
     }
 
     /// Puts a slot, which is in no list of this role, behind the others.
     pub(super) fn push_back<T: Linked>(&mut self, slots: &mut Slab<T>, key: usize) {
-        *slots[key].link(ROLE) = Link { prev: self.tail, next: NONE };
-        if self.tail == NONE {
+        self.insert(slots, self.last(), key);
+    }
+
+    /// Puts a slot, which is in no list of this role, behind that one, which is
+    /// in this list, or in front of all.
+    pub(super) fn insert<T: Linked>(
+        &mut self,
+        slots: &mut Slab<T>,
+        behind: Option<usize>,
+        key: usize,
+    ) {
+        let prev = behind.unwrap_or(NONE);
+        let next = behind.map_or(self.head, |behind| slots[behind].link_ref(ROLE).next);
+        *slots[key].link(ROLE) = Link { prev, next };
+        if prev == NONE {
             self.head = key;
         } else {
-            slots[self.tail].link(ROLE).next = key;
+            slots[prev].link(ROLE).next = key;
         }
-        self.tail = key;
+        if next == NONE {
+            self.tail = key;
+        } else {
+            slots[next].link(ROLE).prev = key;
+        }
         self.len += 1;
+    }
+
+    /// The last one's key.
+    pub(super) const fn last(&self) -> Option<usize> {
+        key_of(self.tail)
+    }
+
+    /// The one before that one, which is in such a list.
+    pub(super) fn before<T: Linked>(slots: &Slab<T>, key: usize) -> Option<usize> {
+        key_of(slots[key].link_ref(ROLE).prev)
+    }
+
+    /// The one behind that one, which is in such a list.
+    pub(super) fn behind<T: Linked>(slots: &Slab<T>, key: usize) -> Option<usize> {
+        key_of(slots[key].link_ref(ROLE).next)
     }
 
     /// Takes a slot, which is in this list, out of it.
@@ -124,5 +161,20 @@ mod tests {
         let rest: Vec<_> = std::iter::from_fn(|| chain.pop_front(&mut slots)).collect();
         assert_eq!(rest, [keys[1], keys[3], keys[0]]);
         assert!(chain.is_empty());
+    }
+
+    #[test]
+    fn slots_join_at_the_head_in_the_middle_and_at_the_tail() {
+        let mut slots = Slab::new();
+        let keys: Vec<_> = (0..4).map(|_| slots.insert(Node([Link::LOOSE]))).collect();
+        let mut chain = Chain::<0>::new();
+        chain.insert(&mut slots, None, keys[2]);
+        chain.insert(&mut slots, None, keys[0]);
+        chain.insert(&mut slots, Some(keys[0]), keys[1]);
+        chain.insert(&mut slots, Some(keys[2]), keys[3]);
+        assert_eq!(Chain::<0>::behind(&slots, keys[0]), Some(keys[1]));
+        assert_eq!(Chain::<0>::before(&slots, keys[0]), None);
+        let all: Vec<_> = std::iter::from_fn(|| chain.pop_front(&mut slots)).collect();
+        assert_eq!(all, keys);
     }
 }

@@ -131,7 +131,7 @@ impl State {
         if certain {
             self.schedule.line().end_doubt();
         }
-        self.grant_room();
+        self.grant_room(now, effects);
     }
 }
 

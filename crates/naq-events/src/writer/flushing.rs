@@ -23,7 +23,11 @@ impl Writer {
         let mut watch = Watch::begin(&self.shared);
         let tally = Tally::begin(&self.shared);
         let deadline = started.saturating_add(within);
-        watch.wait(deadline, || self.shared.is_settled_or_safe(tally.below)).await;
+        let is_over = || {
+            self.shared.lock().ledger.is_tally_over(tally.id)
+                || self.shared.is_settled_or_safe(tally.below)
+        };
+        watch.wait(deadline, is_over).await;
         let mut report = tally.end();
         report.elapsed = self.shared.clock.elapsed_since(started);
         report
@@ -55,12 +59,13 @@ impl Writer {
         let mut report = self.flush(within).await;
         let tells = {
             let state = self.shared.lock();
-            state.gate.is_open() && !state.losses.are_told()
+            state.gate.is_open() && !state.is_over && !state.losses.are_told()
         };
         if tells {
             self.shared.tell_losses(true);
-            let left = deadline.saturating_sub(self.shared.now());
-            report.add(&self.flush(left).await);
+            // What becomes of these is in no report: it is about the events of others.
+            let are_told = || self.shared.lock().ledger.has_no_notices();
+            Watch::begin(&self.shared).wait(deadline, are_told).await;
         }
         if self.shared.spool().is_some() {
             report.add(&self.rescue().await);

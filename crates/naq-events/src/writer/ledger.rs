@@ -31,20 +31,30 @@ struct Tally {
 #[derive(Debug)]
 pub(super) struct Ledger {
     counters: EventCounters,
+    /// The same of the service's own events: the account is about those of others.
+    own: EventCounters,
     max_events: u64,
     max_bytes: u64,
     tallies: Vec<Tally>,
     next_tally: u64,
+    /// The numbers of the service's own events that have no outcome, at most
+    /// one for each reason of losses. No tally counts them.
+    notices: Vec<u64>,
+    /// Whether the next event that is accepted is one.
+    next_is_own: bool,
 }
 
 impl Ledger {
     pub(super) fn new(max_events: u64, max_bytes: u64) -> Self {
         Self {
             counters: EventCounters::default(),
+            own: EventCounters::default(),
             max_events,
             max_bytes,
             tallies: Vec::new(),
             next_tally: 0,
+            notices: Vec::new(),
+            next_is_own: false,
         }
     }
 
@@ -52,21 +62,50 @@ impl Ledger {
         self.counters
     }
 
+    /// How many events are in the spool, the service's own among them.
+    pub(super) const fn on_disk(&self) -> u64 {
+        self.counters.spooled + self.own.spooled
+    }
+
+    /// The account to which the event of this number belongs.
+    fn of(&mut self, number: u64) -> &mut EventCounters {
+        // Nearly always there is none.
+        if self.notices.contains(&number) { &mut self.own } else { &mut self.counters }
+    }
+
     pub(super) const fn max_bytes(&self) -> u64 {
         self.max_bytes
     }
 
-    /// Whether there is room for one more, beside `reserved` others, with these bytes together.
-    pub(super) const fn fits(&self, reserved: u64, bytes: u64) -> bool {
-        self.counters.pending + reserved < self.max_events
+    /// Whether there is room for one more of this charge.
+    pub(super) const fn fits(&self, bytes: u64) -> bool {
+        self.counters.pending + self.own.pending < self.max_events
             && self.counters.pending_bytes.saturating_add(bytes) <= self.max_bytes
     }
 
     /// An event was accepted.
     pub(super) fn accept(&mut self, charge: u64) {
-        self.counters.offered += 1;
-        self.counters.pending += 1;
+        let own = std::mem::take(&mut self.next_is_own);
+        let counters = if own { &mut self.own } else { &mut self.counters };
+        counters.offered += 1;
+        counters.pending += 1;
         self.counters.pending_bytes += charge;
+    }
+
+    /// The event of this number, which is accepted next, is the service's own.
+    pub(super) fn notice(&mut self, number: u64) {
+        self.notices.push(number);
+        self.next_is_own = true;
+    }
+
+    /// Whether none of the service's own events waits for its outcome.
+    pub(super) const fn has_no_notices(&self) -> bool {
+        self.notices.is_empty()
+    }
+
+    /// Whether nothing has no outcome but events of the service's own.
+    pub(super) const fn has_notices_alone(&self) -> bool {
+        self.counters.pending + self.counters.spooled == 0
     }
 
     /// An event was refused before acceptance.
@@ -102,7 +141,7 @@ impl Ledger {
     /// The accepted event of this number is in the spool now.
     pub(super) fn keep(&mut self, number: u64, charge: u64) {
         self.release(number, charge);
-        self.counters.spooled += 1;
+        self.of(number).spooled += 1;
         self.tally(number, |report| report.spooled += 1);
     }
 
@@ -115,7 +154,7 @@ impl Ledger {
 
     /// The event of this number, which is in the spool, ended.
     pub(super) fn settle_spooled(&mut self, number: u64, outcome: Outcome, bytes: u64) {
-        self.counters.spooled -= 1;
+        self.of(number).spooled -= 1;
         self.tally(number, |report| report.spooled = report.spooled.saturating_sub(1));
         self.end(number, outcome, bytes);
     }
@@ -134,13 +173,13 @@ impl Ledger {
 
     /// It is not pending any more.
     fn release(&mut self, number: u64, charge: u64) {
-        self.counters.pending -= 1;
+        self.of(number).pending -= 1;
         self.counters.pending_bytes -= charge;
         self.tally(number, |report| report.pending -= 1);
     }
 
     fn end(&mut self, number: u64, outcome: Outcome, bytes: u64) {
-        let counters = &mut self.counters;
+        let counters = self.of(number);
         match outcome {
             Outcome::Acked { duplicate } => {
                 counters.acked += 1;
@@ -157,10 +196,17 @@ impl Ledger {
             Outcome::Unknown => report.unknown += 1,
             Outcome::Dropped => report.dropped += 1,
         });
+        if !self.notices.is_empty() {
+            self.notices.retain(|notice| *notice != number);
+            self.counters.notices = self.own.acked;
+        }
     }
 
     /// Counts it in the flushes that wait for it.
     fn tally(&mut self, number: u64, count: impl Fn(&mut FlushReport)) {
+        if self.notices.contains(&number) {
+            return;
+        }
         for tally in self.tallies.iter_mut().filter(|tally| number < tally.below) {
             count(&mut tally.report);
         }
@@ -175,6 +221,12 @@ impl Ledger {
         report.spooled = self.counters.spooled;
         self.tallies.push(Tally { id, below, report });
         id
+    }
+
+    /// Whether all that a count is about has its outcome.
+    pub(super) fn is_tally_over(&self, id: u64) -> bool {
+        let tally = self.tallies.iter().find(|tally| tally.id == id);
+        tally.is_none_or(|tally| tally.report.pending + tally.report.spooled == 0)
     }
 
     /// What became of it so far; ends the count.
@@ -231,11 +283,11 @@ mod tests {
     #[test]
     fn room_is_bounded_in_events_and_in_bytes() {
         let mut ledger = Ledger::new(2, 100);
-        assert!(ledger.fits(0, 100) && !ledger.fits(0, 101));
+        assert!(ledger.fits(100) && !ledger.fits(101));
         ledger.accept(60);
-        assert!(ledger.fits(0, 40) && !ledger.fits(0, 41) && !ledger.fits(1, 1));
+        assert!(ledger.fits(40) && !ledger.fits(41));
         ledger.accept(1);
-        assert!(!ledger.fits(0, 1));
+        assert!(!ledger.fits(1));
     }
 
     #[test]
@@ -249,5 +301,29 @@ mod tests {
         ledger.settle(0, Outcome::Acked { duplicate: false }, 1, 1);
         let report = ledger.end_tally(tally);
         assert_eq!((report.acked, report.failed, report.pending), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_tally_is_about_the_events_of_others_alone() {
+        let mut ledger = Ledger::new(10, 1_000);
+        ledger.accept(1);
+        for number in [2, 3] {
+            ledger.notice(number);
+            ledger.accept(1);
+        }
+        ledger.keep(3, 1);
+        let tally = ledger.begin_tally(4);
+        ledger.settle(2, Outcome::Failed, 1, 1);
+        assert!(!ledger.is_tally_over(tally) && !ledger.has_notices_alone());
+        assert_eq!((ledger.on_disk(), ledger.counters().spooled), (1, 0));
+        ledger.settle(1, Outcome::Acked { duplicate: false }, 1, 1);
+        assert!(ledger.is_tally_over(tally) && ledger.has_notices_alone());
+        ledger.settle_spooled(3, Outcome::Acked { duplicate: false }, 1);
+        let counters = ledger.counters();
+        assert!(ledger.has_no_notices() && counters.is_balanced());
+        assert_eq!((counters.offered, counters.acked, counters.notices), (1, 1, 1));
+        let report = ledger.end_tally(tally);
+        assert_eq!((report.acked, report.failed, report.unknown), (1, 0, 0));
+        assert_eq!((report.pending, report.spooled), (0, 0));
     }
 }

@@ -73,6 +73,27 @@ impl Line {
         self.under_way = 0;
     }
 
+    /// Takes the first event out, and all others of its entity. None is on its way.
+    pub(super) fn step_aside(&mut self) -> Vec<Slot> {
+        let Some(first) = self.pop() else { return Vec::new() };
+        let entity = first.item.entity;
+        let mut aside = vec![first];
+        if entity.is_none() {
+            return aside;
+        }
+        for slot in std::mem::take(&mut self.sent) {
+            if slot.item.entity == entity { aside.push(slot) } else { self.sent.push_back(slot) }
+        }
+        for place in &mut self.fresh {
+            if place.as_ref().is_some_and(|slot| slot.item.entity == entity) {
+                aside.extend(place.take());
+                self.empty += 1;
+            }
+        }
+        self.forget_empty();
+        aside
+    }
+
     /// The numbers of those on their way.
     pub(super) fn sent_numbers(&self) -> Vec<u64> {
         self.sent.iter().take(self.under_way).map(|slot| slot.number).collect()

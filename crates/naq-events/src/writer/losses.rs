@@ -1,4 +1,4 @@
-//! What was lost: counted by type and reason, and told in the stream itself.
+//! What was lost, or may be: counted by type and reason, and told in the stream itself.
 //!
 //! Every loss is in two sums: one since the beginning, for the account, and
 //! one of what the stream doesn't tell yet. As soon as the stream takes events
@@ -106,6 +106,8 @@ struct Telling {
 pub(super) struct Losses {
     total: BTreeMap<LossReason, Sum>,
     untold: BTreeMap<LossReason, Sum>,
+    /// How many losses were taken to be told, and are on no event's way yet.
+    taken: u64,
     telling: Vec<Telling>,
     /// Whether the stream took something since the last loss that it doesn't know.
     flows: bool,
@@ -116,7 +118,12 @@ pub(super) struct Losses {
 
 impl Losses {
     /// An event is lost that was logged at this time.
+    ///
+    /// One that told of losses is none: its sum goes back, and is told again.
     pub(super) fn add(&mut self, event_type: &EventType, reason: LossReason, logged: Duration) {
+        if *event_type == EventType::EventsLost {
+            return;
+        }
         for sums in [&mut self.total, &mut self.untold] {
             sums.entry(reason).or_default().add(event_type, logged);
         }
@@ -130,19 +137,20 @@ impl Losses {
     /// When the stream is to be told, if there is anything to tell: at once as
     /// it flows, and as a try where `idle` says that nothing else is under way.
     pub(super) fn due(&self, idle: bool) -> Option<Duration> {
-        let wanted = !self.untold.is_empty() && self.telling.is_empty() && (self.flows || idle);
+        let is_telling = self.taken > 0 || !self.telling.is_empty();
+        let wanted = !self.untold.is_empty() && !is_telling && (self.flows || idle);
         wanted.then_some(self.not_before)
     }
 
     /// Whether the stream knows of everything.
     pub(super) fn are_told(&self) -> bool {
-        self.untold.is_empty() && self.telling.is_empty()
+        self.untold() == 0
     }
 
     /// How many losses the stream doesn't tell.
     pub(super) fn untold(&self) -> u64 {
         let telling = self.telling.iter().map(|telling| &telling.sum);
-        self.untold.values().chain(telling).map(Sum::count).sum()
+        self.untold.values().chain(telling).map(Sum::count).sum::<u64>() + self.taken
     }
 
     /// Everything that is to be told now; each goes back by [`telling`](Self::telling).
@@ -150,12 +158,23 @@ impl Losses {
         let wait = INTERVAL.saturating_mul(1 << self.failures.min(20)).min(LONGEST);
         self.not_before = now.saturating_add(wait);
         self.flows = false;
+        self.taken = self.untold.values().map(Sum::count).sum();
         std::mem::take(&mut self.untold)
     }
 
     /// A sum is on its way as the event of this number.
     pub(super) fn telling(&mut self, number: u64, reason: LossReason, sum: Sum) {
+        self.taken = self.taken.saturating_sub(sum.count());
         self.telling.push(Telling { number, reason, sum });
+    }
+
+    /// So many events are lost of which nobody knows the type, as was noticed at this time.
+    pub(super) fn add_nameless(&mut self, count: u64, reason: LossReason, noticed: Duration) {
+        for sums in [&mut self.total, &mut self.untold].into_iter().filter(|_| count > 0) {
+            let sum = sums.entry(reason).or_default();
+            sum.add_many(&OTHER.into(), count);
+            sum.widen(noticed, noticed);
+        }
     }
 
     /// An event has its outcome, which may be one that tells of losses.
@@ -219,9 +238,11 @@ mod tests {
         lost(&mut losses, "b", 3 * SECOND);
         let mut waits = Vec::new();
         for number in 0..3 {
+            let before = losses.untold();
             let (reason, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
+            assert_eq!(losses.untold(), before, "told is what is stored");
             losses.telling(number, reason, sum);
-            assert_eq!(losses.due(true), None, "one at a time");
+            assert_eq!((losses.untold(), losses.due(true)), (before, None), "one at a time");
             lost(&mut losses, "a", 2 * SECOND);
             losses.settled(99, false);
             losses.settled(number, false);

@@ -114,7 +114,7 @@ pub(crate) struct Standing {
     pub(crate) counters: EventCounters,
     /// How long acknowledgements take.
     pub(crate) ack_latency: AckLatency,
-    /// Events that were dropped and that the stream doesn't tell of yet.
+    /// Events that were lost, or may be, and that the stream doesn't tell of yet.
     pub(crate) untold: u64,
     /// The way that events go, and what keeps them from being stored twice.
     pub(crate) way: Option<(Way, Guarantee)>,
@@ -223,7 +223,7 @@ impl Writer {
     pub(crate) fn try_submit(&self, event: EncodedEvent) -> Result<()> {
         match self.offer(self.item(event, None), true)? {
             Offer::Accepted => Ok(()),
-            Offer::Full(_) => Err(self.rejected_full(None)),
+            Offer::Waits(_) => Err(self.rejected_full(None)),
         }
     }
 
@@ -250,7 +250,7 @@ impl Writer {
         match self.offer(item, false)? {
             Offer::Accepted => Ok(None),
             // Boxed, so that the common case doesn't carry the room for it.
-            Offer::Full(item) => Ok(Some(self.wait_for_room(item, deadline()).boxed())),
+            Offer::Waits(turn) => Ok(Some(self.wait_for_room(turn, deadline()).boxed())),
         }
     }
 
@@ -263,8 +263,8 @@ impl Writer {
             _ => Otherwise::Reject,
         };
         item.on_disk = Some(OnDisk { told, otherwise });
-        if let Offer::Full(item) = self.offer(item, false)? {
-            self.wait_for_room(item, deadline).await?;
+        if let Offer::Waits(turn) = self.offer(item, false)? {
+            self.wait_for_room(turn, deadline).await?;
         }
         match self.shared.clock.until(deadline, kept).await {
             Some(Ok(kept)) => kept,
@@ -341,6 +341,7 @@ impl Writer {
         let mut account = EventAccount::default();
         account.counters = state.ledger.counters();
         account.losses = state.losses.account();
+        account.untold = state.losses.untold();
         account.ack_latency = state.latencies.summary(now);
         drop(state);
         account.counters = self.with_spool(account.counters);

@@ -26,15 +26,11 @@ const FOR_THE_DISK: Duration = Duration::from_secs(1);
 
 /// What became of an offer.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once, and a box costs the full case an allocation"
-)]
-pub(super) enum Offer {
+pub(super) enum Offer<'a> {
     /// It is accepted, or dropped as the policy says.
     Accepted,
     /// There is no room, and the policy says to wait for some.
-    Full(Item),
+    Waits(Turn<'a>),
 }
 
 impl Writer {
@@ -45,7 +41,7 @@ impl Writer {
     }
 
     /// Accepts the event if there is room, or there is after what the policy does.
-    pub(super) fn offer(&self, item: Item, at_once: bool) -> Result<Offer> {
+    pub(super) fn offer(&self, item: Item, at_once: bool) -> Result<Offer<'_>> {
         let charge = item.charge();
         let bytes = message_bytes(&item.event);
         let too_large_for = self.shared.max_message().filter(|&most| bytes > most);
@@ -72,12 +68,11 @@ impl Writer {
             let made_room = match self.policies.of(item.event.event_type()) {
                 OverflowPolicy::DropOldest => state.make_room(charge, &mut effects),
                 OverflowPolicy::Wait if !at_once => {
-                    self.shared.carry_out(state, effects);
-                    return Ok(Offer::Full(item));
+                    return Ok(Offer::Waits(self.queue(state, effects, item, None)));
                 }
                 OverflowPolicy::Spool if !at_once && state.spool_makes_room() => {
-                    self.shared.carry_out(state, effects);
-                    return Ok(Offer::Full(item));
+                    let at_most = Some(FOR_THE_DISK);
+                    return Ok(Offer::Waits(self.queue(state, effects, item, at_most)));
                 }
                 OverflowPolicy::DropNewest => false,
                 _ => {
@@ -99,20 +94,32 @@ impl Writer {
         Ok(Offer::Accepted)
     }
 
+    /// Puts an event in front of the full buffer, behind those that wait there.
+    fn queue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        effects: Effects,
+        item: Item,
+        at_most: Option<Duration>,
+    ) -> Turn<'_> {
+        let (ticket, accepted) = state.waiting.join(item);
+        self.shared.carry_out(state, effects);
+        Turn { shared: &self.shared, ticket, accepted, at_most }
+    }
+
     /// Waits until there is room for the event, at most until the deadline.
-    pub(super) async fn wait_for_room(&self, item: Item, deadline: Duration) -> Result<()> {
-        let charge = item.charge();
-        let now = self.shared.now();
-        let (deadline, waited) = match self.policies.of(item.event.event_type()) {
-            OverflowPolicy::Spool => (deadline.min(now.saturating_add(FOR_THE_DISK)), FOR_THE_DISK),
-            _ => (deadline, self.overflow_wait),
+    pub(super) async fn wait_for_room(&self, mut turn: Turn<'_>, deadline: Duration) -> Result<()> {
+        let (deadline, waited) = match turn.at_most {
+            Some(most) => (deadline.min(self.shared.now().saturating_add(most)), most),
+            None => (deadline, self.overflow_wait),
         };
-        let (turn, granted) = Turn::wait_for(&self.shared, charge);
-        match self.shared.clock.until(deadline, granted).await {
-            Some(Ok(())) => turn.claim(item),
+        match self.shared.clock.until(deadline, &mut turn.accepted).await {
+            Some(Ok(())) => Ok(()),
             // Told that nothing is accepted any more.
             Some(Err(_)) => Err(self.rejected_closed()),
-            None => Err(self.rejected_full(Some(waited))),
+            None if turn.leave() => Err(self.rejected_full(Some(waited))),
+            // It was accepted at the last moment.
+            None => Ok(()),
         }
     }
 
@@ -151,45 +158,34 @@ fn message_bytes(event: &EncodedEvent) -> u64 {
     (event.payload().len() + HEADER_BYTES + id_bytes) as u64
 }
 
-/// A place in the queue for room; leaving it gives back what was granted.
-struct Turn<'a> {
+/// A place in the queue for room; leaving it takes the event along.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
     shared: &'a Shared,
     ticket: u64,
-    charge: u64,
+    accepted: oneshot::Receiver<()>,
+    /// How long it waits at most, where that is not the caller's deadline.
+    at_most: Option<Duration>,
 }
 
-impl<'a> Turn<'a> {
-    fn wait_for(shared: &'a Shared, charge: u64) -> (Self, oneshot::Receiver<()>) {
-        let mut state = shared.lock();
-        let (ticket, granted) = state.waiting.join(charge);
-        // There may have been room made since the offer.
-        state.grant_room();
-        if state.intake != Intake::Open {
-            state.waiting.close();
-        }
-        (Self { shared, ticket, charge }, granted)
-    }
-
-    /// Puts the event where room is reserved for it.
-    fn claim(self, item: Item) -> Result<()> {
+impl Turn<'_> {
+    /// Gives the place up. Says whether the event was not accepted yet.
+    fn leave(&self) -> bool {
         let now = self.shared.now();
+        let mut effects = Effects::default();
         let mut state = self.shared.lock();
-        if state.intake != Intake::Open {
-            state.ledger.reject();
-            return Err(refusals::not_open(state.intake));
+        let left = state.waiting.leave(self.ticket);
+        if left.is_some() {
+            // A smaller one behind it may fit.
+            state.grant_room(now, &mut effects);
         }
-        // The buffer is full: nothing that it could be gathered with will come before it.
-        state.hurry = true;
-        self.shared.admit(state, Effects::default(), item, self.charge, now);
-        Ok(())
+        self.shared.carry_out(state, effects);
+        left.is_some()
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if state.waiting.leave(self.ticket, self.charge) {
-            state.grant_room();
-        }
+        self.leave();
     }
 }

@@ -130,6 +130,11 @@ impl Queues {
     /// Takes an event in, behind all others of its entity. One that is
     /// `barred` waits until [`unbar`](Self::unbar) has come past its number.
     pub(super) fn accept(&mut self, slot: Slot, barred: bool) {
+        self.admit(slot, barred, None);
+    }
+
+    /// Takes an event in, and gives its key; `older` is one of the events that are older.
+    fn admit(&mut self, slot: Slot, barred: bool, older: Option<usize>) -> usize {
         let (entity, number, tried) = (slot.item.entity, slot.number, slot.tries > 0);
         let may_drop = slot.item.may_drop && !tried;
         let place = if tried { Place::Again } else { Place::Fresh };
@@ -140,9 +145,11 @@ impl Queues {
             follower: None,
             links: [Link::LOOSE; 3],
         });
-        self.age.push_back(&mut self.slots, key);
+        let behind = older_neighbour(&self.age, &self.slots, number, older);
+        self.age.insert(&mut self.slots, behind, key);
         if may_drop {
-            self.unsent.push_back(&mut self.slots, key);
+            let behind = older_neighbour(&self.unsent, &self.slots, number, None);
+            self.unsent.insert(&mut self.slots, behind, key);
         }
         let queue = entity.and_then(|entity| self.entities.get_mut(&entity));
         if let Some(queue) = queue {
@@ -150,7 +157,7 @@ impl Queues {
             self.slots[key].leader = Some(queue.tail);
             queue.tail = key;
             self.slots[key].place = Place::Held;
-            return;
+            return key;
         }
         if let Some(entity) = entity {
             self.entities.insert(entity, Queue { head: key, tail: key });
@@ -163,6 +170,38 @@ impl Queues {
         } else {
             self.fresh.push_back(&mut self.slots, key);
         }
+        key
+    }
+
+    /// Takes the events of an entity in that stood in line, oldest first, before
+    /// those of it that are here and waited for them. The first one rests until then.
+    pub(super) fn step_in(&mut self, aside: Vec<Slot>, until: Duration) {
+        let entity = aside.first().and_then(|slot| slot.item.entity);
+        let behind = entity.map(|entity| self.take_entity(entity)).unwrap_or_default();
+        let (mut first, mut older) = (true, None);
+        for slot in aside.into_iter().chain(behind) {
+            let key = self.admit(slot, false, older);
+            if std::mem::take(&mut first) {
+                self.take_out(key);
+                self.rest(key, until);
+            }
+            older = Some(key);
+        }
+    }
+
+    /// Takes an entity's events out, oldest first. None is on its way.
+    fn take_entity(&mut self, entity: u64) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        let mut next = self.entities.remove(&entity).map(|queue| queue.head);
+        while let Some(key) = next {
+            self.take_out(key);
+            self.age.remove(&mut self.slots, key);
+            self.leave_unsent(key);
+            let Queued { slot, follower, .. } = self.slots.remove(key);
+            slots.push(slot);
+            next = follower;
+        }
+        slots
     }
 
     /// Whether an event of this entity is here.
@@ -215,13 +254,18 @@ impl Queues {
     /// The first one on its way didn't pass: it rests until then.
     pub(super) fn rest_first(&mut self, until: Duration, in_doubt: bool, trouble: Error) {
         let Some(key) = self.sent.pop_front() else { return };
+        let slot = &mut self.slots[key].slot;
+        slot.in_doubt |= in_doubt;
+        slot.trouble = Some(trouble);
+        self.rest(key, until);
+    }
+
+    /// Lets an event rest that waits nowhere.
+    fn rest(&mut self, key: usize, until: Duration) {
         let queued = &mut self.slots[key];
         // Not past its deadline, or giving it up would wait for the rest.
         let until = until.min(queued.slot.deadline);
         queued.place = Place::Resting { until };
-        let slot = &mut queued.slot;
-        slot.in_doubt |= in_doubt;
-        slot.trouble = Some(trouble);
         self.resting.insert((until, key));
     }
 
@@ -381,6 +425,28 @@ impl Queues {
         }
         slot
     }
+}
+
+/// Behind which event one of this number stands: nearly always behind the last
+/// one. `older` is one that is older, where one is known.
+fn older_neighbour<const ROLE: usize>(
+    chain: &Chain<ROLE>,
+    slots: &Slab<Queued>,
+    number: u64,
+    older: Option<usize>,
+) -> Option<usize> {
+    let is_newer = |key: &usize| slots[*key].slot.number > number;
+    let Some(mut at) = older else {
+        let mut at = chain.last();
+        while let Some(key) = at.filter(is_newer) {
+            at = Chain::<ROLE>::before(slots, key);
+        }
+        return at;
+    };
+    while let Some(key) = Chain::<ROLE>::behind(slots, at).filter(|key| !is_newer(key)) {
+        at = key;
+    }
+    Some(at)
 }
 
 #[cfg(test)]

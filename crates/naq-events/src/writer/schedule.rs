@@ -72,8 +72,9 @@ impl Schedule {
     pub(super) fn go_by(&mut self, way: Way) {
         if way == Way::Pipeline && !self.line.is_empty() {
             // An entity's events that stand in line were accepted before those in its queue.
-            let behind = self.queues.take_all();
-            for slot in std::iter::from_fn(|| self.line.pop()).chain(behind) {
+            let mut all = self.take_all();
+            all.sort_by_key(|slot| slot.number);
+            for slot in all {
                 self.queues.accept(slot, false);
             }
         }
@@ -116,6 +117,16 @@ impl Schedule {
             Way::Fast => self.line.recall(in_doubt),
             Way::Pipeline => self.queues.recall_sent(),
         }
+    }
+
+    /// The first one in line can't pass: it goes on in its queue, with all of its
+    /// entity behind it, after a rest. None in line is on its way.
+    pub(super) fn step_aside(&mut self, until: Duration, trouble: Error) {
+        let mut aside = self.line.step_aside();
+        if let Some(first) = aside.first_mut() {
+            first.trouble = Some(trouble);
+        }
+        self.queues.step_in(aside, until);
     }
 
     /// Ends the rest of those whose time has come, and the wait of those that

@@ -209,8 +209,11 @@ impl Shared {
     }
 
     /// Whether each event with a smaller number has its outcome.
+    /// The service's own events don't count where there are no others.
     pub(super) fn is_settled(&self, below: u64) -> bool {
-        self.lock().oldest_number().is_none_or(|oldest| oldest >= below)
+        let state = self.lock();
+        state.ledger.has_notices_alone()
+            || state.oldest_number().is_none_or(|oldest| oldest >= below)
     }
 
     /// Whether each event with a smaller number has its outcome, or is in the
@@ -358,6 +361,7 @@ impl Shared {
         let mut effects = Effects::default();
         let mut state = self.lock();
         state.intake = Intake::Stopped;
+        state.is_over = true;
         state.waiting.close();
         state.abandon_session(&mut effects);
         if let Some(spool) = self.spool() {
@@ -370,7 +374,7 @@ impl Shared {
         self.carry_out(state, effects);
         if untold > 0 {
             let stream = self.stream.as_str();
-            tracing::warn!(stream, untold, "events were dropped, and the stream doesn't tell");
+            tracing::warn!(stream, untold, "events were lost, and the stream doesn't tell");
         }
         if let Some(notice) = notice {
             notice.tell(&self.stream, 0);

@@ -85,6 +85,8 @@ pub(super) struct State {
     pub(super) waiting: WaitingRoom,
     pub(super) notices: Notices,
     pub(super) intake: Intake,
+    /// Whether nobody sends anything any more.
+    pub(super) is_over: bool,
     /// What goes to disk and comes back, if there is a spool.
     pub(super) spooling: Option<Box<Spooling>>,
     /// Which session it is, counted up at its beginning and at its end.
@@ -127,6 +129,7 @@ impl State {
             waiting: WaitingRoom::default(),
             notices: Notices::default(),
             intake: Intake::NotStarted,
+            is_over: false,
             spooling: None,
             session: 0,
             broken: true,
@@ -146,10 +149,9 @@ impl State {
         }
     }
 
-    /// Whether there is room for one more of this charge that nobody was promised.
-    pub(super) fn fits(&self, charge: u64) -> bool {
-        let (events, bytes) = self.waiting.reserved();
-        self.ledger.fits(events, bytes + charge)
+    /// Whether there is room for one more of this charge.
+    pub(super) const fn fits(&self, charge: u64) -> bool {
+        self.ledger.fits(charge)
     }
 
     /// Takes an event in. Seldom is anybody to be woken for it: while events
@@ -187,11 +189,18 @@ impl State {
         }
     }
 
-    /// Ends the wait of those who wait for room, as far as there is some.
-    pub(super) fn grant_room(&mut self) {
-        if self.intake == Intake::Open && !self.waiting.is_empty() {
-            let ledger = &self.ledger;
-            self.waiting.grant(|events, bytes| ledger.fits(events - 1, bytes));
+    /// Takes the events in of those who wait for room, as far as there is some.
+    pub(super) fn grant_room(&mut self, now: Duration, effects: &mut Effects) {
+        if self.intake != Intake::Open {
+            return;
+        }
+        while let Some((item, accepted)) = self.waiting.next(|charge| self.ledger.fits(charge)) {
+            let charge = item.charge();
+            // The buffer is full: nothing that it could be gathered with will come before it.
+            self.hurry = true;
+            self.accept(item, charge, now, effects);
+            // Whoever goes away at this moment has an accepted event.
+            let _ = accepted.send(());
         }
     }
 
@@ -204,7 +213,7 @@ impl State {
     /// Drops unsent events whose policy allows it, oldest first, until there is
     /// room for this charge. Says whether there is.
     pub(super) fn make_room(&mut self, charge: u64, effects: &mut Effects) -> bool {
-        // Whoever waits for room has a right to what is free.
+        // Whoever waits for room comes first.
         let mut missing = if self.waiting.is_empty() { 0 } else { charge };
         while !self.fits(charge) || missing > 0 {
             let oldest = self.schedule.drop_oldest().or_else(|| self.drop_queued());

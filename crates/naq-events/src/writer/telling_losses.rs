@@ -54,6 +54,9 @@ impl Shared {
         let now = self.now();
         let sums = {
             let mut state = self.lock();
+            if state.is_over {
+                return;
+            }
             let idle = state.schedule.is_empty();
             match state.losses.due(idle || at_once) {
                 Some(due) if due <= now || at_once => state.losses.take(now),
@@ -69,6 +72,7 @@ impl Shared {
                 Some(event) => {
                     let item = Item::new(event, None, false);
                     let charge = item.charge();
+                    state.ledger.notice(number);
                     self.admit(state, Effects::default(), item, charge, now);
                 }
                 // Back into the sum: it can't be told, but it is counted.

@@ -1,5 +1,6 @@
 //! What a failed publish means for its event and for the others.
 
+use naq_core::jetstream::is_subject_full;
 use naq_core::{Error, ErrorKind, RetryClass};
 
 /// What a failed publish means.
@@ -9,6 +10,8 @@ pub(super) enum Verdict {
     Refused,
     /// Not stored: the stream is full or missing, or the server overloaded. It may pass later.
     NotNow,
+    /// Not stored: its subject is full. It may pass later, and others pass meanwhile.
+    SubjectFull,
     /// Not sent: there is no connection at the moment.
     Unsent,
     /// Sent, and no word whether it was stored.
@@ -24,6 +27,7 @@ impl Verdict {
     /// publish with the same id does no harm and a given-up event does.
     pub(super) fn of(error: &Error) -> Self {
         match error.kind() {
+            ErrorKind::LimitReached if is_subject_full(error) => Self::SubjectFull,
             ErrorKind::NotFound | ErrorKind::LimitReached => Self::NotNow,
             ErrorKind::Unavailable | ErrorKind::Closed | ErrorKind::AuthFailed => Self::Unsent,
             ErrorKind::OutcomeUnknown | ErrorKind::Timeout | ErrorKind::Unexpected => Self::InDoubt,
@@ -43,6 +47,8 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::jetstream::MESSAGES_PER_SUBJECT;
+
     use super::*;
 
     fn of(kind: ErrorKind) -> Verdict {
@@ -65,6 +71,14 @@ mod tests {
         assert_eq!(of(ErrorKind::Unavailable), Verdict::Unsent);
         assert_eq!(of(ErrorKind::OutcomeUnknown), Verdict::InDoubt);
         assert_eq!(of(ErrorKind::Unexpected), Verdict::InDoubt);
+    }
+
+    #[test]
+    fn a_full_subject_is_told_from_a_full_stream() {
+        let full = Error::new(ErrorKind::LimitReached, "publish", "full");
+        assert_eq!(Verdict::of(&full), Verdict::NotNow);
+        let full = full.with("limit", MESSAGES_PER_SUBJECT);
+        assert_eq!(Verdict::of(&full), Verdict::SubjectFull);
     }
 
     #[test]

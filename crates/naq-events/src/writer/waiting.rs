@@ -1,26 +1,28 @@
 //! Those who wait for room, first come first served.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
+use super::slot::Item;
+
 #[derive(Debug)]
 struct Waiter {
-    charge: u64,
-    /// Told that its room is reserved; dropped when nothing is accepted any more.
-    granted: oneshot::Sender<()>,
+    ticket: u64,
+    item: Item,
+    /// Told that its event is accepted; dropped when nothing is accepted any more.
+    accepted: oneshot::Sender<()>,
 }
 
 /// The queue in front of a full buffer.
 ///
-/// It holds no events: each waits with its caller, so that a caller who goes
-/// away takes it along. What is granted is reserved until it is claimed.
+/// Who makes room takes the first events in, so that they are accepted in the
+/// order in which their calls began to wait, whenever these run on. A caller
+/// who goes away before takes its event along.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
-    waiters: BTreeMap<u64, Waiter>,
+    waiters: VecDeque<Waiter>,
     next_ticket: u64,
-    reserved_events: u64,
-    reserved_bytes: u64,
 }
 
 impl WaitingRoom {
@@ -29,87 +31,87 @@ impl WaitingRoom {
         self.waiters.is_empty()
     }
 
-    /// How many events and bytes are promised and not claimed yet.
-    pub(super) const fn reserved(&self) -> (u64, u64) {
-        (self.reserved_events, self.reserved_bytes)
-    }
-
-    /// Joins the queue.
-    pub(super) fn join(&mut self, charge: u64) -> (u64, oneshot::Receiver<()>) {
-        let (granted, told) = oneshot::channel();
+    /// Joins the queue with an event.
+    pub(super) fn join(&mut self, item: Item) -> (u64, oneshot::Receiver<()>) {
+        let (accepted, told) = oneshot::channel();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiters.insert(ticket, Waiter { charge, granted });
+        self.waiters.push_back(Waiter { ticket, item, accepted });
         (ticket, told)
     }
 
-    /// Reserves room for the first ones, as far as `fits` says so of
-    /// everything that is reserved, theirs included.
-    pub(super) fn grant(&mut self, fits: impl Fn(u64, u64) -> bool) {
-        while let Some(first) = self.waiters.first_entry() {
-            let (events, bytes) =
-                (self.reserved_events + 1, self.reserved_bytes + first.get().charge);
-            if !fits(events, bytes) {
-                return;
-            }
-            let waiter = first.remove();
-            // One that has just gone away gives it back by leaving.
-            let _ = waiter.granted.send(());
-            (self.reserved_events, self.reserved_bytes) = (events, bytes);
+    /// The first one's event, if there is room for its charge, and its caller to be told.
+    pub(super) fn next(
+        &mut self,
+        fits: impl FnOnce(u64) -> bool,
+    ) -> Option<(Item, oneshot::Sender<()>)> {
+        if !fits(self.waiters.front()?.item.charge()) {
+            return None;
         }
+        let waiter = self.waiters.pop_front()?;
+        Some((waiter.item, waiter.accepted))
     }
 
-    /// Leaves the queue, or gives back what was granted. Says whether it was granted.
-    pub(super) fn leave(&mut self, ticket: u64, charge: u64) -> bool {
-        let granted = self.waiters.remove(&ticket).is_none();
-        if granted {
-            self.reserved_events -= 1;
-            self.reserved_bytes -= charge;
-        }
-        granted
+    /// Leaves the queue with its event, unless that was accepted.
+    pub(super) fn leave(&mut self, ticket: u64) -> Option<Item> {
+        let at = self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()?;
+        self.waiters.remove(at).map(|waiter| waiter.item)
     }
 
     /// Sends everybody away who still waits.
     pub(super) fn close(&mut self) {
-        // Each leaves by itself; dropping what they wait for tells them.
-        for waiter in self.waiters.values_mut() {
-            let (gone, _) = oneshot::channel();
-            waiter.granted = gone;
-        }
+        // Dropping what they wait for tells them.
+        self.waiters.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use naq_core::Timestamp;
+    use naq_core::events::{Event, EventEncoder, EventSubjects};
+
     use super::*;
+
+    fn item(bytes: usize) -> Item {
+        let event = Event::log("x".repeat(bytes));
+        let event = EventEncoder::new(EventSubjects::default())
+            .encode(&event, Timestamp::default())
+            .unwrap();
+        Item { event, entity: None, may_drop: false, receipt: None, position: None, on_disk: None }
+    }
 
     #[test]
     fn room_goes_to_the_first_and_a_small_one_does_not_overtake_a_large_one() {
         let mut room = WaitingRoom::default();
-        let (large, mut large_told) = room.join(80);
-        let (_, mut small_told) = room.join(10);
-        room.grant(|_, bytes| bytes <= 50);
-        assert!(large_told.try_recv().is_err() && small_told.try_recv().is_err());
-        room.grant(|_, bytes| bytes <= 100);
+        let (large, small) = (item(800), item(10));
+        let charges = [large.charge(), small.charge()];
+        let (_, mut large_told) = room.join(large);
+        let (_, mut small_told) = room.join(small);
+        assert!(room.next(|charge| charge < charges[0]).is_none());
+        for charge in charges {
+            let (item, accepted) = room.next(|charge| charge <= charges[0]).unwrap();
+            assert_eq!(item.charge(), charge);
+            accepted.send(()).unwrap();
+        }
         assert!(large_told.try_recv().is_ok() && small_told.try_recv().is_ok());
-        assert_eq!(room.reserved(), (2, 90));
-        assert!(room.leave(large, 80));
-        assert_eq!(room.reserved(), (1, 10));
+        assert!(room.is_empty() && room.next(|_| true).is_none());
     }
 
     #[test]
-    fn who_leaves_before_the_turn_reserves_nothing() {
+    fn who_leaves_before_the_turn_takes_the_event_along() {
         let mut room = WaitingRoom::default();
-        let (ticket, _told) = room.join(80);
-        assert!(!room.leave(ticket, 80));
-        assert_eq!(room.reserved(), (0, 0));
-        assert!(room.is_empty());
+        let (first, _told) = room.join(item(1));
+        let (second, _told) = room.join(item(2));
+        assert!(room.leave(second).is_some());
+        assert!(room.leave(second).is_none());
+        assert!(room.next(|_| true).is_some());
+        assert!(room.leave(first).is_none(), "it is accepted");
     }
 
     #[test]
     fn closing_tells_those_who_wait() {
         let mut room = WaitingRoom::default();
-        let (_, mut told) = room.join(1);
+        let (_, mut told) = room.join(item(1));
         room.close();
         assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }

@@ -3,6 +3,7 @@
 // Helpers of tests are tests, wherever they stand.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod account;
 mod always;
 mod doubts;
 mod outage;

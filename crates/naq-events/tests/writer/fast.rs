@@ -1,7 +1,7 @@
 //! Events by the server's fast ingest: order, refusals, doubts, receipts.
 
 use naq_core::config::Guarantee;
-use naq_core::jetstream::{PublishMessage, PublishWay};
+use naq_core::jetstream::{MESSAGES_PER_SUBJECT, PublishMessage, PublishWay};
 
 use super::support::{
     MS, SECOND, advance, assume, eventually, job, spawn, started_fast as started, within,
@@ -93,6 +93,47 @@ async fn a_full_stream_is_tried_with_one_event_at_most_twice_a_second() {
     session.next(2);
     assert!(service.flush(SECOND).await.unwrap().is_clean());
     assert_eq!(service.counters().possible_duplicates, 0);
+}
+
+#[tokio::test]
+async fn a_full_subject_is_tried_beside_the_line_and_holds_up_its_own_job_alone() {
+    let (service, mut server, clock) = started(assume()).await;
+    for (job, message) in [("full", "1"), ("a", "1"), ("full", "2"), ("a", "2")] {
+        log(&service, job, message).await;
+    }
+    let full = || {
+        let error = Error::new(ErrorKind::LimitReached, "publish", "full");
+        error.with("limit", MESSAGES_PER_SUBJECT)
+    };
+    let mut batch = server.session().await;
+    for expected in ["full", "a", "full", "a"] {
+        assert_eq!(job(&batch.message().await), expected);
+    }
+    batch.answer(Err(full()));
+    let mut batch = server.session().await;
+    for message in ["1", "2"] {
+        let sent = batch.message().await;
+        assert_eq!((job(&sent), text(&sent)), ("a".to_owned(), message.to_owned()));
+    }
+    batch.next(2);
+    eventually("the other job is stored", || service.counters().acked == 2).await;
+    log(&service, "full", "3").await;
+    log(&service, "b", "1").await;
+    assert_eq!(job(&batch.message().await), "b", "what comes later passes it too");
+    batch.next(1);
+    for _ in 0..2 {
+        // At most twice a second, and each time the same one.
+        clock.advance(499 * MS);
+        assert!(server.is_quiet());
+        advance(&clock, 5 * SECOND).await;
+        let mut beside = server.session().await;
+        assert_eq!(text(&beside.message().await), "1");
+        beside.answer(Err(full()));
+        assert!(beside.is_quiet());
+        drop(beside);
+        break;
+    }
+    assert_eq!((service.counters().acked, service.counters().pending), (3, 3));
 }
 
 #[tokio::test]

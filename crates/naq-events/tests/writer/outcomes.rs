@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use naq_core::clock::ManualClock;
 use naq_core::connection::MockConnectionProvider;
+use naq_core::events::{EventLoss, LossReason, decode};
 use naq_core::jetstream::PublishAck;
 use naq_core::streams::MockStreamManager;
 
@@ -47,9 +48,16 @@ async fn an_ack_that_never_comes_ends_as_unknown_after_the_delivery_timeout() {
     service.log_event("the next one").await.unwrap();
     advance(&clock, 100 * MS).await;
     let mut session = server.session().await;
+    // The first one tells that the log may have a hole.
+    let told = decode(&session.message().await.payload).unwrap();
+    assert_eq!((told.lost_count(), told.reason.as_deref()), (Some(1), Some("unknown")));
+    session.store();
     session.message().await;
     session.store();
     assert!(service.flush(SECOND).await.unwrap().is_clean());
+    let account = service.account();
+    assert_eq!(account.losses, [EventLoss::new(LossReason::Unknown, EventType::Log, 1)]);
+    assert_eq!((account.untold, account.counters.notices), (0, 1));
 }
 
 #[tokio::test]
@@ -115,6 +123,10 @@ async fn an_event_that_is_refused_for_good_fails_alone() {
     let report = service.flush(SECOND).await.unwrap();
     assert_eq!((report.acked, report.failed, report.pending), (2, 1, 0));
     assert!(server.is_quiet(), "the session goes on");
+    let told = decode(&session.message().await.payload).unwrap();
+    assert_eq!((told.lost_count(), told.reason.as_deref()), (Some(1), Some("failed")));
+    session.store();
+    eventually("the hole is told", || service.account().untold == 0).await;
 }
 
 #[tokio::test]
@@ -147,6 +159,10 @@ async fn tries_of_a_stuck_head(kind: ErrorKind) -> (Vec<u32>, Error) {
         for _ in 0..20 {
             while !session.is_over_or_quiet().await {
                 let message = session.message().await;
+                if message.subject == "events.events_lost" {
+                    // It was given up, and the log is to be told.
+                    break;
+                }
                 assert_eq!(*id.get_or_insert(message.message_id.clone()), message.message_id);
                 in_this_second += 1;
                 session.refuse(kind);

@@ -91,14 +91,42 @@ async fn a_call_that_is_dropped_while_it_waits_leaves_its_event_unaccepted() {
     service.log_job_paused("b").await.unwrap();
     let mut session = server.session().await;
     session.jobs(2).await;
-    let mut waiting = Box::pin(service.log_job_paused("dropped"));
+    let mut dropped = Box::pin(service.log_job_paused("dropped"));
+    let mut waiting = Box::pin(service.log_job_paused("c"));
+    assert!(futures::poll!(&mut dropped).is_pending());
     assert!(futures::poll!(&mut waiting).is_pending());
+    drop(dropped);
     session.store();
-    eventually("its room is reserved", || service.counters().acked == 1).await;
-    drop(waiting);
-    service.log_job_paused("c").await.unwrap();
     assert_eq!(session.jobs(1).await, ["c"]);
+    waiting.await.unwrap();
     assert_eq!(service.counters().offered, 3);
+}
+
+#[tokio::test]
+async fn who_waits_for_room_is_accepted_in_the_order_of_the_calls_whenever_he_runs_on() {
+    let (service, mut server, _clock) = started(two(OverflowPolicy::Wait)).await;
+    service.log_job_paused("a").await.unwrap();
+    service.log_job_paused("b").await.unwrap();
+    let mut session = server.session().await;
+    session.jobs(2).await;
+    let jobs = ["c", "d", "e", "f"];
+    let mut calls = Vec::new();
+    for job in jobs {
+        let mut call = Box::pin(service.log_job_paused(job));
+        assert!(futures::poll!(&mut call).is_pending());
+        calls.push(call);
+    }
+    for job in jobs {
+        session.store();
+        assert_eq!(session.jobs(1).await, [job], "though its call has not run on");
+    }
+    session.store();
+    session.store();
+    eventually("all of it is stored", || service.counters().acked == 6).await;
+    // The last one learns it first.
+    for call in calls.into_iter().rev() {
+        within(call).await.unwrap();
+    }
 }
 
 #[tokio::test]

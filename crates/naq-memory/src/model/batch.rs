@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use naq_core::Timestamp;
-use naq_core::jetstream::{BatchAck, Discard};
+use naq_core::jetstream::{BatchAck, Discard, MESSAGES_PER_SUBJECT};
 
 use super::refusal::Refusal;
 use super::request::{Request, Rollup};
@@ -148,7 +148,7 @@ impl Stream {
             && request.rollup.is_none()
             && over(config.max_messages_per_subject, on_subject)
         {
-            return Err(Refusal::StreamFull("messages per subject"));
+            return Err(Refusal::StreamFull(MESSAGES_PER_SUBJECT));
         }
         Ok(())
     }

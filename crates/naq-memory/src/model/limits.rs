@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use naq_core::Timestamp;
-use naq_core::jetstream::{Discard, Headers, StoredMessage};
+use naq_core::jetstream::{Discard, Headers, MESSAGES_PER_SUBJECT, StoredMessage};
 
 use super::refusal::Refusal;
 use super::store::Life;
@@ -24,7 +24,7 @@ impl Stream {
             .filter(|sequences| per_subject > 0 && sequences.len() as u64 >= per_subject)
             .and_then(|sequences| self.store.get(*sequences.front()?));
         if replaced.is_some() && config.discard_new_per_subject && !rollup {
-            return Err(Refusal::StreamFull("messages per subject"));
+            return Err(Refusal::StreamFull(MESSAGES_PER_SUBJECT));
         }
         if config.max_messages > 0
             && self.store.messages() >= config.max_messages

@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 pub(super) use self::close::close;
 use self::driver::Driver;
-pub(super) use self::parts::Parts;
+pub(crate) use self::parts::Parts;
 use super::NatsJetStream;
 use crate::nats::Inbox;
 

@@ -8,10 +8,13 @@ const REMEMBERED: usize = 64;
 
 /// Which batch on the server is the last one of a caller's, for who fences it off.
 ///
+/// All connections of one connector share it: the one over which a batch went
+/// may be closed and gone when it is fenced off.
+///
 /// What isn't remembered is asked for by the caller's own id. Where that is no
 /// longer the last one the server doesn't know it, and says so.
 #[derive(Debug, Default)]
-pub(in crate::jetstream) struct Parts(Mutex<VecDeque<(String, Part)>>);
+pub(crate) struct Parts(Mutex<VecDeque<(String, Part)>>);
 
 /// One batch on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -101,7 +101,7 @@ pub struct EventStats {
     pub first_event: Option<Timestamp>,
     /// When the last event of the range happened.
     pub last_event: Option<Timestamp>,
-    /// Events that are not in the log, as its `events_lost` events of the range tell.
+    /// Events that are not in the log, or may not be, as its `events_lost` events of the range tell.
     pub lost: u64,
     /// Messages that were read and are no events.
     pub malformed: u64,

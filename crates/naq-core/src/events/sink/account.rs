@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::EventCounters;
 use crate::events::EventType;
 
-/// Why an accepted event was given up, or one that was offered not accepted,
-/// though nobody was told by an error.
+/// Why the log has a hole: an event was accepted and is not in it, or may not
+/// be, or was dropped in place of being accepted.
+///
+/// What a call refused by an error is no hole: it was never logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -19,11 +21,18 @@ pub enum LossReason {
     DropNewest,
     /// It was unsent when another one needed its room.
     DropOldest,
+    /// The server refused it for good, or it could not be sent within its time.
+    Failed,
+    /// It was sent and not confirmed within its time: it may be in the log.
+    Unknown,
+    /// Its record in the spool was damaged, so that nobody knows its type.
+    Corrupt,
 }
 
 impl LossReason {
     /// Every reason there is.
-    pub const ALL: [Self; 2] = [Self::DropNewest, Self::DropOldest];
+    pub const ALL: [Self; 5] =
+        [Self::DropNewest, Self::DropOldest, Self::Failed, Self::Unknown, Self::Corrupt];
 
     /// The word for it in the account and in `events_lost` events.
     #[must_use]
@@ -31,6 +40,9 @@ impl LossReason {
         match self {
             Self::DropNewest => "drop_newest",
             Self::DropOldest => "drop_oldest",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Corrupt => "corrupt",
         }
     }
 }
@@ -47,7 +59,8 @@ impl fmt::Display for LossReason {
 pub struct EventLoss {
     /// Why.
     pub reason: LossReason,
-    /// Of which type; `other` for all types beyond the first 32 that lost any.
+    /// Of which type; `other` for all types beyond the first 32 that lost any,
+    /// and where the type isn't known.
     pub event_type: EventType,
     /// How many.
     pub count: u64,
@@ -81,15 +94,20 @@ pub struct AckLatency {
 
 /// The account of a sink, one consistent snapshot.
 ///
-/// The losses of all types and reasons together are `counters.dropped`.
+/// The losses by dropping, of all types together, are `counters.dropped`; the
+/// others are `failed` and `unknown` of the counters, and what was damaged in the
+/// spool, which is `failed` too unless it was found when the service started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct EventAccount {
     /// What became of all events.
     pub counters: EventCounters,
-    /// What was dropped, of which type and why; the reasons in order, each with its types in order.
+    /// What the log doesn't have, or may not have, of which type and why; the
+    /// reasons in order, each with its types in order.
     pub losses: Vec<EventLoss>,
+    /// How many of these losses no `events_lost` event in the log tells of yet.
+    pub untold: u64,
     /// How long it takes until events are stored.
     pub ack_latency: AckLatency,
 }

@@ -35,6 +35,9 @@ pub struct EventCounters {
     pub pending: u64,
     /// In the spool, and not settled yet: they survive the end of the process.
     pub spooled: u64,
+    /// Stored `events_lost` events, by which the service itself tells the log of
+    /// its holes. They are in no other counter but the bytes.
+    pub notices: u64,
     /// Publishes that were sent again.
     pub retried: u64,
     /// Confirmations that said the event was stored before. Those of fast

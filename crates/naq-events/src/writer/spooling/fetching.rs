@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::Timestamp;
-use naq_core::events::EventReceipt;
+use naq_core::events::{EventReceipt, LossReason};
 use naq_core::jetstream::JetStream;
 
 use super::doubts::Recognition;
@@ -151,7 +151,8 @@ impl State {
     }
 
     /// The spool passed over damaged events.
-    pub(super) fn events_corrupt(&mut self, count: u64) {
+    pub(super) fn events_corrupt(&mut self, count: u64, now: Duration) {
+        self.losses.add_nameless(count, LossReason::Corrupt, now);
         for _ in 0..count {
             self.ledger.settle_spooled(RECOVERED, Outcome::Failed, 0);
         }

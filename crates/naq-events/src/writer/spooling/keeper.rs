@@ -231,8 +231,9 @@ impl Keeper {
         let news = corrupt.saturating_sub(self.corrupt);
         if news > 0 {
             self.corrupt = corrupt;
+            let now = self.shared.now();
             let mut state = self.shared.lock();
-            state.events_corrupt(news);
+            state.events_corrupt(news, now);
             self.shared.carry_out(state, Effects { are_settled: true, ..Effects::default() });
         }
     }

@@ -52,7 +52,7 @@ impl Shared {
         let mut state = self.lock();
         let was_in_trouble = state.spooling.as_ref().is_some_and(|s| s.trouble.is_some());
         match &appended {
-            Ok(first) => state.kept(batch, *first, &mut effects),
+            Ok(first) => state.kept(batch, *first, now, &mut effects),
             Err(error) => state.not_kept(batch, error, now, &mut effects),
         }
         state.consider_going_past(now);
@@ -96,7 +96,7 @@ impl State {
             effects.settled.push(slot);
         }
         if !effects.settled.is_empty() {
-            self.grant_room();
+            self.grant_room(now, effects);
         }
         batch
     }
@@ -117,7 +117,13 @@ impl State {
     }
 
     /// The events are in the spool, the first one at this position.
-    fn kept(&mut self, batch: Vec<Slot>, first: SpoolPosition, effects: &mut Effects) {
+    fn kept(
+        &mut self,
+        batch: Vec<Slot>,
+        first: SpoolPosition,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         let waits = self.gate.is_open();
         let Some(spooling) = &mut self.spooling else { return };
         spooling.writing = 0;
@@ -141,7 +147,7 @@ impl State {
             effects.settled.push(slot);
             position = position.next();
         }
-        self.grant_room();
+        self.grant_room(now, effects);
         effects.nudges_driver |= self.broken;
     }
 
@@ -176,8 +182,8 @@ impl State {
             effects.settled.push(slot);
         }
         self.put_back(stay);
-        self.grant_room();
-        let on_disk = self.ledger.counters().spooled;
+        self.grant_room(now, effects);
+        let on_disk = self.ledger.on_disk();
         let Some(spooling) = &mut self.spooling else { return };
         spooling.failures = spooling.failures.saturating_add(1);
         let wait = RETRY_MIN.saturating_mul(1 << (spooling.failures - 1).min(8)).min(RETRY_MAX);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use naq_core::Result;
 use naq_core::config::EventsConfig;
+use naq_core::events::LossReason;
 
 use super::keeper::{self, KeeperGuard};
 use super::state::Spooling;
@@ -51,6 +52,8 @@ impl Writer {
         let mut state = self.shared.lock();
         state.spooling = Some(spooling);
         state.ledger.recover(recovered.events, recovered.torn, recovered.corrupt);
+        let now = self.shared.now();
+        state.losses.add_nameless(recovered.corrupt, LossReason::Corrupt, now);
         drop(state);
         self.shared.set_spool(Some(spool));
         // It may have looked before there was anything to see.

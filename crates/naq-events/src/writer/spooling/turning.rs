@@ -146,7 +146,7 @@ impl State {
     pub(super) fn consider_going_past(&mut self, now: Duration) {
         // What isn't answered for so long may never be: it would soon turn back.
         let is_late = self.is_late(now);
-        let on_disk = self.ledger.counters().spooled;
+        let on_disk = self.ledger.on_disk();
         let Some(spooling) = &mut self.spooling else { return };
         if on_disk == 0 {
             spooling.numbers.clear();
@@ -235,9 +235,7 @@ impl State {
 
     /// Whether there is something in the spool that is not in the schedule.
     pub(in crate::writer) fn has_more_on_disk(&self) -> bool {
-        self.spooling
-            .as_ref()
-            .is_some_and(|spooling| self.ledger.counters().spooled > spooling.in_hand)
+        self.spooling.as_ref().is_some_and(|spooling| self.ledger.on_disk() > spooling.in_hand)
     }
 
     /// Whether a session is to look at the stream before it sends.
@@ -264,7 +262,7 @@ impl State {
 
     /// The number of the oldest event that has no outcome; each smaller one has.
     pub(in crate::writer) fn oldest_number(&self) -> Option<u64> {
-        let on_disk = self.ledger.counters().spooled;
+        let on_disk = self.ledger.on_disk();
         let spooling = self.spooling.as_ref();
         let waiting = spooling.and_then(|spooling| spooling.oldest_number(on_disk));
         [self.schedule.oldest_number(), waiting].into_iter().flatten().min()
