@@ -242,7 +242,14 @@ impl Session {
         if events.stream != StreamMode::Ensure {
             return Ok(events.stream);
         }
-        let exists = self.streams()?.stream_exists(&events.stream_name).await?;
+        let asked = self.streams()?.stream_exists(&events.stream_name).await;
+        let exists = asked.map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => error.with_hint(
+                "who may only publish logs with NAQ_EVENTS_STREAM=assume; else give the user \
+                 publish permission for this subject on the server",
+            ),
+            _ => error,
+        })?;
         Ok(if exists { StreamMode::Assume } else { StreamMode::Ensure })
     }
 

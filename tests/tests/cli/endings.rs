@@ -116,7 +116,9 @@ async fn a_wrong_password_is_told_in_time() {
 async fn a_missing_right_is_told_whether_one_event_is_logged_or_many() {
     let (ann, reader) = (User::new("ann", "pw"), User::new("reader", "pw"));
     let reader = reader.may_not_publish(["events.>"]);
-    let server = NatsServer::builder().user(ann).user(reader).start().await;
+    let producer = User::new("producer", "pw").may_publish(["events.>"]);
+    let users = NatsServer::builder().user(ann).user(reader).user(producer);
+    let server = users.start().await;
     let folder = tempfile::tempdir().unwrap();
     let run = |user: &str, line: &str, input: &[u8]| {
         let url = server.url_as(user, "pw");
@@ -127,6 +129,11 @@ async fn a_missing_right_is_told_whether_one_event_is_logged_or_many() {
     insta::assert_snapshot!("may_not_log_one", screen("log --type x --job a", &one));
     let many = run("reader", "log -", b"{\"type\":\"x\"}\n{\"type\":\"y\"}\n");
     insta::assert_snapshot!("may_not_log_many", screen("log -", &many));
+    let blind = run("producer", "log --type x --job a", b"");
+    insta::assert_snapshot!("may_not_look", screen("log --type x --job a", &blind));
+    let mut told = command_on(&server.url_as("producer", "pw"), folder.path(), "log --type x");
+    told.env("NAQ_EVENTS_STREAM", "assume");
+    assert_eq!(command::run(&mut told, LIMIT).code, Some(0));
 }
 
 #[tokio::test]
@@ -138,6 +145,10 @@ async fn a_server_without_jetstream_says_so() {
         assert_eq!(done.code, Some(1), "{line}: {}", done.stderr);
         assert!(done.stderr.contains("without JetStream"), "{line}: {}", done.stderr);
     }
+    let line = "doctor --output table";
+    let done = command::run(&mut command_on(&server.url(), folder.path(), line), LIMIT);
+    assert_eq!(done.code, Some(1), "{}", done.stdout);
+    assert_eq!(done.stdout.matches("without JetStream").count(), 1, "{}", done.stdout);
 }
 
 #[tokio::test]

@@ -137,10 +137,14 @@ async fn cleanup_asks_first_and_removes_what_is_old() {
     let asked = naq.run("cleanup --older-than 0s");
     assert_eq!(asked.code, Some(2), "there is nobody to ask: {}", asked.stderr);
     assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
+    let dry = naq.screen("cleanup --older-than 0s --type job_failed --dry-run --output table");
+    insta::assert_snapshot!("cleanup_would", dry);
+    let of_one = naq.screen("cleanup --older-than 0s --type job_failed --yes --output table");
+    insta::assert_snapshot!("cleanup_removed", of_one);
     let kept = naq.json("cleanup --older-than 1h --yes --output json");
     assert_eq!(kept["removed"], 0);
     let of_type = naq.json("cleanup --older-than 0s --type job_completed --yes --output json");
     assert_eq!((&of_type["removed"], &of_type["dry_run"]), (&json!(2), &json!(false)));
     let all = naq.json("cleanup --older-than 0s --yes --output json");
-    assert_eq!(all["removed"], 4);
+    assert_eq!(all["removed"], 3);
 }

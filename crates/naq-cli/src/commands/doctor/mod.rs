@@ -57,6 +57,9 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
     let examined = Session::with(&context.globals, async |session| {
         server::examine(session, &mut findings).await?;
         let seen = stream::examine(session, &mut findings).await?;
+        if matches!(seen, stream::Seen::NoJetStream) {
+            return Ok(());
+        }
         server::clock(session, &seen, &mut findings).await?;
         rights::examine(session, &seen, &mut findings).await
     })

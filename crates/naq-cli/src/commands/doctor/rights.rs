@@ -38,7 +38,7 @@ pub(super) async fn examine(
     tell(findings, "may log", may, "publish on the events' subjects: programs that log need it");
     let may = match seen {
         Seen::Missing => heard(may_make_a_consumer(&*jetstream, stream).await),
-        Seen::Whole(_) | Seen::Nothing => may_read(&*jetstream, stream).await,
+        Seen::Whole(_) | Seen::Nothing | Seen::NoJetStream => may_read(&*jetstream, stream).await,
     };
     tell(findings, "may read", may, "make consumers: tail, stats, history and export need it");
     if matches!(seen, Seen::Whole(info) if info.config.deny_purge == Some(true)) {

@@ -93,7 +93,9 @@ pub(super) async fn clock(
     let before = clock.now();
     let made = match seen {
         Seen::Missing => of_a_new_stream(&*jetstream, &name).await,
-        Seen::Whole(_) | Seen::Nothing => of_a_new_consumer(&*jetstream, stream, &name).await,
+        Seen::Whole(_) | Seen::Nothing | Seen::NoJetStream => {
+            of_a_new_consumer(&*jetstream, stream, &name).await
+        }
     };
     let difference = made.map(|(there, took)| {
         let uncertain = took / 2;

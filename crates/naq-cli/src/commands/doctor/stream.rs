@@ -28,6 +28,8 @@ pub(super) enum Seen {
     Nothing,
     /// There is no stream.
     Missing,
+    /// There is no JetStream, and nothing else can be asked.
+    NoJetStream,
 }
 
 /// Examines the stream.
@@ -52,6 +54,10 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
                     format!("can't be asked about: {what}"),
                     "a producer does without: NAQ_EVENTS_STREAM=assume",
                 ),
+                ErrorKind::Unsupported => {
+                    findings.fail("stream", what, hint);
+                    return Ok(Seen::NoJetStream);
+                }
                 _ => findings.fail("stream", what, hint),
             }
             return Ok(Seen::Nothing);

@@ -175,7 +175,7 @@ impl Ingest<'_> {
 
     fn tell_of_silence(&self) {
         let pending = human::counted(self.tally.under_way(), "event");
-        let note = format!("-- the server confirms nothing at the moment; {pending} wait for it");
+        let note = format!("-- the server confirms nothing at the moment, with {pending} waiting");
         self.bar.suspend(|| self.notes.line(&self.notes.paint().warn(note)));
     }
 

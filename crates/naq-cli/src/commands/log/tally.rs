@@ -97,7 +97,7 @@ impl Counters {
     fn in_words(&self) -> Option<String> {
         let parts: Vec<String> = [
             (self.acked, "acknowledged"),
-            (self.failed, "refused by the server"),
+            (self.failed, "not stored"),
             (self.unknown, "stored or not, nobody knows"),
             (self.dropped, "dropped for want of room"),
             (self.rejected, "rejected"),
@@ -228,7 +228,7 @@ mod tests {
         (account.acked, account.failed, account.dropped, account.unknown) = (5, 1, 2, 1);
         assert_eq!(
             Counters::of(&account).in_words().unwrap(),
-            "account: 9 events offered, 5 acknowledged, 1 refused by the server, \
+            "account: 9 events offered, 5 acknowledged, 1 not stored, \
              1 stored or not, nobody knows, 2 dropped for want of room"
         );
     }

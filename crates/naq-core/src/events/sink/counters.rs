@@ -22,7 +22,8 @@ pub struct EventCounters {
     pub recovered: u64,
     /// Stored, as the server confirmed; a duplicate of a stored one counts too.
     pub acked: u64,
-    /// Accepted, and then refused by the server for good.
+    /// Accepted, and known not to be stored: refused by the server for good, or
+    /// never sent within the delivery timeout.
     pub failed: u64,
     /// Sent, and not confirmed within the delivery timeout: stored or not.
     pub unknown: u64,
