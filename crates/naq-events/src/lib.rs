@@ -57,3 +57,4 @@ mod writer;
 
 pub use redact::{Redact, RedactFn};
 pub use service::EventService;
+pub use writer::Sending;

@@ -8,14 +8,14 @@ use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, NaqConfig, StreamMode};
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects};
-use naq_core::jetstream::StreamConfig;
+use naq_core::jetstream::{Capabilities, StreamConfig};
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
-use crate::stream_setup::{StreamSetup, stream_config, tell_risks};
+use crate::stream_setup::{StreamSetup, stream_config, tell_risks, with_what_it_can};
 use crate::writer::{Standing, Writer};
 
 /// A buffer that is fuller than this is told as degraded health.
@@ -93,14 +93,23 @@ impl EventService {
         })
     }
 
-    /// The stream as a configuration wants it: what `stream = "ensure"` makes
-    /// and `"verify"` checks for. Fields that are unset don't matter.
+    /// The stream as a configuration wants it: what `stream = "verify"` checks
+    /// for. Fields that are unset don't matter.
     ///
     /// # Errors
     /// `InvalidArgument` for a `subject_root` that can't be one.
     pub fn stream_config(config: &EventsConfig) -> Result<StreamConfig> {
         let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
         Ok(stream_config(config, &subjects))
+    }
+
+    /// The same, made to take what such a server can: what `stream = "ensure"`
+    /// makes of it.
+    ///
+    /// # Errors
+    /// Those of [`stream_config`](Self::stream_config).
+    pub fn ensured_stream_config(config: &EventsConfig, can: Capabilities) -> Result<StreamConfig> {
+        Ok(with_what_it_can(Self::stream_config(config)?, can))
     }
 
     /// Runs this hook on each event before it is buffered, behind the

@@ -55,8 +55,8 @@ impl StreamSetup {
     /// Those of [`StreamManager::ensure_stream`].
     pub(crate) async fn run(&self, can: Capabilities) -> Result<StreamFacts> {
         let mut request = self.request.clone();
-        if can.fast_ingest && !request.verify_only {
-            request.config = request.config.with_allow_batched_publish(true);
+        if !request.verify_only {
+            request.config = with_what_it_can(request.config, can);
         }
         let ensured = self
             .streams
@@ -116,6 +116,14 @@ pub(crate) fn stream_config(config: &EventsConfig, subjects: &EventSubjects) -> 
         // Left open, because the default must not take replicas away from a
         // stream to which an operator gave some.
         stream
+    }
+}
+
+/// The wanted stream, made to take fast batches where the server can.
+pub(crate) fn with_what_it_can(wanted: StreamConfig, can: Capabilities) -> StreamConfig {
+    match can.fast_ingest {
+        true => wanted.with_allow_batched_publish(true),
+        false => wanted,
     }
 }
 

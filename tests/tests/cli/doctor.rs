@@ -108,6 +108,30 @@ async fn the_way_that_events_take_is_told() {
         "events go by an acknowledgement for each event; guarantee: message_id"
     );
     assert_eq!(found["state"], "warn");
+    // What it advises is what helps.
+    assert!(found["advice"].as_str().unwrap().contains("`naq streams ensure`"), "{found}");
+    assert_eq!(other.run("streams ensure").code, Some(0));
+    assert_eq!(way(&other)["state"], "ok");
+}
+
+#[tokio::test]
+async fn what_is_to_be_read_back_needs_the_right_to_read() {
+    let ann = User::new("ann", "pw");
+    let blind = User::new("blind", "pw").may_not_publish(["$JS.API.CONSUMER.CREATE.>"]);
+    let server = NatsServer::builder().user(ann).user(blind).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |user: &str, line: &str| {
+        let mut command = command_on(&server.url_as(user, "pw"), folder.path(), line);
+        command.env("NAQ_EVENTS_GUARANTEE", "read_back");
+        command::run(&mut command, Duration::from_secs(60))
+    };
+    assert_eq!(run("ann", "streams ensure").code, Some(0));
+    assert_eq!(run("ann", "log --type x").code, Some(0));
+    for (user, guarantee) in [("ann", "read_back"), ("blind", "message_id")] {
+        let done = run(user, "doctor --output table");
+        let found = format!("events go by fast ingest; guarantee: {guarantee}\n");
+        assert!(done.stdout.contains(&found), "{user}: {}", done.stdout);
+    }
 }
 
 #[tokio::test]

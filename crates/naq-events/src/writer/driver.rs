@@ -190,14 +190,10 @@ impl Driver {
     /// Those of asking the server, with which nothing can be sent either.
     async fn prepare(&mut self, jetstream: &dyn JetStream) -> Result<(Way, Guarantee)> {
         self.settle_doubt(jetstream).await?;
-        let fast = jetstream.capabilities().fast_ingest && self.shared.takes_batches();
-        let way = if fast { Way::Fast } else { Way::Pipeline };
-        let guarantee = match self.shared.guarantee() {
-            Guarantee::ReadBack if !self.can_read_back(way, jetstream).await? => {
-                Guarantee::MessageId
-            }
-            wanted => wanted,
-        };
+        let way = Way::of(jetstream.capabilities(), self.shared.takes_batches());
+        let wanted = self.shared.guarantee();
+        let may_read = way.needs_reading(wanted) && self.can_read_back(jetstream).await?;
+        let guarantee = way.guarantee(wanted, may_read);
         if self.way.replace((way, guarantee)) != Some((way, guarantee)) {
             let stream = self.shared.stream.as_str();
             tracing::info!(stream, "events go to the server by {way}, with {guarantee}");
@@ -207,8 +203,8 @@ impl Driver {
 
     /// Whether what a batch leaves in doubt can be read back; notes the
     /// sequence of the stream behind which all that is sent next will stand.
-    async fn can_read_back(&mut self, way: Way, jetstream: &dyn JetStream) -> Result<bool> {
-        if way == Way::Pipeline || self.may_read == Some(false) {
+    async fn can_read_back(&mut self, jetstream: &dyn JetStream) -> Result<bool> {
+        if self.may_read == Some(false) {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);

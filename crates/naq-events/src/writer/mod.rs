@@ -74,6 +74,7 @@ pub(crate) use self::spooling::OpenedSpool;
 use self::spooling::{KeeperGuard, OnDisk, Otherwise};
 use self::state::{Intake, Limits};
 use self::telling_losses::LossEvents;
+pub use self::way::Sending;
 pub(crate) use self::way::Way;
 use crate::stream_setup::{StreamFacts, StreamSetup};
 
@@ -137,12 +138,7 @@ impl Writer {
             batch: config.buffer_size,
             gather: config.flush_interval.min(GATHER),
             delivery_timeout: config.delivery_timeout,
-            // What is in the spool is recognised by its ids.
-            guarantee: if config.spool.dir.is_some() {
-                Guarantee::MessageId
-            } else {
-                config.guarantee
-            },
+            guarantee: way::wanted_guarantee(config),
             duplicate_window: config.duplicate_window,
             backoff: Backoff::new(config.retry_backoff_min, config.retry_backoff_max),
         };

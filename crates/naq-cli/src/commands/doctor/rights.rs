@@ -61,7 +61,8 @@ async fn may_publish(jetstream: &dyn JetStream, stream: &str, subject: &str) -> 
     }
 }
 
-async fn may_read(jetstream: &dyn JetStream, stream: &str) -> Result<()> {
+/// Reads one message, if there is one.
+pub(super) async fn may_read(jetstream: &dyn JetStream, stream: &str) -> Result<()> {
     let options = ReadOptions::default().with_until(ReadUntil::Head).with_limit(1);
     match jetstream.read(stream, options).next().await {
         Some(Err(error)) => Err(error),

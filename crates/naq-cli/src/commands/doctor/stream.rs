@@ -75,8 +75,8 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
     );
     wanted(&info, session, findings)?;
     room(&info, findings);
-    let can = session.connections()?.default_jetstream().await?.capabilities();
-    way::examine(&info, can, events, findings);
+    let jetstream = session.connections()?.default_jetstream().await?;
+    way::examine(&*jetstream, &info, events, findings).await;
     guarantees::examine(&info, events, findings);
     Ok(Seen::Whole(Box::new(info)))
 }

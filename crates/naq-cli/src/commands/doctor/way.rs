@@ -1,28 +1,27 @@
 //! How programs that log send to the stream, and what keeps an event from being stored twice.
 
 use naq_core::config::{EventsConfig, Guarantee};
-use naq_core::jetstream::{Capabilities, StreamInfo};
+use naq_core::jetstream::{JetStream, StreamInfo};
+use naq_events::Sending;
 
-use super::Findings;
+use super::{Findings, rights};
 
-/// Tells the way that the writer takes here.
-pub(super) fn examine(
+/// Tells the way that a service's events take here, with these credentials.
+pub(super) async fn examine(
+    jetstream: &dyn JetStream,
     info: &StreamInfo,
-    can: Capabilities,
     events: &EventsConfig,
     findings: &mut Findings,
 ) {
-    let takes_batches = info.config.allow_batched_publish == Some(true);
-    let is_fast = can.fast_ingest && takes_batches;
-    let way = if is_fast { "fast ingest" } else { "an acknowledgement for each event" };
-    let by = match events.guarantee {
-        // What is in the spool is recognised by its ids.
-        _ if events.spool.dir.is_some() => Guarantee::MessageId,
-        Guarantee::ReadBack if !is_fast => Guarantee::MessageId,
-        wanted => wanted,
-    };
-    let found = format!("events go by {way}; guarantee: {by}");
-    if can.fast_ingest && !takes_batches {
+    // Whether it may read matters to this guarantee alone; what else there is to
+    // say of reading is a finding of its own.
+    let may_read = events.guarantee != Guarantee::ReadBack
+        || rights::may_read(jetstream, &info.config.name).await.is_ok();
+    let can = jetstream.capabilities();
+    let sending = Sending::of(events, can, info, may_read);
+    let way = if sending.is_fast { "fast ingest" } else { "an acknowledgement for each event" };
+    let found = format!("events go by {way}; guarantee: {}", sending.guarantee);
+    if can.fast_ingest && !sending.is_fast {
         let advice = "`naq streams ensure` allows the server's fast ingest";
         return findings.warn("way", found, advice);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use naq_core::ErrorKind;
 use naq_core::config::{EventsConfig, Size};
-use naq_core::jetstream::{Discard, Storage, StreamConfig};
+use naq_core::jetstream::{Capabilities, Discard, Storage, StreamConfig};
 use naq_core::streams::{EnsureOutcome, EnsureStream, EnsuredStream, StreamManager};
 use naq_events::EventService;
 use serde::Serialize;
@@ -86,14 +86,16 @@ impl Args {
         &self,
         events: &EventsConfig,
         streams: &dyn StreamManager,
+        can: Capabilities,
     ) -> Result<EnsureStream, Failure> {
         let mut config = match &self.stream {
-            None => EventService::stream_config(events)?,
+            None if self.verify => EventService::stream_config(events)?,
+            None => EventService::ensured_stream_config(events, can)?,
             Some(name) if !self.subject.is_empty() => StreamConfig::new(name, &self.subject),
             Some(name) => match streams.get_stream_info(name).await {
                 Ok(info) => StreamConfig::new(name, &info.config.subjects),
                 Err(error) if error.is(ErrorKind::NotFound) && *name == events.stream_name => {
-                    EventService::stream_config(events)?
+                    EventService::ensured_stream_config(events, can)?
                 }
                 Err(error) if error.is(ErrorKind::NotFound) => return Err(no_subject(name)),
                 Err(error) => return Err(error.into()),

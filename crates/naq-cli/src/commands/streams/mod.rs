@@ -7,7 +7,8 @@ mod ensure;
 mod show;
 
 use futures::TryStreamExt;
-use naq_core::jetstream::{PurgeKeep, PurgeOptions};
+use naq_core::connection::ConnectionProviderExt;
+use naq_core::jetstream::{JetStream, PurgeKeep, PurgeOptions};
 use serde::Serialize;
 
 use super::confirm::confirm;
@@ -115,7 +116,8 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                 output.answer(&StreamShape::of(&info), show::facts)?;
             }
             Command::Ensure(args) => {
-                let request = args.to_request(&session.config().events, &*streams).await?;
+                let can = session.connections()?.default_jetstream().await?.capabilities();
+                let request = args.to_request(&session.config().events, &*streams, can).await?;
                 let ensured = streams.ensure_stream(request).await?;
                 output.answer(&ensure::Ensured::of(&ensured), ensure::sentence)?;
             }
