@@ -98,7 +98,11 @@ async fn pull(
     let patience = if waits { options.wait + grace } else { SILENCE.min(grace) };
     let deadline = Instant::now() + patience;
     while messages.len() < options.max_messages {
-        let message = inbox.message(OPERATION, &subject, deadline).await?;
+        // What is here already needs no timer.
+        let message = match inbox.ready() {
+            Some(message) => message,
+            None => inbox.message(OPERATION, &subject, deadline).await?,
+        };
         match Status::read(&message) {
             None => messages.extend(delivery(message)),
             Some(Status::Heartbeat { .. }) => {}

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use async_nats::{Message, Subject, Subscriber};
 use bytes::{BufMut, BytesMut};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use naq_core::connection::ConnectionState;
 use naq_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
@@ -136,6 +136,11 @@ impl Inbox {
     /// The next message that is here already; `None` when the client has ended.
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.subscriber.poll_next_unpin(cx)
+    }
+
+    /// The next message, if it is here already.
+    pub(crate) fn ready(&mut self) -> Option<Message> {
+        self.subscriber.next().now_or_never().flatten()
     }
 
     /// The next notice; one that says to look when some were missed.

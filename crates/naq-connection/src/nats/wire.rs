@@ -1,7 +1,9 @@
 //! Requests with a deadline over one connection.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
@@ -168,7 +170,11 @@ impl Wire {
         reply: Option<Subject>,
         deadline: Instant,
     ) -> Result<()> {
-        let sending = self.publish(operation, request, reply);
+        let mut sending = pin!(self.publish(operation, request, reply));
+        // A client that has room needs no timer.
+        if let Poll::Ready(sent) = futures::poll!(&mut sending) {
+            return sent;
+        }
         match tokio::time::timeout_at(deadline, sending).await {
             Ok(sent) => sent,
             Err(_) => Err(self.link.unavailable(operation)),

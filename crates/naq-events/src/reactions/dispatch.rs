@@ -125,12 +125,14 @@ impl Dispatcher {
 
     /// Runs a try within its deadline; a panic ends the try alone.
     async fn limit(&self, attempt: impl Future<Output = Outcome> + Send) -> Ending {
-        let deadline = self.clock.deadline(self.options.deadline);
         let mut attempt = pin!(AssertUnwindSafe(attempt).catch_unwind());
         // A handler that is done at once needs no timer.
         let ended = match futures::poll!(&mut attempt) {
             Poll::Ready(ended) => Some(ended),
-            Poll::Pending => self.clock.until(deadline, attempt).await,
+            Poll::Pending => {
+                let deadline = self.clock.deadline(self.options.deadline);
+                self.clock.until(deadline, attempt).await
+            }
         };
         match ended {
             Some(Ok(outcome)) => Ending::Answered(outcome),

@@ -295,3 +295,7 @@ pub(super) async fn check_log(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -26,6 +26,9 @@ const SIGNS: u32 = 3;
 /// Between two tries to learn whether the group is paused, at the beginning.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// What takes less than this is done before another worker has begun.
+const QUICK: Duration = Duration::from_micros(50);
+
 /// How long a fetch that is under way may go on when the member stops.
 const LAST_FETCH: Duration = Duration::from_millis(250);
 
@@ -257,9 +260,25 @@ impl Ends {
 }
 
 /// Handles one event after the other, until the member stops.
+///
+/// Handlers that are done at once need no second worker: waking it would take
+/// longer than what it is woken for. One is woken as soon as a handler waits, or
+/// takes long without waiting.
 async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>) {
+    let clock = &dispatcher.clock;
+    let (mut since, mut is_quick) = (clock.monotonic(), false);
     while let Some(work) = queue.next().await {
-        dispatcher.handle(work).await;
+        if !is_quick {
+            queue.wake_next();
+        }
+        let mut handling = pin!(dispatcher.handle(work));
+        if futures::poll!(&mut handling).is_pending() {
+            queue.wake_next();
+            handling.await;
+        }
+        let now = clock.monotonic();
+        is_quick = now.saturating_sub(since) < QUICK;
+        since = now;
         // Handlers that never wait must not keep the thread to themselves.
         tokio::task::consume_budget().await;
     }

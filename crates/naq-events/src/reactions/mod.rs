@@ -66,7 +66,7 @@
 //! | `group.rs` | the group's consumer, and what must not change about it |
 //! | `service.rs` | the service: react, and its life |
 //! | `member.rs` | a member's tasks |
-//! | `feed.rs` | fetching, and not more than can be handled |
+//! | `feed.rs`, `feed_tests.rs` | fetching, and not more than can be handled |
 //! | `queue.rs` | what was fetched and nobody has begun with |
 //! | `work.rs` | one delivery, and those in hand |
 //! | `dispatch.rs` | one try, and what follows from its outcome |

@@ -40,7 +40,8 @@ impl Queue {
         self.lock().works.len()
     }
 
-    /// The next one, as soon as there is one; `None` once it is closed.
+    /// The next one, as soon as there is one; `None` once it is closed. Whoever
+    /// won't come back for the next at once wakes another worker for it.
     pub(super) async fn next(&self) -> Option<Work> {
         loop {
             let (next, left, is_closed) = {
@@ -49,8 +50,8 @@ impl Queue {
                 let next = if is_closed { None } else { waiting.works.pop_front() };
                 (next, waiting.works.len(), is_closed)
             };
-            if left > 0 || is_closed {
-                // One wakes the next, so that nobody sleeps while there is work.
+            if is_closed {
+                // One wakes the next.
                 self.filled.notify_last();
             }
             if next.is_some() && (left == 0 || left.is_power_of_two()) {
@@ -60,6 +61,13 @@ impl Queue {
                 return next;
             }
             self.filled.notified().await;
+        }
+    }
+
+    /// Wakes another worker if there is something for it.
+    pub(super) fn wake_next(&self) {
+        if self.len() > 0 {
+            self.filled.notify_last();
         }
     }
 
@@ -126,7 +134,9 @@ mod tests {
             let (queue, taken) = (Arc::clone(&queue), taken.clone());
             tokio::spawn(async move {
                 while let Some(work) = queue.next().await {
+                    queue.wake_next();
                     taken.send(work.position.sequence).unwrap();
+                    // One that is busy for long.
                     tokio::task::yield_now().await;
                 }
             });

@@ -89,12 +89,12 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         }
         let trouble = tokio::select! {
             error = reactor.ended() => Some(error),
-            () = asked.to_end() => None,
+            () = asked.wait() => None,
         };
         let report = tokio::select! {
             report = reactor.stop(CLOSING) => report,
             // Asked a second time it ends at once.
-            () = asked.to_end() => {
+            () = asked.wait() => {
                 notes.line("ended at once: what was under way comes again after the ack wait");
                 return Ok(Exit::Partly);
             }
@@ -163,7 +163,7 @@ impl Asked {
         Ok(Self([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?]))
     }
 
-    async fn to_end(&mut self) {
+    async fn wait(&mut self) {
         let [terminate, interrupt] = &mut self.0;
         tokio::select! {
             _ = terminate.recv() => {}
@@ -182,7 +182,7 @@ impl Asked {
         Ok(Self)
     }
 
-    async fn to_end(&mut self) {
+    async fn wait(&mut self) {
         // Where even that can't be waited for, the program ends without it.
         let _ = tokio::signal::ctrl_c().await;
     }
