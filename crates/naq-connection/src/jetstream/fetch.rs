@@ -11,7 +11,7 @@ use super::ack_subject::AckSubject;
 use super::consumers::{about, check_names};
 use super::pull::{Pull, Status, Wait, refused};
 use super::{NatsJetStream, api, headers};
-use crate::nats::{Inbox, Request, Wire};
+use crate::nats::{Inbox, Request, Wire, silence};
 
 const OPERATION: &str = "fetch";
 
@@ -97,12 +97,22 @@ async fn pull(
     let grace = wire.limits.request_timeout.max(GRACE);
     let patience = if waits { options.wait + grace } else { SILENCE.min(grace) };
     let deadline = Instant::now() + patience;
-    while messages.len() < options.max_messages {
-        // What is here already needs no timer.
-        let message = match inbox.ready() {
-            Some(message) => message,
-            None => inbox.message(OPERATION, &subject, deadline).await?,
-        };
+    let filling = fill(&mut inbox, &subject, options.max_messages, messages);
+    match tokio::time::timeout_at(deadline, filling).await {
+        Ok(filled) => filled,
+        Err(_) => Err(silence(OPERATION, &subject).into()),
+    }
+}
+
+/// Takes what comes of a pull, until it has all or the pull has ended.
+async fn fill(
+    inbox: &mut Inbox,
+    subject: &str,
+    most: usize,
+    messages: &mut Vec<ConsumerMessage>,
+) -> Result<(), Interrupted> {
+    while messages.len() < most {
+        let message = inbox.answer(OPERATION, subject).await?;
         match Status::read(&message) {
             None => messages.extend(delivery(message)),
             Some(Status::Heartbeat { .. }) => {}

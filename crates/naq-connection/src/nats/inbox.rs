@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use async_nats::{Message, Subject, Subscriber};
 use bytes::{BufMut, BytesMut};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use naq_core::connection::ConnectionState;
 use naq_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
@@ -138,11 +138,6 @@ impl Inbox {
         self.subscriber.poll_next_unpin(cx)
     }
 
-    /// The next message, if it is here already.
-    pub(crate) fn ready(&mut self) -> Option<Message> {
-        self.subscriber.next().now_or_never().flatten()
-    }
-
     /// The next notice; one that says to look when some were missed.
     pub(crate) fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
         self.notices.poll_next_unpin(cx).map(|notice| match notice {
@@ -190,24 +185,39 @@ impl Inbox {
     /// Waits for the next message that answers a request on `subject`.
     ///
     /// # Errors
-    /// `Unavailable` when the connection broke, `PermissionDenied` for a
-    /// refusal of the request or the inbox, `Timeout`.
+    /// Those of [`answer`](Self::answer), and `Timeout`.
     pub(crate) async fn message(
         &mut self,
         operation: &'static str,
         subject: &str,
         deadline: Instant,
     ) -> Result<Message> {
+        match tokio::time::timeout_at(deadline, self.answer(operation, subject)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(silence(operation, subject)),
+        }
+    }
+
+    /// As [`message`](Self::message), for whoever keeps a deadline for several.
+    ///
+    /// # Errors
+    /// `Unavailable` when the connection broke, `PermissionDenied` for a
+    /// refusal of the request or the inbox.
+    pub(crate) async fn answer(
+        &mut self,
+        operation: &'static str,
+        subject: &str,
+    ) -> Result<Message> {
         loop {
-            match tokio::time::timeout_at(deadline, self.arrival()).await {
-                Ok(Arrival::Message(message)) => return Ok(message),
-                Ok(Arrival::Denied(violation)) => {
+            match self.arrival().await {
+                Arrival::Message(message) => return Ok(message),
+                Arrival::Denied(violation) => {
                     let ours = violation.act == Act::Publish && violation.subject == subject;
                     if ours || self.is_denied_by(&violation) {
                         return Err(super::wire::denied(operation, &violation));
                     }
                 }
-                Ok(Arrival::Lost) => {
+                Arrival::Lost => {
                     return Err(Error::new(
                         ErrorKind::Unavailable,
                         operation,
@@ -215,17 +225,15 @@ impl Inbox {
                     )
                     .with("url", self.link.url()));
                 }
-                Err(_) => {
-                    return Err(Error::new(
-                        ErrorKind::Timeout,
-                        operation,
-                        "no answer from the server in time",
-                    )
-                    .with("subject", subject));
-                }
             }
         }
     }
+}
+
+/// The error of a request that nothing came of.
+pub(crate) fn silence(operation: &'static str, subject: &str) -> Error {
+    Error::new(ErrorKind::Timeout, operation, "no answer from the server in time")
+        .with("subject", subject)
 }
 
 fn put_decimal(into: &mut BytesMut, mut number: u64) {

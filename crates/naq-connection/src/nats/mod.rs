@@ -15,7 +15,7 @@ mod work;
 
 pub(crate) use address::SCHEMES;
 pub(crate) use connect::connect;
-pub(crate) use inbox::{Arrival, Inbox};
+pub(crate) use inbox::{Arrival, Inbox, silence};
 pub(crate) use link::Notice;
 pub(crate) use violation::{Act, Violation};
 pub(crate) use wire::{Nature, Request, Wire, denied};

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::jetstream::{Acknowledge, FetchOptions, JetStream};
 use naq_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::REACT;
 use super::dispatch::Dispatcher;
@@ -76,8 +75,10 @@ impl Feed {
     pub(super) async fn run(self) -> Error {
         let Self { origin, queue, mut paused, mut stopping, members } = self;
         let clock = Arc::clone(&origin.dispatcher.clock);
+        let origin = Arc::new(origin);
         let mut pace = Pace::new(&origin);
-        let mut fetches = FuturesUnordered::new();
+        // Tasks, so that what comes in wakes its own fetch alone.
+        let mut fetches = JoinSet::new();
         let (mut asked, mut failures, mut is_troubled) = (0, 0_u32, false);
         loop {
             let stops = *stopping.borrow_and_update();
@@ -97,11 +98,12 @@ impl Feed {
                 () = queue.drained_to(room.unwrap_or(0)), if room.is_some() => {
                     let most = pace.most();
                     asked += most;
-                    let fetch = origin.fetch(most);
-                    fetches.push(async move { (most, fetch.await) });
+                    let (origin, queue) = (Arc::clone(&origin), Arc::clone(&queue));
+                    let paused = paused.clone();
+                    fetches.spawn(async move { (most, origin.fill(&queue, &paused, most).await) });
                     continue;
                 }
-                Some(fetched) = fetches.next(), if !fetches.is_empty() => fetched,
+                Some(fetched) = fetches.join_next(), if !fetches.is_empty() => fetched,
                 changed = paused.changed() => match changed {
                     Ok(()) => continue,
                     // Whoever pauses a group drops the sender never before the feed.
@@ -109,16 +111,17 @@ impl Feed {
                 },
                 _ = stopping.changed(), if !stops => continue,
             };
-            let (most, fetched) = fetched;
+            let (most, fetched) = match fetched {
+                Ok(fetched) => fetched,
+                Err(error) => {
+                    let text = "a fetch ended by itself";
+                    return Error::new(ErrorKind::Unexpected, REACT, text).with_source(error);
+                }
+            };
             asked -= most;
             match fetched {
-                Ok(works) if *paused.borrow() => origin.put_off(works).await,
-                Ok(works) => {
-                    if !is_troubled {
-                        failures = 0;
-                    }
-                    queue.push(works);
-                }
+                Ok(()) if is_troubled => {}
+                Ok(()) => failures = 0,
                 Err(error) => match origin.judge(error).await {
                     // A break fails all that are under way: it counts once.
                     Ok(()) if is_troubled => {}
@@ -199,6 +202,17 @@ impl Pace {
 }
 
 impl Origin {
+    /// Fetches into the queue.
+    async fn fill(&self, queue: &Queue, paused: &watch::Receiver<bool>, most: usize) -> Result<()> {
+        let works = self.fetch(most).await?;
+        if *paused.borrow() {
+            self.put_off(works).await;
+        } else {
+            queue.push(works);
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, most: usize) -> Result<Vec<Work>> {
         let Dispatcher { jetstream, clock, hand, .. } = &*self.dispatcher;
         let options = FetchOptions::new(most).with_wait(WAIT);
