@@ -40,7 +40,7 @@ fn deliveries(dead: &DeadStreams) -> Vec<ConsumerMessage> {
     };
     let replay = dead.replay_message(&letter);
     let stored = |sequence, headers, payload| StoredMessage {
-        subject: replay.subject.clone(),
+        subject: replay.subject.to_string(),
         sequence,
         stored_at: Timestamp::default(),
         headers,

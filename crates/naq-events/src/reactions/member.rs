@@ -27,7 +27,7 @@ const SIGNS: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What takes less than this is done before another worker has begun.
-const QUICK: Duration = Duration::from_micros(50);
+const QUICK: Duration = Duration::from_micros(20);
 
 /// How long a fetch that is under way may go on when the member stops.
 const LAST_FETCH: Duration = Duration::from_millis(250);
@@ -266,19 +266,18 @@ impl Ends {
 /// takes long without waiting.
 async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>) {
     let clock = &dispatcher.clock;
-    let (mut since, mut is_quick) = (clock.monotonic(), false);
+    let mut is_quick = false;
     while let Some(work) = queue.next().await {
         if !is_quick {
             queue.wake_next();
         }
+        let begun = clock.monotonic();
         let mut handling = pin!(dispatcher.handle(work));
         if futures::poll!(&mut handling).is_pending() {
             queue.wake_next();
             handling.await;
         }
-        let now = clock.monotonic();
-        is_quick = now.saturating_sub(since) < QUICK;
-        since = now;
+        is_quick = clock.elapsed_since(begun) < QUICK;
         // Handlers that never wait must not keep the thread to themselves.
         tokio::task::consume_budget().await;
     }
