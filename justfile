@@ -78,5 +78,17 @@ test-faults *arguments: servers
     echo "just test-faults --rounds $rounds --seed $seed ${filter[*]}"
     export NAQ_FAULT_LENGTH=full NAQ_FAULT_ROUNDS=$rounds NAQ_FAULT_SEED=$seed
     cargo test -p naq-tests --test harness ledger
+    # Each in a process of its own: whose the memory is can't be told otherwise.
+    play() {
+        if said=$(cargo test --quiet -p naq-tests --test faults -- --exact "$1" 2>&1); then
+            echo "ok      $1, ${SECONDS} s"
+        else
+            echo "FAILED  $1, ${SECONDS} s" && echo "$said" && return 1
+        fi
+    }
+    export -f play
     # They wait more than they work.
-    cargo test -p naq-tests --test faults -- --test-threads $((2 * $(nproc))) "${filter[@]}"
+    cargo test --quiet -p naq-tests --test faults -- --list --format terse "${filter[@]}" \
+        | sed -n 's/: test$//p' \
+        | xargs -P $((2 * $(nproc))) -I{} bash -c 'play {}'
+    echo "all passed after ${SECONDS} s"
