@@ -305,9 +305,8 @@ async fn occupy_batches(scene: &Scene, batches: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_others_have_all_the_batches_events_are_stored_all_the_same() {
     rounds("no batch left", async |round| {
-        // At full length as long as a server remembers them by itself.
-        let remembers = round.choose(secs(1), secs(10));
-        let scene = Scene::on(NatsServer::builder().batch_timeout(remembers)).await;
+        // It remembers them for longer than anybody here waits.
+        let scene = Scene::on(NatsServer::builder().batch_timeout(10 * PATIENCE)).await;
         let config = quick(&scene.server.url());
         let (setup, _) = scene.program("p0", config.clone()).await;
         setup.stop().await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use naq_core::jetstream::MESSAGES_PER_SUBJECT;
+use naq_core::jetstream::{FAST_BATCHES, MESSAGES_PER_SUBJECT};
 use naq_core::{Error, ErrorKind, RetryClass};
 use serde::Deserialize;
 
@@ -101,10 +101,9 @@ impl ApiError {
         let kind = self.kind();
         let error = Error::new(kind, operation, self.description.clone())
             .with("error_code", self.err_code.to_string());
-        let error = if self.err_code == 10_077 && self.says(MESSAGES_PER_SUBJECT) {
-            error.with("limit", MESSAGES_PER_SUBJECT)
-        } else {
-            error
+        let error = match self.limit() {
+            Some(limit) => error.with("limit", limit),
+            None => error,
         };
         let error = match self.hint() {
             Some(hint) => error.with_hint(hint),
@@ -116,6 +115,15 @@ impl ApiError {
             _ => error,
         };
         error.with_source(self)
+    }
+
+    /// Which limit it is, where something else passes all the same.
+    fn limit(&self) -> Option<&'static str> {
+        match self.err_code {
+            10_077 if self.says(MESSAGES_PER_SUBJECT) => Some(MESSAGES_PER_SUBJECT),
+            10_211 => Some(FAST_BATCHES),
+            _ => None,
+        }
     }
 
     fn hint(&self) -> Option<&'static str> {
@@ -149,7 +157,7 @@ impl ApiError {
 
 #[cfg(test)]
 mod tests {
-    use naq_core::jetstream::is_subject_full;
+    use naq_core::jetstream::{is_out_of_batches, is_subject_full};
 
     use super::*;
 
@@ -194,6 +202,16 @@ mod tests {
         };
         assert!(is_subject_full(&full("messages per subject")));
         assert!(!is_subject_full(&full("messages")) && !is_subject_full(&full("bytes")));
+    }
+
+    #[test]
+    fn too_many_fast_batches_are_told_from_other_limits() {
+        let refused = |err_code| {
+            let description = "too many inflight".into();
+            ApiError { code: 429, err_code, description }.into_error("publish_many")
+        };
+        assert!(is_out_of_batches(&refused(10_211)));
+        assert!(!is_out_of_batches(&refused(10_210)) && !is_out_of_batches(&refused(10_167)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use get::{
     Consistency, GetMessage, GetMessages, NO_MESSAGE, SubjectCounts, Which, WhichMany,
     is_no_message,
 };
-pub use limits::{MESSAGES_PER_SUBJECT, is_subject_full};
+pub use limits::{FAST_BATCHES, MESSAGES_PER_SUBJECT, is_out_of_batches, is_subject_full};
 pub use message::{
     BatchAck, Expected, Headers, MessageTtl, PublishAck, PublishMessage, StoredMessage,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use naq_core::events::{EventReceipt, LossReason};
-use naq_core::jetstream::{PublishAck, Published};
+use naq_core::jetstream::{PublishAck, Published, is_out_of_batches};
 use naq_core::{Error, ErrorKind, Result};
 
 use super::gate::Permit;
@@ -14,6 +14,10 @@ use super::slot::Slot;
 use super::state::{Effects, State};
 use super::verdict::Verdict;
 use super::way::Way;
+
+/// For how long events go without fast ingest where the server had no room for
+/// one more batch: as long as it remembers one that nobody goes on with.
+const BATCHES_AGAIN: Duration = Duration::from_secs(10);
 
 impl State {
     /// The server's answer about what is first on its way.
@@ -87,9 +91,13 @@ impl State {
             self.note_doubt(Way::Fast);
         }
         effects.wake.add(Way::Fast, self.senders.of_mut(Way::Fast).close());
-        if error.is(ErrorKind::Unsupported) {
-            // The stream, or its server after all, takes no batches.
-            self.fast_refused = true;
+        if error.is(ErrorKind::Unsupported) || is_out_of_batches(&error) {
+            // The stream, or its server after all, takes no batches, or no more of them.
+            self.no_batch_before = if error.is(ErrorKind::Unsupported) {
+                Duration::MAX
+            } else {
+                now.saturating_add(BATCHES_AGAIN)
+            };
             // It may have been the one that was let out to see.
             self.gate.passed();
             self.schedule.recall(Way::Fast, false);
@@ -137,6 +145,11 @@ impl State {
         let wait = self.limits.backoff.wait(tries, true, jitter);
         self.schedule.step_aside(now.saturating_add(wait), error.clone());
         self.tell_retry(error);
+    }
+
+    /// Whether fast ingest is worth a try.
+    pub(super) fn may_send_batches(&self, now: Duration) -> bool {
+        self.no_batch_before <= now
     }
 
     /// The session is of no use any more: nothing else is sent in it.
@@ -204,6 +217,11 @@ impl State {
         }
         if !effects.settled.is_empty() {
             self.grant_room(now, effects);
+        }
+        if self.no_batch_before > Duration::ZERO && self.may_send_batches(now) {
+            // The next session tries it again.
+            self.no_batch_before = Duration::ZERO;
+            self.break_session(effects);
         }
         self.schedule.is_stuck(now) || self.is_turning_late(now)
     }

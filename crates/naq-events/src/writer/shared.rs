@@ -138,10 +138,11 @@ impl Shared {
         self.lock().awaits_more()
     }
 
-    /// Whether the stream takes fast batches, as far as is known.
+    /// Whether the stream takes fast batches now, as far as is known.
     pub(super) fn takes_batches(&self) -> bool {
+        let now = self.now();
         let state = self.lock();
-        !state.fast_refused && state.facts.is_none_or(|facts| facts.takes_batches)
+        state.may_send_batches(now) && state.facts.is_none_or(|facts| facts.takes_batches)
     }
 
     /// Hurries the senders on: somebody waits for what they would gather.

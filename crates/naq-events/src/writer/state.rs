@@ -105,8 +105,8 @@ pub(super) struct State {
     pub(super) marked_stream: Option<Timestamp>,
     /// What is known of the stream.
     pub(super) facts: Option<StreamFacts>,
-    /// Whether events have to do without fast ingest, because a try of it was refused.
-    pub(super) fast_refused: bool,
+    /// Until when events have to do without fast ingest, because a try of it was refused.
+    pub(super) no_batch_before: Duration,
     /// Whether somebody waits for an outcome, so that nothing is gathered.
     pub(super) hurry: bool,
     /// Whether the driver wants to be told, once, of what no sender would take.
@@ -139,7 +139,7 @@ impl State {
             marks: Marks::default(),
             marked_stream: None,
             facts: None,
-            fast_refused: false,
+            no_batch_before: Duration::ZERO,
             hurry: false,
             driver_waits: false,
             watchers: 0,

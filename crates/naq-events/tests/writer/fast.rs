@@ -1,7 +1,7 @@
 //! Events by the server's fast ingest: order, refusals, doubts, receipts.
 
 use naq_core::config::Guarantee;
-use naq_core::jetstream::{MESSAGES_PER_SUBJECT, PublishMessage, PublishWay};
+use naq_core::jetstream::{FAST_BATCHES, MESSAGES_PER_SUBJECT, PublishMessage, PublishWay};
 
 use super::support::{
     MS, SECOND, advance, assume, eventually, job, spawn, started_fast as started, within,
@@ -208,6 +208,40 @@ async fn a_stream_that_takes_no_batches_gets_its_events_one_by_one() {
     }
     assert!(service.flush(SECOND).await.unwrap().is_clean());
     assert_eq!(service.counters().failed, 0);
+}
+
+#[tokio::test]
+async fn where_no_batch_is_left_events_go_one_by_one_for_a_while() {
+    let (service, mut server, clock) = started(assume()).await;
+    log(&service, "a", "1").await;
+    log(&service, "a", "2").await;
+    let mut batch = server.session().await;
+    batch.message().await;
+    let error = Error::new(ErrorKind::LimitReached, "publish_many", "too many");
+    batch.answer(Err(error.with("limit", FAST_BATCHES)));
+    let mut session = server.session().await;
+    assert_eq!(session.way, PublishWay::Pipeline);
+    for message in ["1", "2"] {
+        assert_eq!(text(&session.message().await), message);
+        session.store();
+    }
+    log(&service, "a", "3").await;
+    assert_eq!(text(&session.message().await), "3");
+    advance(&clock, 10 * SECOND).await;
+    log(&service, "a", "4").await;
+    assert!(session.is_quiet(), "it is over when what was sent is stored");
+    session.store();
+    let mut rest = server.session().await;
+    assert_eq!(rest.way, PublishWay::Pipeline, "it stood in its queue already");
+    assert_eq!(text(&rest.message().await), "4");
+    log(&service, "b", "5").await;
+    let mut batch = server.session().await;
+    assert_ne!(batch.way, PublishWay::Pipeline);
+    assert_eq!(text(&batch.message().await), "5");
+    rest.store();
+    batch.next(1);
+    assert!(service.flush(SECOND).await.unwrap().is_clean());
+    assert_eq!((service.counters().acked, service.counters().failed), (5, 0));
 }
 
 #[tokio::test]
