@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use futures::StreamExt;
@@ -14,7 +15,7 @@ use naq_tests::server::{NatsServer, Version};
 use naq_tests::wait;
 use tokio::task::JoinHandle;
 
-use crate::{events, ms};
+use crate::{events, ms, secs};
 
 /// Counts how often the server says that it doesn't know a batch (10208).
 struct Forgotten {
@@ -51,9 +52,12 @@ impl Drop for Forgotten {
 
 /// Holds what goes to the server for longer than it remembers a batch, again
 /// and again until it has forgotten one, and lets it go on then: the connection stays.
-async fn forgotten_for_want_of_signs(round: &mut Round, version: Version, guarantee: Guarantee) {
-    // At full length as long as a server remembers one by itself.
-    let remembers = round.choose(ms(500), ms(10_000));
+async fn forgotten_for_want_of_signs(
+    round: &mut Round,
+    version: Version,
+    guarantee: Guarantee,
+    remembers: Duration,
+) {
     let server = NatsServer::builder().version(version).batch_timeout(remembers);
     let mut scene = Scene::on(server).await;
     if guarantee == Guarantee::AtLeastOnce {
@@ -91,10 +95,16 @@ async fn forgotten_for_want_of_signs(round: &mut Round, version: Version, guaran
 async fn a_batch_that_the_server_forgot_for_want_of_signs_goes_on_in_another_one() {
     rounds("batch forgotten", async |mut round| {
         let all = [Guarantee::MessageId, Guarantee::ReadBack, Guarantee::AtLeastOnce];
-        let one = [all[round.random.usize(0..all.len())]];
-        for guarantee in round.choose(&one[..], &all[..]) {
-            let version = round.random.choice([Version::V2_15, Version::V2_14]);
-            forgotten_for_want_of_signs(&mut round, version.unwrap(), *guarantee).await;
+        let one = all[round.random.usize(0..all.len())];
+        for guarantee in all {
+            // At full length once for as long as a server remembers a batch by itself.
+            let remembers = match (guarantee == one, round.is_full) {
+                (true, true) => secs(10),
+                (false, false) => continue,
+                _ => ms(500),
+            };
+            let version = round.random.choice([Version::V2_15, Version::V2_14]).unwrap();
+            forgotten_for_want_of_signs(&mut round, version, guarantee, remembers).await;
         }
     })
     .await;

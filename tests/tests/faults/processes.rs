@@ -159,7 +159,9 @@ async fn lost_acks_and_outages_fill_no_more_memory_than_the_buffer() {
         let mut scene = Scene::new().await;
         let proxy = FaultProxy::start(scene.server.address()).await;
         let mut order = order(&scene, &round, &proxy.url());
-        order.config.push_str("overflow = \"fail\"\n");
+        // Beyond all outages together: where the moments between them are too short, one event
+        // waits through all.
+        order.config.push_str("overflow = \"fail\"\ndelivery_timeout = \"110s\"\n");
         let mut child = Child::start(program(), &order);
         round.rest(ms(700), secs(2)).await;
         let (baseline, _) = child.memory();
