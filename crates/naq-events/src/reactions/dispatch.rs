@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::FutureExt;
 use naq_core::clock::{Clock, ClockExt};
@@ -20,10 +21,12 @@ use super::tally::{Tally, count};
 use super::work::Hand;
 pub(super) use super::work::Work;
 
-/// How a try ended.
-enum Ending {
-    /// The handler answered.
-    Answered(Outcome),
+/// Why a try wasn't the last one, or is one for the dead letters.
+enum Failure {
+    /// The handler doesn't want the event, for this reason.
+    Rejected(String),
+    /// The handler asks for another try, after this long if it says so.
+    Again(Option<Duration>),
     /// The handler panicked, with these words.
     Panicked(String),
     /// The deadline passed.
@@ -44,22 +47,38 @@ pub(super) struct Dispatcher {
     pub(super) hand: Hand,
 }
 
+/// Events that a worker is done with, to be acknowledged together.
+#[derive(Debug, Default)]
+pub(super) struct Finished(Vec<Work>);
+
+impl Finished {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Dispatcher {
-    /// Handles a delivery and answers it.
-    pub(super) async fn handle(&self, work: Work) {
+    /// Handles a delivery and answers it; what is done is `finished`, and to be
+    /// acknowledged by the caller. Before anything is waited for, all that was
+    /// finished earlier is acknowledged.
+    pub(super) async fn handle(&self, work: Work, finished: &mut Finished) {
         if let Some((cause, reason)) = self.unburied.take(&work) {
+            self.acknowledge(finished).await;
             return self.bury(work, cause, &reason).await;
         }
         // What comes for the first time can't have been begun with.
         if work.deliveries < self.options.max_tries.max(2) {
-            return self.attempt(work).await;
+            return self.attempt(work, finished).await;
         }
+        self.acknowledge(finished).await;
         let mark = self.last_tries.key(&work);
         if self.was_begun(&work, &mark).await {
             let reason = "it was handed over as often as the group allows, and no outcome came";
             self.bury(work, DeadCause::NoOutcome, reason).await;
         } else {
-            self.attempt(work).await;
+            self.attempt(work, finished).await;
+            // The mark of a last try goes after its event.
+            self.acknowledge(finished).await;
         }
         if let Err(error) = self.last_tries.end(&mark).await {
             tracing::debug!(%error, mark, "the mark of a last try can't be removed: it goes by itself");
@@ -78,12 +97,19 @@ impl Dispatcher {
         }
     }
 
-    async fn attempt(&self, work: Work) {
-        let (ending, rejected) = match work.decode() {
+    /// Acknowledges what is finished.
+    pub(super) async fn acknowledge(&self, finished: &mut Finished) {
+        for work in finished.0.drain(..) {
+            self.answer(&work, Acknowledge::Done).await;
+        }
+    }
+
+    async fn attempt(&self, work: Work, finished: &mut Finished) {
+        let (ended, rejected) = match work.decode() {
             Ok(recorded) => {
                 if work.replay.is_none() && !self.filter.matches_recorded(&recorded) {
                     count(&self.tally.passed_over);
-                    return self.answer(&work, Acknowledge::Done).await;
+                    return finished.0.push(work);
                 }
                 let reaction = Reaction {
                     group: work.group.to_string(),
@@ -91,30 +117,40 @@ impl Dispatcher {
                     tries: work.deliveries,
                     is_replay: work.replay.is_some(),
                 };
-                (self.limit(self.handler.handle(reaction)).await, DeadCause::Rejected)
+                (self.limit(self.handler.handle(reaction), finished).await, DeadCause::Rejected)
             }
             Err(malformed) => {
                 count(&self.tally.malformed);
                 let group = work.group.to_string();
                 let reaction = MalformedReaction { group, malformed, tries: work.deliveries };
-                (self.limit(self.handler.on_malformed(reaction)).await, DeadCause::Malformed)
+                let attempt = self.handler.on_malformed(reaction);
+                (self.limit(attempt, finished).await, DeadCause::Malformed)
             }
         };
-        match ending {
-            Ending::Answered(Outcome::Done) => {
+        match ended {
+            Ok(()) => {
                 count(&self.tally.done);
-                self.answer(&work, Acknowledge::Done).await;
+                finished.0.push(work);
             }
-            Ending::Answered(Outcome::Reject(reason)) => self.bury(work, rejected, &reason).await,
-            Ending::Answered(Outcome::Retry(after)) => {
+            Err(failure) => {
+                self.acknowledge(finished).await;
+                self.failed(work, failure, rejected).await;
+            }
+        }
+    }
+
+    async fn failed(&self, work: Work, failure: Failure, rejected: DeadCause) {
+        match failure {
+            Failure::Rejected(reason) => self.bury(work, rejected, &reason).await,
+            Failure::Again(after) => {
                 self.retry(work, after, "the handler asked for another try").await;
             }
-            Ending::Panicked(words) => {
+            Failure::Panicked(words) => {
                 count(&self.tally.panicked);
                 tracing::error!(group = &*work.group, position = %work.position, "the handler panicked: {words}");
                 self.retry(work, None, &format!("the handler panicked: {words}")).await;
             }
-            Ending::TimedOut => {
+            Failure::TimedOut => {
                 count(&self.tally.timed_out);
                 let reason = format!("no outcome within {:?}", self.options.deadline);
                 tracing::warn!(group = &*work.group, position = %work.position, "{reason}");
@@ -124,24 +160,31 @@ impl Dispatcher {
     }
 
     /// Runs a try within its deadline; a panic ends the try alone.
-    async fn limit(&self, attempt: impl Future<Output = Outcome> + Send) -> Ending {
+    async fn limit(
+        &self,
+        attempt: impl Future<Output = Outcome> + Send,
+        finished: &mut Finished,
+    ) -> Result<(), Failure> {
         let mut attempt = pin!(AssertUnwindSafe(attempt).catch_unwind());
         // A handler that is done at once needs no timer.
         let ended = match futures::poll!(&mut attempt) {
             Poll::Ready(ended) => Some(ended),
             Poll::Pending => {
                 let deadline = self.clock.deadline(self.options.deadline);
+                self.acknowledge(finished).await;
                 self.clock.until(deadline, attempt).await
             }
         };
         match ended {
-            Some(Ok(outcome)) => Ending::Answered(outcome),
-            Some(Err(panic)) => Ending::Panicked(words(&*panic)),
-            None => Ending::TimedOut,
+            Some(Ok(Outcome::Done)) => Ok(()),
+            Some(Ok(Outcome::Retry(after))) => Err(Failure::Again(after)),
+            Some(Ok(Outcome::Reject(reason))) => Err(Failure::Rejected(reason)),
+            Some(Err(panic)) => Err(Failure::Panicked(words(&*panic))),
+            None => Err(Failure::TimedOut),
         }
     }
 
-    async fn retry(&self, work: Work, after: Option<std::time::Duration>, reason: &str) {
+    async fn retry(&self, work: Work, after: Option<Duration>, reason: &str) {
         if work.deliveries >= self.options.max_tries {
             return self.bury(work, DeadCause::TriesExhausted, reason).await;
         }
@@ -173,4 +216,27 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without words")
         .to_owned()
+}
+
+#[cfg(test)]
+impl Dispatcher {
+    /// One that hands everything to this handler.
+    pub(super) fn of_tests(
+        jetstream: naq_core::jetstream::MockJetStream,
+        handler: impl Handler + 'static,
+    ) -> Self {
+        let kv = Arc::new(naq_core::kv::MockKvStore::new());
+        Self {
+            jetstream: Arc::new(jetstream),
+            clock: Arc::new(naq_core::clock::ManualClock::new()),
+            handler: Arc::new(handler),
+            filter: Filter::new(),
+            options: ReactOptions::default(),
+            dead: DeadStreams::of(&naq_core::config::EventsConfig::default()),
+            last_tries: LastTries::new(kv, "events"),
+            unburied: Unburied::default(),
+            tally: Tally::default(),
+            hand: Hand::default(),
+        }
+    }
 }

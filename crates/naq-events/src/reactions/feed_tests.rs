@@ -1,21 +1,15 @@
 //! What a fetch makes of what it brings.
 
+use std::future::ready;
 use std::sync::Arc;
 
-use naq_core::clock::ManualClock;
 use naq_core::config::EventsConfig;
-use naq_core::events::{Filter, Position};
+use naq_core::events::Position;
 use naq_core::jetstream::{AckToken, Acknowledge, ConsumerMessage, MockJetStream, StoredMessage};
-use naq_core::kv::MockKvStore;
 use naq_core::{Error, ErrorKind, Timestamp};
 
-use super::super::burial::Unburied;
 use super::super::dead::{DeadCause, DeadLetter, DeadStreams};
 use super::super::handler::{Outcome, Reaction};
-use super::super::last_try::LastTries;
-use super::super::options::ReactOptions;
-use super::super::tally::Tally;
-use super::super::work::Hand;
 use super::*;
 
 fn delivery(message: StoredMessage) -> ConsumerMessage {
@@ -63,18 +57,7 @@ async fn a_foreign_message_that_can_not_be_ended_costs_no_replay() {
             token.as_str() == "1" && matches!(answer, Acknowledge::Terminate { .. })
         })
         .returning(|_, _| Err(Error::new(ErrorKind::Unavailable, "acknowledge", "cut off")));
-    let dispatcher = Arc::new(Dispatcher {
-        jetstream: Arc::new(jetstream),
-        clock: Arc::new(ManualClock::new()),
-        handler: Arc::new(|_: Reaction| std::future::ready(Outcome::Done)),
-        filter: Filter::new(),
-        options: ReactOptions::default(),
-        dead,
-        last_tries: LastTries::new(Arc::new(MockKvStore::new()), "events"),
-        unburied: Unburied::default(),
-        tally: Tally::default(),
-        hand: Hand::default(),
-    });
+    let dispatcher = Arc::new(Dispatcher::of_tests(jetstream, |_: Reaction| ready(Outcome::Done)));
     let stream = "events_replay".to_owned();
     let (group, source) = (Arc::from("g"), Source::Replay);
     let origin = Origin { dispatcher: Arc::clone(&dispatcher), group, stream, source, in_hand: 8 };

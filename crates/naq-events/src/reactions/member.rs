@@ -19,15 +19,13 @@ use super::queue::Queue;
 use super::registry::{GroupMember, RENEW, Registry};
 use super::tally::ReactionCounters;
 use super::work::Source;
+use super::worker::work;
 
 /// Signs of life go to the server this many times within the ack wait.
 const SIGNS: u32 = 3;
 
 /// Between two tries to learn whether the group is paused, at the beginning.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// What takes less than this is done before another worker has begun.
-const QUICK: Duration = Duration::from_micros(20);
 
 /// How long a fetch that is under way may go on when the member stops.
 const LAST_FETCH: Duration = Duration::from_millis(250);
@@ -256,30 +254,6 @@ impl Ends {
             first
         });
         self.stopping.send_replace(true);
-    }
-}
-
-/// Handles one event after the other, until the member stops.
-///
-/// Handlers that are done at once need no second worker: waking it would take
-/// longer than what it is woken for. One is woken as soon as a handler waits, or
-/// takes long without waiting.
-async fn work(queue: Arc<Queue>, dispatcher: Arc<Dispatcher>) {
-    let clock = &dispatcher.clock;
-    let mut is_quick = false;
-    while let Some(work) = queue.next().await {
-        if !is_quick {
-            queue.wake_next();
-        }
-        let begun = clock.monotonic();
-        let mut handling = pin!(dispatcher.handle(work));
-        if futures::poll!(&mut handling).is_pending() {
-            queue.wake_next();
-            handling.await;
-        }
-        is_quick = clock.elapsed_since(begun) < QUICK;
-        // Handlers that never wait must not keep the thread to themselves.
-        tokio::task::consume_budget().await;
     }
 }
 

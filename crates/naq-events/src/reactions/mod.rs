@@ -69,6 +69,7 @@
 //! | `feed.rs`, `feed_tests.rs` | fetching, and not more than can be handled |
 //! | `queue.rs` | what was fetched and nobody has begun with |
 //! | `work.rs` | one delivery, and those in hand |
+//! | `worker.rs` | one event after the other, acknowledged together |
 //! | `dispatch.rs` | one try, and what follows from its outcome |
 //! | `last_try.rs` | what tells an event that was tried from one that was only handed over |
 //! | `burial.rs` | storing what failed for good |
@@ -95,6 +96,7 @@ mod registry;
 mod service;
 mod tally;
 mod work;
+mod worker;
 
 pub use dead::{DeadCause, DeadLetter};
 pub use groups::{GroupStatus, SeekReport};

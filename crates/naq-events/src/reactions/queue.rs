@@ -44,24 +44,29 @@ impl Queue {
     /// won't come back for the next at once wakes another worker for it.
     pub(super) async fn next(&self) -> Option<Work> {
         loop {
-            let (next, left, is_closed) = {
-                let mut waiting = self.lock();
-                let is_closed = waiting.is_closed;
-                let next = if is_closed { None } else { waiting.works.pop_front() };
-                (next, waiting.works.len(), is_closed)
-            };
-            if is_closed {
+            if let Some(work) = self.try_next() {
+                return Some(work);
+            }
+            if self.lock().is_closed {
                 // One wakes the next.
                 self.filled.notify_last();
-            }
-            if next.is_some() && (left == 0 || left.is_power_of_two()) {
-                self.drained.notify_waiters();
-            }
-            if next.is_some() || is_closed {
-                return next;
+                return None;
             }
             self.filled.notified().await;
         }
+    }
+
+    /// The next one, if there is one.
+    pub(super) fn try_next(&self) -> Option<Work> {
+        let (next, left) = {
+            let mut waiting = self.lock();
+            let next = if waiting.is_closed { None } else { waiting.works.pop_front() };
+            (next, waiting.works.len())
+        };
+        if next.is_some() && (left == 0 || left.is_power_of_two()) {
+            self.drained.notify_waiters();
+        }
+        next
     }
 
     /// Wakes another worker if there is something for it.
