@@ -75,8 +75,11 @@ struct Measured {
     concurrency: usize,
     naq_per_s: f64,
     raw_per_s: f64,
-    /// The first to the second: the median of the rounds' ratios.
+    /// The raw consumer, which decodes each event as naq does.
+    raw_decoding_per_s: f64,
+    /// naq to raw, and to raw that decodes: the medians of the rounds' ratios.
     ratio: f64,
+    ratio_to_decoding: f64,
     naq_latency_p50_us: f64,
     naq_latency_p99_us: f64,
     raw_latency_p50_us: f64,
@@ -84,6 +87,7 @@ struct Measured {
     /// Processor time for one event, of this process and of the server.
     naq_time_us: Time,
     raw_time_us: Time,
+    raw_decoding_time_us: Time,
     naq_spread: Spread,
     raw_spread: Spread,
 }
@@ -119,6 +123,8 @@ enum Who {
     Naq,
     NaqInOrder,
     Raw,
+    /// Raw, and it decodes each event: what a handler that looks at it has to do.
+    RawDecoding,
 }
 
 /// Runs the benchmark and writes its report.
@@ -128,39 +134,53 @@ pub(crate) async fn run(options: Options) -> Outcome {
     for concurrency in CONCURRENCY {
         let (mut naq, mut raw) = (Vec::new(), Vec::new());
         let (mut naq_late, mut raw_late) = (Vec::new(), Vec::new());
+        let mut decoding = Vec::new();
         for round in 0..=options.rounds {
-            let mut turns =
-                [(Who::Raw, &mut raw, &mut raw_late), (Who::Naq, &mut naq, &mut naq_late)];
+            let mut turns = [
+                (Who::Raw, &mut raw, Some(&mut raw_late)),
+                (Who::Naq, &mut naq, Some(&mut naq_late)),
+                (Who::RawDecoding, &mut decoding, None),
+            ];
+            // Another one begins each round, so that none always follows the same.
+            turns.rotate_left(round % 3);
             if round % 2 == 1 {
                 turns.reverse();
             }
             for (who, rates, latencies) in turns {
                 let rate = rate(&server, who, concurrency, round, options.events).await?;
-                let late = latency(&server, who, concurrency, round, options.paced).await?;
+                let late = match latencies {
+                    Some(_) => latency(&server, who, concurrency, round, options.paced).await?,
+                    None => Vec::new(),
+                };
                 if round > 0 {
                     rates.push(rate);
-                    latencies.extend(late);
+                    latencies.into_iter().for_each(|latencies| latencies.extend(&late));
                 }
             }
         }
         naq_late.sort_by(f64::total_cmp);
         raw_late.sort_by(f64::total_cmp);
         let (naq_time_us, raw_time_us) = (Time::of(&naq)?, Time::of(&raw)?);
+        let raw_decoding_time_us = Time::of(&decoding)?;
         let per_s = |rates: Vec<Rate>| rates.iter().map(|rate| rate.per_s).collect::<Vec<_>>();
-        let (naq, raw) = (per_s(naq), per_s(raw));
-        let ratio = ratio(&naq, &raw).ok_or("no rounds were measured")?;
+        let (naq, raw, decoding) = (per_s(naq), per_s(raw), per_s(decoding));
+        let to_raw = ratio(&naq, &raw).ok_or("no rounds were measured")?;
+        let ratio_to_decoding = ratio(&naq, &decoding).ok_or("no rounds were measured")?;
         let (naq, raw) = (spread(naq)?, spread(raw)?);
         results.push(Measured {
             concurrency,
             naq_per_s: naq.median,
             raw_per_s: raw.median,
-            ratio,
+            raw_decoding_per_s: spread(decoding)?.median,
+            ratio: to_raw,
+            ratio_to_decoding,
             naq_latency_p50_us: percentile(&naq_late, 0.5),
             naq_latency_p99_us: percentile(&naq_late, 0.99),
             raw_latency_p50_us: percentile(&raw_late, 0.5),
             raw_latency_p99_us: percentile(&raw_late, 0.99),
             naq_time_us,
             raw_time_us,
+            raw_decoding_time_us,
             naq_spread: naq,
             raw_spread: raw,
         });
@@ -285,7 +305,10 @@ impl Who {
                 let order = if self == Self::Naq { GroupOrder::None } else { GroupOrder::Entity };
                 Running::Naq(Box::new(naq::begin(target, order, Arc::clone(meter)).await?))
             }
-            Self::Raw => Running::Raw(raw::begin(target, Arc::clone(meter)).await?),
+            Self::Raw | Self::RawDecoding => {
+                let decodes = self == Self::RawDecoding;
+                Running::Raw(raw::begin(target, Arc::clone(meter), decodes).await?)
+            }
         })
     }
 }
@@ -328,26 +351,32 @@ fn show(machine: &Machine, results: &[Measured]) {
             row.concurrency.to_string(),
             report::thousands(row.naq_per_s),
             report::thousands(row.raw_per_s),
+            report::thousands(row.raw_decoding_per_s),
             format!("{:.2}", row.ratio),
+            format!("{:.2}", row.ratio_to_decoding),
             micros(row.naq_latency_p50_us),
             micros(row.naq_latency_p99_us),
             micros(row.raw_latency_p50_us),
             micros(row.raw_latency_p99_us),
             times(row.naq_time_us),
             times(row.raw_time_us),
+            times(row.raw_decoding_time_us),
         ]
     });
     let head = [
         "concurrency",
         "naq/s",
         "raw/s",
+        "raw, decoding/s",
         "naq ÷ raw",
+        "naq ÷ raw, decoding",
         "naq p50 µs",
         "naq p99 µs",
         "raw p50 µs",
         "raw p99 µs",
         "naq client + server µs",
         "raw client + server µs",
+        "raw, decoding client + server µs",
     ];
     println!("\n{}\n{}", machine.line(), report::table(&head, rows));
 }

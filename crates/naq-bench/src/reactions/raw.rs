@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_nats::jetstream::{self, consumer};
 use futures::TryStreamExt;
+use naq_core::events::decode;
 use tokio::task::JoinHandle;
 
 use super::{Meter, Target};
@@ -14,8 +15,8 @@ const BATCH: usize = 1_000;
 
 pub(super) struct Handling(JoinHandle<Outcome>);
 
-/// Begins to handle everything.
-pub(super) async fn begin(target: &Target, meter: Arc<Meter>) -> Outcome<Handling> {
+/// Begins to handle everything; where it decodes, with what naq decodes with.
+pub(super) async fn begin(target: &Target, meter: Arc<Meter>, decodes: bool) -> Outcome<Handling> {
     let context = jetstream::new(target.client.clone());
     let stream = context.get_stream(&target.root).await?;
     let config = consumer::pull::Config {
@@ -33,6 +34,9 @@ pub(super) async fn begin(target: &Target, meter: Arc<Meter>) -> Outcome<Handlin
                 let meter = Arc::clone(&meter);
                 async move {
                     let stored_at = message.info()?.published.unix_timestamp_nanos();
+                    if decodes {
+                        std::hint::black_box(decode(&message.payload)?);
+                    }
                     meter.handled(i64::try_from(stored_at)?);
                     message.ack().await
                 }
