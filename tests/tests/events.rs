@@ -5,6 +5,9 @@
 //! that names each behaviour that fails.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "events/digests.rs"]
+mod digests;
+
 use std::sync::Arc;
 
 use naq_core::jetstream::JetStream;

@@ -266,7 +266,8 @@ impl Session {
             .with_overflow_by_type(BTreeMap::new())
             .with_overflow_wait(patience);
         let clock = self.manager.get::<dyn Clock>()?;
-        let events = EventService::new(self.connections()?, self.streams()?, clock, config)?;
+        let events = EventService::new(self.connections()?, self.streams()?, clock, config)?
+            .with_digests(self.kv()?);
         let events = Arc::new(events);
         events.start().await?;
         let done = work(&events).await;

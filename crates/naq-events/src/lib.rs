@@ -42,7 +42,9 @@
 mod analytics;
 mod cleanup;
 pub mod cursors;
+mod digests;
 mod history;
+mod measures;
 pub mod prelude;
 mod query;
 pub mod reactions;

@@ -30,13 +30,13 @@ impl EventQuery for EventService {
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
         request.validate()?;
         self.settled(stats::OPERATION).await?;
-        stats::stats(&self.log, request).await
+        stats::stats(&self.log, self.digests.as_ref(), request).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
-        analytics::analytics(&self.log, request).await
+        analytics::analytics(&self.log, self.digests.as_ref(), request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {

@@ -9,10 +9,12 @@ use naq_core::config::{EventsConfig, NaqConfig, StreamMode};
 use naq_core::connection::{ConnectionProvider, ConnectionProviderExt, ConnectionState};
 use naq_core::events::{EventEncoder, EventLog, EventQuery, EventSink, EventSubjects};
 use naq_core::jetstream::{Capabilities, StreamConfig};
+use naq_core::kv::KvStore;
 use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
+use crate::digests::Digests;
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
 use crate::stream_setup::{StreamSetup, stream_config, tell_risks, with_what_it_can};
@@ -51,6 +53,7 @@ pub struct EventService {
     pub(crate) config: EventsConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
+    pub(crate) digests: Option<Digests>,
     pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
     pub(crate) writer: Writer,
@@ -83,6 +86,7 @@ impl EventService {
         let encoder = Arc::new(encoder);
         Ok(Self {
             log,
+            digests: None,
             encoder: Arc::clone(&encoder),
             redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
             writer: Writer::new(&config, Arc::clone(&clock), encoder),
@@ -110,6 +114,15 @@ impl EventService {
     /// Those of [`stream_config`](Self::stream_config).
     pub fn ensured_stream_config(config: &EventsConfig, can: Capabilities) -> Result<StreamConfig> {
         Ok(with_what_it_can(Self::stream_config(config)?, can))
+    }
+
+    /// Keeps digests of the log in the bucket `naq_digests` of this store, and
+    /// answers statistics from them: see the section `events`, key `digests`,
+    /// which can turn it off. Without it statistics read the whole log.
+    #[must_use]
+    pub fn with_digests(mut self, kv: Arc<dyn KvStore>) -> Self {
+        self.digests = self.config.digests.then(|| Digests::new(kv, &self.config.stream_name));
+        self
     }
 
     /// Runs this hook on each event before it is buffered, behind the
@@ -260,6 +273,7 @@ impl Provide for EventService {
     type Deps = (
         Arc<dyn ConnectionProvider>,
         Arc<dyn StreamManager>,
+        Arc<dyn KvStore>,
         Arc<dyn Clock>,
         Option<Arc<dyn Redact>>,
     );
@@ -273,10 +287,10 @@ impl Provide for EventService {
     }
 
     fn build(
-        (connections, streams, clock, redact): Self::Deps,
+        (connections, streams, kv, clock, redact): Self::Deps,
         config: EventsConfig,
     ) -> Result<Self> {
-        let service = Self::new(connections, streams, clock, config)?;
+        let service = Self::new(connections, streams, clock, config)?.with_digests(kv);
         Ok(match redact {
             Some(hook) => service.with_redaction(hook),
             None => service,

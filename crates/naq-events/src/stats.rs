@@ -5,16 +5,23 @@ use std::collections::BTreeMap;
 use naq_core::events::{EventStats, RecordedEvent, StatsRequest};
 use naq_core::{Result, Timestamp};
 
+use crate::digests::{Ask, Cell, CellFilter, Digest, Digests, Key, MinuteRange, Name, Tally};
 use crate::read::{Log, Scan};
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "get_event_stats";
 
-/// Counts the events whose own timestamp lies in the range, in one pass.
+/// Counts the events whose own timestamp lies in the range.
 ///
-/// The range bounds nothing that is read: an event may be stored long after it
-/// happened. What the filter says of type, job and the time of storing does.
-pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats> {
+/// From digests, where there are and the filter is about what they tell
+/// apart; else in one pass. The range bounds nothing that is read in it: an
+/// event may be stored long after it happened. What the filter says of type,
+/// job and the time of storing does.
+pub(crate) async fn stats(
+    log: &Log,
+    digests: Option<&Digests>,
+    request: StatsRequest,
+) -> Result<EventStats> {
     let open = log.open(OPERATION).await?;
     let mut stats = EventStats::default();
     stats.stream_size = open.info.state.bytes;
@@ -22,6 +29,22 @@ pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats
     stats.subjects.clone_from(&open.info.config.subjects);
     stats.num_subjects = open.info.state.num_subjects;
     (stats.start_time, stats.end_time) = (request.start, request.end);
+    if let Some((digests, filter)) = digests.zip(CellFilter::of(&request.filter)) {
+        let ask = Ask {
+            operation: OPERATION,
+            log,
+            open: &open,
+            range: MinuteRange::new(request.start, request.end),
+            filter: &filter,
+            limits: request.scan,
+        };
+        let mut tally = StatsTally { request: &request, filter: &filter, stats };
+        let basis = digests.gather(&ask, &mut tally).await?;
+        stats = tally.stats;
+        (stats.malformed, stats.gone) = (basis.malformed, basis.holes);
+        stats.basis = basis;
+        return Ok(stats);
+    }
     let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
     let count = |recorded: RecordedEvent| {
         if request.filter.matches_recorded(&recorded) {
@@ -30,7 +53,59 @@ pub(crate) async fn stats(log: &Log, request: StatsRequest) -> Result<EventStats
     };
     let end = scan.run(log, &open, count).await?;
     (stats.malformed, stats.gone) = (end.malformed, end.gone);
+    stats.basis = end.basis(&open);
     Ok(stats)
+}
+
+/// Adds up the counts from cells and events alike.
+struct StatsTally<'a> {
+    request: &'a StatsRequest,
+    filter: &'a CellFilter,
+    stats: EventStats,
+}
+
+impl Tally for StatsTally<'_> {
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
+        let mut choice = self.filter.for_digest(digest);
+        // Counted by place, and by name once for each digest.
+        let mut counts = [const { Vec::<u64>::new() }; 3];
+        let stats = &mut self.stats;
+        for (key, cell) in cells.iter().filter(|(key, _)| choice.passes(key)) {
+            stats.total_events += cell.count;
+            stats.lost = stats.lost.saturating_add(cell.lost);
+            let first = stats.first_event.map_or(cell.first, |first| first.min(cell.first));
+            let last = stats.last_event.map_or(cell.last, |last| last.max(cell.last));
+            (stats.first_event, stats.last_event) = (Some(first), Some(last));
+            for (counts, name) in counts.iter_mut().zip([key.event_type, key.queue, key.job_name]) {
+                match name {
+                    Name::Absent => {}
+                    Name::Dropped => stats.unlisted += cell.count,
+                    Name::At(place) => {
+                        let place = place as usize;
+                        if counts.len() <= place {
+                            counts.resize(place + 1, 0);
+                        }
+                        counts[place] += cell.count;
+                    }
+                }
+            }
+        }
+        let groups = [&mut stats.event_types, &mut stats.queues, &mut stats.job_names];
+        for (groups, counts) in groups.into_iter().zip(counts) {
+            for (name, count) in digest.names.iter().zip(counts).filter(|(_, count)| *count > 0) {
+                match group(groups, name, EventStats::MAX_GROUPS) {
+                    Some(total) => *total += count,
+                    None => stats.unlisted += count,
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, recorded: &RecordedEvent) {
+        if self.request.filter.matches_recorded(recorded) {
+            observe(&mut self.stats, recorded);
+        }
+    }
 }
 
 fn observe(stats: &mut EventStats, recorded: &RecordedEvent) {

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use naq_core::ErrorKind;
 use naq_core::config::{EventsConfig, NaqConfig, ServerConfig, StreamMode};
 use naq_core::events::{Event, EventQuery, EventQueryExt, EventSink, EventSinkExt, ReadEvents};
+use naq_core::kv::KvStore;
 use naq_core::service::HealthState;
 use naq_tests::server::{NatsServer, User};
 use naq_tests::wait;
@@ -83,6 +84,8 @@ async fn a_producer_with_the_right_to_publish_alone_logs() {
     let mut reading = producer.events.read_events(ReadEvents::default());
     let error = wait::within("a refusal", SECONDS, reading.next()).await.unwrap().unwrap_err();
     assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    let buckets = admin.services.get::<dyn KvStore>().unwrap();
+    assert!(buckets.list_buckets().next().await.is_none(), "logging needs no bucket");
     producer.stop().await;
     admin.stop().await;
 }

@@ -81,7 +81,11 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
     }
     if figures.gone > 0 {
         let gone = human::counted(figures.gone, "message");
-        facts.row(["Gone", &format!("{gone} left the log while it was read")]);
+        facts.row(["Gone", &format!("{gone} left the log uncounted")]);
+    }
+    if figures.basis.undecided > 0 {
+        let undecided = human::counted(figures.basis.undecided, "event");
+        facts.row(["Undecided", &format!("{undecided} may lie in the range, in no count")]);
     }
     if figures.unlisted > 0 {
         let most = human::count(EventAnalytics::MAX_GROUPS as u64);

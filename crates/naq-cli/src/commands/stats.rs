@@ -69,7 +69,11 @@ fn table(stats: &EventStats, view: &View) -> String {
     }
     if stats.gone > 0 {
         let gone = human::counted(stats.gone, "message");
-        facts.row(["Gone", &format!("{gone} left the log while it was read")]);
+        facts.row(["Gone", &format!("{gone} left the log uncounted")]);
+    }
+    if stats.basis.undecided > 0 {
+        let undecided = human::counted(stats.basis.undecided, "event");
+        facts.row(["Undecided", &format!("{undecided} may lie in the range, in no count")]);
     }
     if stats.unlisted > 0 {
         let most = human::count(EventStats::MAX_GROUPS as u64);

@@ -126,6 +126,9 @@ section! {
             Duration::ZERO..=Duration::from_secs(3_600);
         /// How many messages one question may read before it fails with LimitReached.
         scan_limit (with_scan_limit): u64 = 10_000_000, 1..=u64::MAX;
+        /// Whether statistics are answered from digests, kept in the bucket
+        /// `naq_digests`; else each reads the whole log.
+        digests (with_digests): bool = true;
         /// The `service` of every event.
         service_name (with_service_name): String = "naq".to_owned();
         /// The `service_version` of every event.

@@ -23,11 +23,11 @@ pub use model::{CustomType, EntityKind, Event, EventId, EventIds, EventType, Job
 #[cfg(feature = "mock")]
 pub use query::MockEventQuery;
 pub use query::{
-    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventLog, EventMeasures, EventQuery, EventQueryExt, EventStats, ExplainWarning, Explanation,
-    HistoryRequest, HistorySummary, JobFold, JobState, JobSummary, MalformedEvent, Percentiles,
-    Position, ReadEvents, ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest,
-    TimeRange,
+    AnalyticsRequest, AnswerBasis, CleanupReport, CleanupRequest, EventAnalytics, EventHistory,
+    EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt, EventStats, ExplainWarning,
+    Explanation, HistoryRequest, HistorySummary, JobFold, JobState, JobSummary, MalformedEvent,
+    Percentiles, Position, ReadEvents, ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds,
+    StatsRequest, TimeRange,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

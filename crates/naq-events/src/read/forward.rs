@@ -39,7 +39,7 @@ pub(super) fn item(delivery: Delivery, created: Timestamp, filter: &Filter) -> O
 }
 
 /// A message as an event, or as word of what is wrong with it.
-pub(super) fn decode(message: StoredMessage, created: Timestamp) -> EventItem {
+pub(crate) fn decode(message: StoredMessage, created: Timestamp) -> EventItem {
     let StoredMessage { subject, sequence, stored_at, payload, .. } = message;
     match RecordedEvent::decode(Position::new(created, sequence), stored_at, subject, payload) {
         Ok(recorded) => EventItem::Event(Box::new(recorded)),

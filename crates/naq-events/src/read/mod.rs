@@ -20,11 +20,12 @@ use futures::stream;
 use futures::stream::TryStreamExt;
 use naq_core::clock::Clock;
 use naq_core::connection::{ConnectionProvider, ServerRef};
-use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil};
+use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits};
 use naq_core::jetstream::{JetStream, StreamInfo};
 use naq_core::{BoxStream, Error, Result};
 
-pub(crate) use scan::Scan;
+pub(crate) use forward::decode;
+pub(crate) use scan::{Scan, too_long};
 
 /// The stream of events as questions see it: where it is, and how its subjects are made.
 #[derive(Debug, Clone)]
@@ -65,6 +66,11 @@ impl Log {
     /// How the events' subjects are made.
     pub(crate) fn subjects(&self) -> &EventSubjects {
         &self.subjects
+    }
+
+    /// How many messages a question may read.
+    pub(crate) fn limit(&self, limits: ScanLimits) -> u64 {
+        limits.max_messages.unwrap_or(self.scan_limit)
     }
 
     /// The clock that ages are measured by.

@@ -1,7 +1,7 @@
 //! One bounded pass over the log, for questions that fold it.
 
 use futures::StreamExt;
-use naq_core::events::{EventItem, Filter, FilterPlan, RecordedEvent, ScanLimits};
+use naq_core::events::{AnswerBasis, EventItem, Filter, FilterPlan, RecordedEvent, ScanLimits};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
@@ -29,6 +29,22 @@ pub(crate) struct ScanEnd {
     pub(crate) malformed: u64,
     /// Sequences that left the log before the pass came to them.
     pub(crate) gone: u64,
+    /// Messages that were read.
+    pub(crate) read: u64,
+}
+
+impl ScanEnd {
+    /// What an answer from this pass was made from.
+    pub(crate) fn basis(&self, open: &OpenLog) -> AnswerBasis {
+        let state = &open.info.state;
+        let mut basis = AnswerBasis::default();
+        if state.last_sequence > 0 {
+            (basis.first_sequence, basis.through) = (state.first_sequence, state.last_sequence);
+            basis.holes = state.first_sequence.saturating_sub(1) + self.gone;
+        }
+        (basis.read, basis.malformed) = (self.read, self.malformed);
+        basis
+    }
 }
 
 impl Scan {
@@ -56,9 +72,9 @@ impl Scan {
             .with_until(ReadUntil::Head)
             .with_subjects(self.subjects)
             .with_created(created);
-        let limit = self.limits.max_messages.unwrap_or(log.scan_limit);
+        let limit = log.limit(self.limits);
         let mut deliveries = open.jetstream.read(log.stream(), options);
-        let (mut end, mut read) = (ScanEnd::default(), 0_u64);
+        let mut end = ScanEnd::default();
         while let Some(delivery) = deliveries.next().await {
             let message = match delivery.map_err(|error| error.in_operation(self.operation))? {
                 Delivery::Message(message) => message,
@@ -71,8 +87,8 @@ impl Scan {
             if self.until.is_some_and(|until| message.stored_at >= until) {
                 break;
             }
-            read += 1;
-            if read > limit {
+            end.read += 1;
+            if end.read > limit {
                 return Err(too_long(self.operation, log, limit, message.sequence));
             }
             match forward::decode(message, created) {
@@ -84,7 +100,8 @@ impl Scan {
     }
 }
 
-fn too_long(operation: &'static str, log: &Log, limit: u64, sequence: u64) -> Error {
+/// A question that would read more than it may.
+pub(crate) fn too_long(operation: &'static str, log: &Log, limit: u64, sequence: u64) -> Error {
     Error::new(ErrorKind::LimitReached, operation, "the question would read too much of the log")
         .with_retry(naq_core::RetryClass::Never)
         .with("stream", log.stream())

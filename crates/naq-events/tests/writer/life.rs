@@ -323,6 +323,7 @@ async fn who_waited_for_room_is_served_when_the_writer_had_gone_to_sleep() {
 
 #[tokio::test]
 async fn the_recipe_builds_the_service_and_offers_it_as_sink_query_and_log() {
+    use naq_core::kv::MockKvStore;
     use naq_core::service::Provide as _;
 
     let offered: Vec<_> =
@@ -332,6 +333,8 @@ async fn the_recipe_builds_the_service_and_offers_it_as_sink_query_and_log() {
     let deps = (
         SingleJetStream::provider(Arc::new(jetstream)),
         Arc::new(MockStreamManager::new()) as _,
+        // Nobody looks for a bucket before somebody asks for statistics.
+        Arc::new(MockKvStore::new()) as _,
         Arc::new(ManualClock::new()) as _,
         Some(Arc::new(RedactFn::new(|event: &mut Event| event.message = None)) as _),
     );

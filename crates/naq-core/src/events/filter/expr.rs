@@ -101,6 +101,16 @@ impl Expr {
         }
     }
 
+    /// Whether `since` or `until` stands in it.
+    pub(super) fn asks_when_stored(&self) -> bool {
+        match self {
+            Self::All(members) | Self::Any(members) => members.iter().any(Self::asks_when_stored),
+            Self::Not(inner) => inner.asks_when_stored(),
+            Self::Since(_) | Self::Until(_) => true,
+            Self::Test(_) => false,
+        }
+    }
+
     /// Shows each field that a condition names.
     pub(super) fn visit_fields<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
         match self {

@@ -147,6 +147,12 @@ impl Filter {
         fields
     }
 
+    /// Whether it says anything of the time of storing, wherever in it.
+    #[must_use]
+    pub fn asks_when_stored(&self) -> bool {
+        self.all.iter().any(Expr::asks_when_stored)
+    }
+
     /// A filter of an expression that keeps the bounds.
     fn from_expr(expr: Expr) -> Result<Self> {
         let filter = Self { all: expr.into_conjuncts(), fault: None };

@@ -105,16 +105,47 @@ pub struct EventStats {
     pub lost: u64,
     /// Messages that were read and are no events.
     pub malformed: u64,
-    /// Sequences that a limit or a purge removed while they were being counted.
+    /// Sequences that left the log before they were counted: from digests, at
+    /// any time; in one pass over the log, while it went on.
     pub gone: u64,
     /// How often an event's type, queue or job name is not listed above,
-    /// because there are over [`MAX_GROUPS`](Self::MAX_GROUPS) different ones.
+    /// because there are over [`MAX_GROUPS`](Self::MAX_GROUPS) different ones,
+    /// or too many in one digest of events that are gone.
     pub unlisted: u64,
+    /// What it was made from.
+    #[serde(default)]
+    pub basis: AnswerBasis,
 }
 
 impl EventStats {
     /// How many different types, queues or job names are told apart, each.
     pub const MAX_GROUPS: usize = 10_000;
+}
+
+/// What an answer was made from, and what is missing in it.
+///
+/// From digests, every sequence up to `through` is in exactly one of
+/// `from_digests`, what was read of the rest, and `holes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AnswerBasis {
+    /// The newest sequence that is in it: the log's end when it was asked.
+    pub through: u64,
+    /// The oldest sequence that the log still holds: what was stored before is
+    /// known from digests alone, and has no events behind it any more.
+    pub first_sequence: u64,
+    /// Messages whose digests were used, whatever their times.
+    pub from_digests: u64,
+    /// Messages that were read from the log.
+    pub read: u64,
+    /// Messages that are no events, of all that were counted or read.
+    pub malformed: u64,
+    /// Sequences that had left the log before anybody counted them; in one
+    /// pass over the log, as far as the pass saw.
+    pub holes: u64,
+    /// Events that may lie in the range and are in no figure: only the minute
+    /// is known of what has left the log, and the range ends within it.
+    pub undecided: u64,
 }
 
 /// The asked range of time.
@@ -188,11 +219,15 @@ pub struct EventAnalytics {
     pub by_job_name: BTreeMap<String, EventMeasures>,
     /// Messages that were read and are no events.
     pub malformed: u64,
-    /// Sequences that a limit or a purge removed while they were being read.
+    /// Sequences that left the log before they were counted, as in [`EventStats`].
     pub gone: u64,
     /// How often an event's queue or job name is not listed above, because
-    /// there are over [`MAX_GROUPS`](EventAnalytics::MAX_GROUPS) different ones.
+    /// there are over [`MAX_GROUPS`](EventAnalytics::MAX_GROUPS) different ones,
+    /// or too many in one digest of events that are gone.
     pub unlisted: u64,
+    /// What it was made from.
+    #[serde(default)]
+    pub basis: AnswerBasis,
 }
 
 impl EventAnalytics {
@@ -211,6 +246,7 @@ impl EventAnalytics {
             malformed: 0,
             gone: 0,
             unlisted: 0,
+            basis: AnswerBasis::default(),
         }
     }
 }
@@ -258,6 +294,13 @@ mod tests {
         assert_eq!(serde_json::from_value::<T>(shown).unwrap(), *answer);
     }
 
+    fn basis() -> Value {
+        json!({
+            "through": 0, "first_sequence": 0, "from_digests": 0, "read": 0, "malformed": 0,
+            "holes": 0, "undecided": 0,
+        })
+    }
+
     #[test]
     fn statistics_of_nothing_keep_their_shape() {
         assert_shape(
@@ -267,7 +310,7 @@ mod tests {
                 "subjects": [], "num_subjects": 0, "start_time": null, "end_time": null,
                 "event_types": {}, "queues": {}, "job_names": {},
                 "first_event": null, "last_event": null, "lost": 0, "malformed": 0, "gone": 0,
-                "unlisted": 0,
+                "unlisted": 0, "basis": basis(),
             }),
         );
     }
@@ -286,6 +329,7 @@ mod tests {
             "event_type": "job_completed",
             "time_range": {"start": null, "end": "1970-01-01T00:00:00.000000Z"},
             "by_queue": {"q": measures}, "by_job_name": {}, "malformed": 0, "gone": 0, "unlisted": 0,
+            "basis": basis(),
         });
         for (name, value) in measures.as_object().unwrap() {
             expected[name] = value.clone();

@@ -11,8 +11,8 @@ mod requests;
 mod seen;
 
 pub use answers::{
-    CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats, HistorySummary,
-    Percentiles, TimeRange,
+    AnswerBasis, CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats,
+    HistorySummary, Percentiles, TimeRange,
 };
 pub use explanation::{ExplainWarning, Explanation};
 pub use ext::EventQueryExt;

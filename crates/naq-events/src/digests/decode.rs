@@ -1,0 +1,155 @@
+//! Bytes as a digest again, or what is wrong with them.
+
+use std::collections::BTreeMap;
+
+use naq_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::bytes::Reader;
+use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::digest::{BLOCK, Digest, Span, block_start};
+use super::distribution::Distribution;
+use super::encode::{HAS_DURATIONS, HAS_LOST, HAS_WAITS, MARK, VERSION};
+use super::errors::{ErrorKey, Occurrences, SAMPLES};
+
+const OPERATION: &str = "read_digest";
+
+/// The bytes of a checksum.
+const CHECKSUM: usize = 4;
+
+/// Reads what [`encode`](super::encode::encode) wrote.
+///
+/// # Errors
+/// `Corrupt` for what is no digest or was damaged; `Unsupported` for one of
+/// another version of the format.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Digest> {
+    let corrupt = |what: &'static str| Error::new(ErrorKind::Corrupt, OPERATION, what);
+    let (content, checksum) =
+        bytes.split_last_chunk::<CHECKSUM>().ok_or_else(|| corrupt("too short for a digest"))?;
+    let version = content
+        .strip_prefix(MARK)
+        .and_then(<[u8]>::first)
+        .ok_or_else(|| corrupt("these bytes are no digest"))?;
+    if crc32c::crc32c(content) != u32::from_le_bytes(*checksum) {
+        return Err(corrupt("the checksum doesn't fit: the digest was damaged"));
+    }
+    if *version != VERSION {
+        return Err(Error::new(ErrorKind::Unsupported, OPERATION, "a digest of another version")
+            .with("version", version.to_string())
+            .with("supported", VERSION.to_string()));
+    }
+    let mut reader = Reader(content.get(MARK.len() + 1..).unwrap_or_default());
+    digest(&mut reader)
+        .filter(|_| reader.0.is_empty())
+        .ok_or_else(|| corrupt("the parts of the digest don't fit together"))
+}
+
+fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
+    let created = Timestamp::from_nanos(reader.i64()?);
+    let block = reader.u64().filter(|block| *block < u64::MAX / BLOCK)?;
+    let start = block_start(block);
+    let through = start - 1 + reader.u64().filter(|looked_at| *looked_at <= BLOCK)?;
+    let (seen, malformed) = (reader.u64()?, reader.u64()?);
+    let names = many(reader, |reader| reader.text().map(str::to_owned))?;
+    let mut before = 0_i64;
+    let spans = many(reader, |reader| {
+        let minute = before.checked_add(reader.i64()?)?;
+        before = minute;
+        let from = start.checked_add(reader.u64()?)?;
+        Some((Minute(minute), Span { from, to: from.checked_add(reader.u64()?)? }))
+    })?;
+    let mut cells = Vec::new();
+    for minute in spans.iter().map(|(minute, _)| *minute).chain([Minute::APART]) {
+        cells.extend(many(reader, |reader| cell(reader, minute, names.len()))?);
+    }
+    let errors = many(reader, |reader| {
+        let fingerprint = reader.text()?.to_owned();
+        let error_type = match reader.u64()? {
+            0 => None,
+            _ => Some(reader.text()?.to_owned()),
+        };
+        Some((ErrorKey { fingerprint, error_type }, occurrences(reader)?))
+    })?;
+    let unlisted_errors = reader.u64()?;
+    Some(Digest {
+        created,
+        block,
+        through,
+        seen,
+        malformed,
+        names,
+        cells,
+        spans,
+        errors,
+        unlisted_errors,
+    })
+}
+
+/// As many things as the next number says.
+fn many<'a, T>(
+    reader: &mut Reader<'a>,
+    mut one: impl FnMut(&mut Reader<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
+    (0..reader.len()?).map(|_| one(reader)).collect()
+}
+
+fn cell(reader: &mut Reader<'_>, minute: Minute, names: usize) -> Option<(Key, Cell)> {
+    let flags = reader.byte()?;
+    let mut name = || {
+        Some(match reader.u64()? {
+            0 => Name::Absent,
+            1 => Name::Dropped,
+            place => {
+                let place = u32::try_from(place - 2).ok()?;
+                ((place as usize) < names).then_some(Name::At(place))?
+            }
+        })
+    };
+    let (event_type, queue, job_name) = (name()?, name()?, name()?);
+    let outcome = match flags & 3 {
+        0 => Outcome::Open,
+        1 => Outcome::Failure,
+        2 => Outcome::Success,
+        _ => return None,
+    };
+    let key = Key { minute, event_type, queue, job_name, outcome };
+    let count = reader.u64().filter(|count| *count > 0)?;
+    let from = if minute == Minute::APART { 0 } else { minute.start().as_nanos() };
+    let first = from.wrapping_add(reader.i64()?);
+    let last = if count > 1 { first.wrapping_add(reader.i64()?) } else { first };
+    let lost = if flags & HAS_LOST != 0 { reader.u64()? } else { 0 };
+    let mut distribution = |flag: u8| match flags & flag {
+        0 => Some(None),
+        _ => Some(Some(Box::new(read_distribution(reader)?))),
+    };
+    let (durations, waits) = (distribution(HAS_DURATIONS)?, distribution(HAS_WAITS)?);
+    let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
+    Some((key, Cell { count, first, last, lost, durations, waits }))
+}
+
+fn read_distribution(reader: &mut Reader<'_>) -> Option<Distribution> {
+    let bins = reader.len()?;
+    let min = reader.number()?;
+    let max = min.checked_add(reader.number()?)?;
+    let sum = reader.number()?;
+    let mut before = 0_u16;
+    let bins = (0..bins)
+        .map(|_| {
+            before = before.checked_add(u16::try_from(reader.u64()?).ok()?)?;
+            Some((before, reader.u64()?))
+        })
+        .collect::<Option<_>>()?;
+    Distribution::from_parts(sum, (min, max), bins)
+}
+
+fn occurrences(reader: &mut Reader<'_>) -> Option<Occurrences> {
+    let time = |nanos: i64| Timestamp::from_nanos(nanos);
+    let times = Some((time(reader.i64()?), time(reader.i64()?)));
+    let mut minutes = BTreeMap::new();
+    let mut before = 0_i64;
+    for _ in 0..reader.len()? {
+        before = before.checked_add(reader.i64()?)?;
+        minutes.insert(Minute(before), reader.u64()?);
+    }
+    let samples = many(reader, |reader| Some((time(reader.i64()?), reader.text()?.to_owned())))?;
+    (samples.len() <= SAMPLES).then_some(Occurrences { minutes, times, samples })
+}

@@ -1,0 +1,165 @@
+//! The digest of a block: sorted, bounded, and the same for the same events.
+
+use std::collections::BTreeMap;
+
+use naq_core::Timestamp;
+
+use super::cell::{Cell, Key, Minute, Name};
+use super::errors::{ErrorKey, Occurrences};
+
+/// How many sequences a block has.
+pub(crate) const BLOCK: u64 = 65_536;
+
+/// The block of a sequence, from 1.
+pub(crate) const fn block_of(sequence: u64) -> u64 {
+    sequence.saturating_sub(1) / BLOCK
+}
+
+/// The first sequence of a block.
+pub(crate) const fn block_start(block: u64) -> u64 {
+    block * BLOCK + 1
+}
+
+/// The last sequence of a block.
+pub(crate) const fn block_end(block: u64) -> u64 {
+    (block + 1) * BLOCK
+}
+
+/// The sequences between which the events of a minute lie, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The first of them.
+    pub(crate) from: u64,
+    /// The last of them.
+    pub(crate) to: u64,
+}
+
+impl Span {
+    /// Takes a sequence in.
+    pub(crate) fn extend(&mut self, sequence: u64) {
+        self.from = self.from.min(sequence);
+        self.to = self.to.max(sequence);
+    }
+}
+
+/// What a block of the log comes to.
+///
+/// Its names, cells, spans and errors are sorted, each once; every cell that
+/// isn't counted apart has a span of its minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// When the stream was made.
+    pub(crate) created: Timestamp,
+    /// Which block of it.
+    pub(crate) block: u64,
+    /// The last sequence that was looked at; before the block's first, nothing was.
+    pub(crate) through: u64,
+    /// How many messages there were: what is missing was gone before.
+    pub(crate) seen: u64,
+    /// How many of them were no events.
+    pub(crate) malformed: u64,
+    /// The table of names.
+    pub(crate) names: Vec<String>,
+    /// The counts, by key.
+    pub(crate) cells: Vec<(Key, Cell)>,
+    /// Where the events of each minute lie.
+    pub(crate) spans: Vec<(Minute, Span)>,
+    /// The errors.
+    pub(crate) errors: Vec<(ErrorKey, Occurrences)>,
+    /// Occurrences of errors that are not listed, because there were too many.
+    pub(crate) unlisted_errors: u64,
+}
+
+impl Digest {
+    /// How many sequences were looked at and not there any more.
+    pub(crate) const fn holes(&self) -> u64 {
+        (self.through + 1).saturating_sub(block_start(self.block)).saturating_sub(self.seen)
+    }
+
+    /// How much of its block is in it, to tell the better one of two.
+    pub(crate) const fn extent(&self) -> (u64, u64) {
+        (self.seen, self.through)
+    }
+
+    /// The cells of the minutes between two, both included; not those counted apart.
+    pub(crate) fn cells_between(&self, first: Minute, last: Minute) -> &[(Key, Cell)] {
+        let from = self.cells.partition_point(|(key, _)| key.minute < first);
+        let is_in = |(key, _): &(Key, Cell)| key.minute <= last && key.minute != Minute::APART;
+        let to = self.cells.partition_point(is_in);
+        self.cells.get(from..to).unwrap_or_default()
+    }
+
+    /// The cells of which the minute isn't told.
+    pub(crate) fn cells_apart(&self) -> &[(Key, Cell)] {
+        let from = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
+        self.cells.get(from..).unwrap_or_default()
+    }
+
+    /// Whether it leaves out a type, a queue or a kind of job that an event named.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.cells
+            .iter()
+            .any(|(key, _)| [key.event_type, key.queue, key.job_name].contains(&Name::Dropped))
+    }
+
+    /// The name at a place; `None` for one that is absent or dropped.
+    pub(crate) fn name(&self, name: Name) -> Option<&str> {
+        match name {
+            Name::At(place) => self.names.get(place as usize).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The same with other keys: cells whose new keys are equal become one;
+    /// unused names and spans go; names and cells are sorted.
+    pub(crate) fn regrouped(self, regroup: impl Fn(Key) -> Key) -> Self {
+        let keyed: Vec<_> =
+            self.cells.into_iter().map(|(key, cell)| (regroup(key), cell)).collect();
+        let mut used: Vec<&str> = Vec::new();
+        for (key, _) in &keyed {
+            for name in [key.event_type, key.queue, key.job_name] {
+                if let Name::At(place) = name {
+                    used.extend(self.names.get(place as usize).map(String::as_str));
+                }
+            }
+        }
+        used.sort_unstable();
+        used.dedup();
+        let place = |name: Name| match name {
+            Name::At(old) => {
+                let found = self.names.get(old as usize);
+                let new = found.and_then(|name| used.binary_search(&name.as_str()).ok());
+                // A place beyond the table is not made here, and not decoded.
+                new.and_then(|new| u32::try_from(new).ok()).map_or(Name::Dropped, Name::At)
+            }
+            other => other,
+        };
+        let mut cells = BTreeMap::<Key, Cell>::new();
+        for (key, cell) in keyed {
+            let key = Key {
+                event_type: place(key.event_type),
+                queue: place(key.queue),
+                job_name: place(key.job_name),
+                ..key
+            };
+            cells.entry(key).and_modify(|mine| mine.merge(&cell)).or_insert(cell);
+        }
+        let names = used.into_iter().map(str::to_owned).collect();
+        let mut spans = self.spans;
+        spans.retain(|(minute, _)| {
+            let from = Key { minute: *minute, ..LEAST };
+            cells.range(from..).next().is_some_and(|(key, _)| key.minute == *minute)
+        });
+        spans.sort_unstable_by_key(|(minute, _)| *minute);
+        Self { names, cells: cells.into_iter().collect(), spans, ..self }
+    }
+}
+
+/// A key of a minute that no other one of it lies before.
+const LEAST: Key = Key {
+    minute: Minute(i64::MIN),
+    event_type: Name::Absent,
+    queue: Name::Absent,
+    job_name: Name::Absent,
+    outcome: super::cell::Outcome::Open,
+};

@@ -1,0 +1,267 @@
+//! A digest in the making: events go in, in any order, and digests of the same block.
+
+use std::collections::{BTreeMap, HashMap};
+
+use naq_core::Timestamp;
+use naq_core::events::RecordedEvent;
+
+use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::digest::{Digest, Span, block_start};
+use super::encode::encode;
+use super::errors::{ErrorKey, Occurrences};
+
+/// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
+pub(crate) const MOST_BYTES: usize = 900 * 1024;
+
+/// How many minutes a digest tells apart: the rest is counted apart from them.
+pub(crate) const MOST_MINUTES: usize = 4_096;
+
+/// How many errors a digest tells apart, and how many minutes of all of them together.
+pub(crate) const MOST_ERRORS: usize = 1_000;
+const MOST_ERROR_MINUTES: usize = 32_768;
+
+/// A digest that grows.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    created: Timestamp,
+    block: u64,
+    through: u64,
+    seen: u64,
+    malformed: u64,
+    names: Names,
+    cells: HashMap<Key, Cell>,
+    spans: HashMap<Minute, Span>,
+    errors: HashMap<ErrorKey, Occurrences>,
+    unlisted_errors: u64,
+}
+
+impl Draft {
+    /// Nothing seen of a block of the stream made at `created`.
+    pub(crate) fn new(created: Timestamp, block: u64) -> Self {
+        Self {
+            created,
+            block,
+            through: block_start(block) - 1,
+            seen: 0,
+            malformed: 0,
+            names: Names::default(),
+            cells: HashMap::new(),
+            spans: HashMap::new(),
+            errors: HashMap::new(),
+            unlisted_errors: 0,
+        }
+    }
+
+    /// Goes on from a digest.
+    pub(crate) fn from_digest(digest: &Digest) -> Self {
+        let mut draft = Self::new(digest.created, digest.block);
+        draft.merge(digest);
+        draft
+    }
+
+    /// Everything up to this sequence of the block has been looked at.
+    pub(crate) fn reach(&mut self, sequence: u64) {
+        self.through = self.through.max(sequence);
+    }
+
+    /// The last sequence that was looked at.
+    pub(crate) const fn through(&self) -> u64 {
+        self.through
+    }
+
+    /// How many messages were seen.
+    pub(crate) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// How many cells it has.
+    pub(crate) fn cells(&self) -> u64 {
+        self.cells.len() as u64
+    }
+
+    /// Adds a message that is no event.
+    pub(crate) fn malformed(&mut self, sequence: u64) {
+        self.seen += 1;
+        self.malformed += 1;
+        self.reach(sequence);
+    }
+
+    /// Adds an event.
+    pub(crate) fn observe(&mut self, recorded: &RecordedEvent) {
+        let (event, at, sequence) = (&recorded.event, recorded.timestamp(), recorded.sequence());
+        self.seen += 1;
+        self.reach(sequence);
+        let minute = Minute::of(at);
+        let key = Key {
+            minute,
+            event_type: self.names.name(Some(event.event_type.as_str())),
+            queue: self.names.name(event.queue.as_deref()),
+            job_name: self.names.name(event.job_name.as_deref()),
+            outcome: Outcome::of(event),
+        };
+        self.cells
+            .entry(key)
+            .and_modify(|cell| cell.observe(event, at))
+            .or_insert_with(|| Cell::of(event, at));
+        self.spans
+            .entry(minute)
+            .and_modify(|span| span.extend(sequence))
+            .or_insert(Span { from: sequence, to: sequence });
+        if let Some(error) = ErrorKey::of(recorded) {
+            self.errors.entry(error).or_default().observe(recorded);
+        }
+    }
+
+    /// Adds what another digest of the block has seen; none of it may have been seen here.
+    pub(crate) fn merge(&mut self, other: &Digest) {
+        self.seen += other.seen;
+        self.malformed += other.malformed;
+        self.unlisted_errors += other.unlisted_errors;
+        self.reach(other.through);
+        for (key, cell) in &other.cells {
+            let mut mine = |name: Name| match name {
+                Name::At(_) => self.names.name(other.name(name)),
+                other => other,
+            };
+            let key = Key {
+                event_type: mine(key.event_type),
+                queue: mine(key.queue),
+                job_name: mine(key.job_name),
+                ..*key
+            };
+            self.cells
+                .entry(key)
+                .and_modify(|mine| mine.merge(cell))
+                .or_insert_with(|| cell.clone());
+        }
+        for (minute, span) in &other.spans {
+            self.spans
+                .entry(*minute)
+                .and_modify(|mine| {
+                    mine.extend(span.from);
+                    mine.extend(span.to);
+                })
+                .or_insert(*span);
+        }
+        for (error, occurrences) in &other.errors {
+            self.errors.entry(error.clone()).or_default().merge(occurrences);
+        }
+    }
+
+    /// The digest of what was seen, and its bytes, which fit in one message.
+    ///
+    /// Where it is too rich for that it is made coarser: first kinds of job
+    /// are not told apart any more, then queues, minutes, and types.
+    pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
+        let mut digest = self.bounded();
+        let mut bytes = encode(&digest);
+        for coarser in [without_job_name, without_queue, without_minute, without_type] {
+            if bytes.len() <= MOST_BYTES {
+                break;
+            }
+            digest = digest.regrouped(coarser);
+            bytes = encode(&digest);
+        }
+        (digest, bytes)
+    }
+
+    /// As a digest, with minutes and errors within their bounds.
+    fn bounded(&self) -> Digest {
+        let mut digest = Digest {
+            created: self.created,
+            block: self.block,
+            through: self.through,
+            seen: self.seen,
+            malformed: self.malformed,
+            names: self.names.list.clone(),
+            cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),
+            spans: self.spans.iter().map(|(minute, span)| (*minute, *span)).collect(),
+            errors: Vec::new(),
+            unlisted_errors: self.unlisted_errors,
+        };
+        (digest.errors, digest.unlisted_errors) = self.bounded_errors();
+        let kept = self.minutes_to_keep();
+        digest.regrouped(|key| match kept.as_ref() {
+            Some(kept) if !kept.contains_key(&key.minute) => without_minute(key),
+            _ => key,
+        })
+    }
+
+    /// The minutes with the most events, where there are too many.
+    fn minutes_to_keep(&self) -> Option<BTreeMap<Minute, u64>> {
+        if self.spans.len() <= MOST_MINUTES {
+            return None;
+        }
+        let mut counts = BTreeMap::<Minute, u64>::new();
+        for (key, cell) in self.cells.iter().filter(|(key, _)| key.minute != Minute::APART) {
+            *counts.entry(key.minute).or_default() += cell.count;
+        }
+        let mut sorted: Vec<_> = counts.into_iter().collect();
+        sorted.sort_by_key(|(minute, count)| (std::cmp::Reverse(*count), *minute));
+        sorted.truncate(MOST_MINUTES);
+        Some(sorted.into_iter().collect())
+    }
+
+    /// The errors that occurred most, and how many occurrences are of others.
+    fn bounded_errors(&self) -> (Vec<(ErrorKey, Occurrences)>, u64) {
+        let mut errors: Vec<_> = self.errors.iter().collect();
+        errors.sort_by(|(a, x), (b, y)| y.count().cmp(&x.count()).then_with(|| a.cmp(b)));
+        let mut unlisted = self.unlisted_errors;
+        let mut minutes = 0;
+        let mut kept = Vec::new();
+        for (error, occurrences) in errors {
+            minutes += occurrences.minutes.len();
+            if kept.len() < MOST_ERRORS && minutes <= MOST_ERROR_MINUTES {
+                kept.push((error.clone(), occurrences.clone()));
+            } else {
+                unlisted += occurrences.count();
+            }
+        }
+        kept.sort_by(|(a, _), (b, _)| a.cmp(b));
+        (kept, unlisted)
+    }
+}
+
+fn without_job_name(key: Key) -> Key {
+    Key { job_name: dropped(key.job_name), ..key }
+}
+
+fn without_queue(key: Key) -> Key {
+    Key { queue: dropped(key.queue), ..key }
+}
+
+fn without_minute(key: Key) -> Key {
+    Key { minute: Minute::APART, ..key }
+}
+
+fn without_type(key: Key) -> Key {
+    Key { event_type: Name::Dropped, ..key }
+}
+
+/// No name is still none: that there was none is known.
+fn dropped(name: Name) -> Name {
+    match name {
+        Name::Absent => Name::Absent,
+        _ => Name::Dropped,
+    }
+}
+
+/// Names, each once.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    list: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl Names {
+    fn name(&mut self, name: Option<&str>) -> Name {
+        let Some(name) = name else { return Name::Absent };
+        if let Some(place) = self.places.get(name) {
+            return Name::At(*place);
+        }
+        let Ok(place) = u32::try_from(self.list.len()) else { return Name::Dropped };
+        self.list.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        Name::At(place)
+    }
+}

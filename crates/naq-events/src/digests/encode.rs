@@ -1,0 +1,134 @@
+//! A digest as bytes: a mark, the format's version, the parts, a checksum.
+//!
+//! Times of a cell are counted from the start of its minute, sequences from
+//! the start of the block, and places, minutes and bins from the one before.
+
+use super::bytes::Writer;
+use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::digest::{Digest, block_start};
+use super::distribution::Distribution;
+use super::errors::Occurrences;
+
+/// What every digest begins with.
+pub(crate) const MARK: &[u8; 4] = b"naqD";
+
+/// The version of the format.
+pub(crate) const VERSION: u8 = 1;
+
+/// Bits of a cell's first byte; the outcome stands in the lowest two.
+pub(crate) const HAS_DURATIONS: u8 = 1 << 2;
+pub(crate) const HAS_WAITS: u8 = 1 << 3;
+pub(crate) const HAS_LOST: u8 = 1 << 4;
+
+/// Writes a digest.
+pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
+    let start = block_start(digest.block);
+    let mut out = Writer::default();
+    out.0.extend_from_slice(MARK);
+    out.0.push(VERSION);
+    out.i64(digest.created.as_nanos());
+    out.u64(digest.block);
+    out.u64((digest.through + 1).saturating_sub(start));
+    out.u64(digest.seen);
+    out.u64(digest.malformed);
+    out.len(digest.names.len());
+    digest.names.iter().for_each(|name| out.text(name));
+
+    out.len(digest.spans.len());
+    let mut before = 0;
+    for (minute, span) in &digest.spans {
+        out.i64(minute.0 - before);
+        out.u64(span.from.saturating_sub(start));
+        out.u64(span.to - span.from);
+        before = minute.0;
+    }
+    // The minutes that have cells are those that have spans, and the one apart.
+    let mut minutes = digest.spans.iter().map(|(minute, _)| *minute).collect::<Vec<_>>();
+    minutes.push(Minute::APART);
+    let mut cells = digest.cells.as_slice();
+    for minute in minutes {
+        let of_minute = cells.partition_point(|(key, _)| key.minute <= minute);
+        let (now, rest) = cells.split_at(of_minute);
+        cells = rest;
+        out.len(now.len());
+        now.iter().for_each(|(key, it)| cell(&mut out, key, it));
+    }
+
+    out.len(digest.errors.len());
+    for (error, occurrences) in &digest.errors {
+        out.text(&error.fingerprint);
+        out.len(usize::from(error.error_type.is_some()));
+        error.error_type.iter().for_each(|name| out.text(name));
+        self::occurrences(&mut out, occurrences);
+    }
+    out.u64(digest.unlisted_errors);
+    let checksum = crc32c::crc32c(&out.0);
+    out.0.extend_from_slice(&checksum.to_le_bytes());
+    out.0
+}
+
+fn cell(out: &mut Writer, key: &Key, cell: &Cell) {
+    let outcome = match key.outcome {
+        Outcome::Open => 0,
+        Outcome::Failure => 1,
+        Outcome::Success => 2,
+    };
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    out.0.push(
+        outcome
+            | flag(cell.durations.is_some(), HAS_DURATIONS)
+            | flag(cell.waits.is_some(), HAS_WAITS)
+            | flag(cell.lost > 0, HAS_LOST),
+    );
+    for name in [key.event_type, key.queue, key.job_name] {
+        out.u64(match name {
+            Name::Absent => 0,
+            Name::Dropped => 1,
+            Name::At(place) => u64::from(place) + 2,
+        });
+    }
+    out.u64(cell.count);
+    let from = if key.minute == Minute::APART { 0 } else { key.minute.start().as_nanos() };
+    out.i64(cell.first.as_nanos().wrapping_sub(from));
+    if cell.count > 1 {
+        out.i64(cell.last.as_nanos().wrapping_sub(cell.first.as_nanos()));
+    }
+    if cell.lost > 0 {
+        out.u64(cell.lost);
+    }
+    for all in [&cell.durations, &cell.waits].into_iter().flatten() {
+        distribution(out, all);
+    }
+}
+
+fn distribution(out: &mut Writer, all: &Distribution) {
+    let (min, max) = all.ends_nanos();
+    out.len(all.bins().len());
+    out.number(min);
+    out.number(max - min);
+    out.number(all.sum_nanos());
+    let mut before = 0;
+    for (bin, count) in all.bins() {
+        out.u64(u64::from(bin - before));
+        out.u64(*count);
+        before = *bin;
+    }
+}
+
+fn occurrences(out: &mut Writer, all: &Occurrences) {
+    let (first, last) = all.times.unwrap_or_default();
+    out.i64(first.as_nanos());
+    out.i64(last.as_nanos());
+    out.len(all.minutes.len());
+    let mut before = 0;
+    for (minute, count) in &all.minutes {
+        out.i64(minute.0 - before);
+        out.u64(*count);
+        before = minute.0;
+    }
+    out.len(all.samples.len());
+    for (at, job) in &all.samples {
+        out.i64(at.as_nanos());
+        out.text(job);
+    }
+}

@@ -1,0 +1,332 @@
+//! Answering from digests: whole minutes from cells, the rest from the log.
+//!
+//! Every sequence of the stream, up to its end when it was asked, is in
+//! exactly one of three: a digest, the reading of what no digest has, or a
+//! hole that is counted. What is read is folded into digests on the way.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use naq_core::Result;
+use naq_core::events::{AnswerBasis, EventItem, RecordedEvent, ScanLimits};
+use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
+
+use super::cell::{Cell, Key, Minute};
+use super::choose::CellFilter;
+use super::digest::{Digest, block_end, block_of, block_start};
+use super::kept::{Digests, Open};
+use super::range::{Lies, MinuteRange};
+use crate::read::{Log, OpenLog, decode, too_long};
+
+/// How many blocks are looked at together.
+const CHUNK: u64 = 32;
+
+/// Adds up an answer.
+pub(crate) trait Tally: Send {
+    /// These cells of a digest lie in the range.
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]);
+
+    /// An event that no cell was shown for; it may lie outside of the range.
+    fn event(&mut self, recorded: &RecordedEvent);
+}
+
+/// A question to the whole log, or to a range of its time.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    /// Who asks, for errors.
+    pub(crate) operation: &'static str,
+    /// The log.
+    pub(crate) log: &'a Log,
+    /// The log as it stands.
+    pub(crate) open: &'a OpenLog,
+    /// By the events' own times.
+    pub(crate) range: MinuteRange,
+    /// Which events are meant.
+    pub(crate) filter: &'a CellFilter,
+    /// How much may be read.
+    pub(crate) limits: ScanLimits,
+}
+
+/// What is read, and why.
+#[derive(Debug)]
+enum Part {
+    /// The events of a minute of which only some lie in the range.
+    Edge { from: u64, to: u64, minute: Minute, expected: u64 },
+    /// The events of a digest that it doesn't tell the minutes of.
+    Apart { digest: Arc<Digest>, expected: u64 },
+    /// What no digest has.
+    Rest(Rest),
+}
+
+#[derive(Debug)]
+struct Rest {
+    block: u64,
+    from: u64,
+    to: u64,
+    /// What a digest has seen before; `None` where it is not to be folded.
+    fold: Option<Option<Arc<Digest>>>,
+}
+
+impl Digests {
+    /// Shows a tally everything that the log holds, or held when it was digested.
+    pub(crate) async fn gather(
+        &self,
+        ask: &Ask<'_>,
+        tally: &mut impl Tally,
+    ) -> Result<AnswerBasis> {
+        let state = &ask.open.info.state;
+        let mut gathering = Gathering {
+            digests: self,
+            ask,
+            limit: ask.log.limit(ask.limits),
+            basis: AnswerBasis::default(),
+        };
+        if state.last_sequence > 0 {
+            gathering.basis.through = state.last_sequence;
+            gathering.basis.first_sequence = state.first_sequence;
+            let end = block_of(state.last_sequence) + 1;
+            for start in (0..end).step_by(CHUNK as usize) {
+                gathering.chunk(start..end.min(start + CHUNK), tally).await?;
+            }
+        }
+        Ok(gathering.basis)
+    }
+}
+
+struct Gathering<'a> {
+    digests: &'a Digests,
+    ask: &'a Ask<'a>,
+    limit: u64,
+    basis: AnswerBasis,
+}
+
+impl Gathering<'_> {
+    async fn chunk(&mut self, blocks: std::ops::Range<u64>, tally: &mut impl Tally) -> Result<()> {
+        let (ask, created) = (self.ask, self.ask.open.info.created);
+        let state = &ask.open.info.state;
+        let first = blocks.start;
+        let loaded = self
+            .digests
+            .load(created, blocks, state.first_sequence)
+            .await
+            .map_err(|error| error.in_operation(ask.operation))?;
+        let mut parts = Vec::new();
+        for (block, digest) in (first..).zip(loaded) {
+            let to = block_end(block).min(state.last_sequence);
+            let digest = digest.filter(|digest| digest.through <= to);
+            let rest = |from, fold| Rest { block, from, to, fold };
+            let rest = match digest {
+                // What the digest has is read again, and what it lacks is folded still.
+                Some(digest) if self.is_too_coarse(&digest) => {
+                    let fold = (digest.through < to).then_some(Some(digest));
+                    rest(block_start(block), fold)
+                }
+                Some(digest) => {
+                    self.take(&digest, &mut parts, tally);
+                    rest(digest.through + 1, Some(Some(digest)))
+                }
+                None => rest(block_start(block), Some(None)),
+            };
+            if rest.from <= rest.to {
+                parts.push(Part::Rest(rest));
+            }
+        }
+        self.read(parts, tally).await
+    }
+
+    /// Whether the log has to be read, and can be, because the digest doesn't
+    /// tell apart what is asked for.
+    fn is_too_coarse(&self, digest: &Digest) -> bool {
+        let is_there = self.ask.open.info.state.first_sequence <= block_start(digest.block);
+        is_there && digest.has_dropped()
+    }
+
+    /// Shows what lies wholly in the range, and notes what has to be read.
+    fn take(&mut self, digest: &Arc<Digest>, parts: &mut Vec<Part>, tally: &mut impl Tally) {
+        let range = &self.ask.range;
+        self.basis.from_digests += digest.seen;
+        self.basis.holes += digest.holes();
+        self.basis.malformed += digest.malformed;
+        let (least, greatest) = range.minutes();
+        let mut cells = digest.cells_between(least, greatest);
+        // The first and the last minute alone may lie across an end.
+        for edge in [least, greatest] {
+            if range.minute(edge) != Lies::Across {
+                continue;
+            }
+            let of_edge = digest.cells_between(edge, edge);
+            let span = digest.spans.binary_search_by_key(&edge, |(minute, _)| *minute);
+            if let (Ok(at), false) = (span, cells.is_empty() || of_edge.is_empty()) {
+                let (minute, span) = digest.spans[at];
+                let expected = of_edge.iter().map(|(_, cell)| cell.count).sum();
+                parts.push(Part::Edge { from: span.from, to: span.to, minute, expected });
+                let inner = |(key, _): &&(Key, Cell)| key.minute != edge;
+                let skipped = cells.iter().take_while(|cell| !inner(cell)).count();
+                let kept = cells.iter().filter(inner).count();
+                cells = cells.get(skipped..skipped + kept).unwrap_or_default();
+            }
+        }
+        self.show(digest, cells, tally);
+        let apart = digest.cells_apart();
+        let lies = |wanted: Lies| apart.iter().any(|(_, cell)| range.cell(cell) == wanted);
+        if lies(Lies::Across) || (lies(Lies::Inside) && lies(Lies::Outside)) {
+            let expected = apart.iter().map(|(_, cell)| cell.count).sum();
+            parts.push(Part::Apart { digest: Arc::clone(digest), expected });
+        } else if lies(Lies::Inside) {
+            self.show(digest, apart, tally);
+        }
+    }
+
+    /// Shows cells, but for those of which nobody can tell whether they are meant.
+    fn show(&mut self, digest: &Digest, cells: &[(Key, Cell)], tally: &mut impl Tally) {
+        let is_clear = |(key, _): &&(Key, Cell)| self.ask.filter.can_decide(key);
+        if cells.iter().all(|cell| is_clear(&cell)) {
+            return tally.cells(digest, cells);
+        }
+        let clear: Vec<_> = cells.iter().filter(is_clear).cloned().collect();
+        let count = |cells: &[(Key, Cell)]| cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
+        self.basis.undecided += count(cells) - count(&clear);
+        tally.cells(digest, &clear);
+    }
+
+    /// Reads the parts; rests that follow one another at one go.
+    async fn read(&mut self, parts: Vec<Part>, tally: &mut impl Tally) -> Result<()> {
+        let mut run: Vec<Rest> = Vec::new();
+        for part in parts {
+            match part {
+                Part::Rest(rest) => {
+                    if run.last().is_some_and(|last| last.to + 1 != rest.from) {
+                        self.rests(std::mem::take(&mut run), tally).await?;
+                    }
+                    run.push(rest);
+                }
+                Part::Edge { from, to, minute, expected } => {
+                    let is_meant =
+                        |recorded: &RecordedEvent| Minute::of(recorded.timestamp()) == minute;
+                    self.again(from, to, expected, is_meant, tally).await?;
+                }
+                Part::Apart { digest, expected } => {
+                    let is_meant = |recorded: &RecordedEvent| {
+                        let minute = Minute::of(recorded.timestamp());
+                        digest.spans.binary_search_by_key(&minute, |(minute, _)| *minute).is_err()
+                    };
+                    let from = block_start(digest.block);
+                    self.again(from, digest.through, expected, is_meant, tally).await?;
+                }
+            }
+        }
+        self.rests(run, tally).await
+    }
+
+    /// Reads again what a digest has seen and can't tell apart.
+    async fn again(
+        &mut self,
+        from: u64,
+        to: u64,
+        expected: u64,
+        is_meant: impl Fn(&RecordedEvent) -> bool + Send + Sync,
+        tally: &mut impl Tally,
+    ) -> Result<()> {
+        let mut met = 0;
+        let visit = |_: u64, item: EventItem| {
+            if let EventItem::Event(recorded) = item
+                && is_meant(&recorded)
+            {
+                met += 1;
+                tally.event(&recorded);
+            }
+        };
+        self.messages(from, to, visit).await?;
+        self.basis.undecided += expected.saturating_sub(met);
+        Ok(())
+    }
+
+    /// Reads what no digest has, and makes digests of it.
+    async fn rests(&mut self, run: Vec<Rest>, tally: &mut impl Tally) -> Result<()> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let (from, to, created) = (first.from, last.to, self.ask.open.info.created);
+        let replicas = self.ask.open.info.config.replicas.unwrap_or(1);
+        let (digests, mut met, mut malformed) = (self.digests, 0, 0);
+        let begin = |rest: &Rest| -> Option<Open> {
+            let digest = rest.fold.as_ref()?.as_deref();
+            Some(digests.begin(created, rest.block, rest.from, digest))
+        };
+        let mut folded = Vec::new();
+        let mut rests = run.into_iter();
+        let mut rest = rests.next();
+        let mut open = rest.as_ref().and_then(begin);
+        let result = {
+            let mut visit = |sequence: u64, item: EventItem| {
+                while rest.as_ref().is_some_and(|rest| sequence > rest.to) {
+                    folded.extend(open.take().zip(rest.take()));
+                    rest = rests.next();
+                    open = rest.as_ref().and_then(begin);
+                }
+                met += 1;
+                let mut open = open.as_mut().filter(|open| open.lacks(sequence));
+                match item {
+                    EventItem::Event(recorded) => {
+                        if let Some(open) = &mut open {
+                            open.draft().observe(&recorded);
+                        }
+                        tally.event(&recorded);
+                    }
+                    _ => {
+                        if let Some(open) = &mut open {
+                            open.draft().malformed(sequence);
+                        }
+                        malformed += 1;
+                    }
+                }
+            };
+            self.messages(from, to, &mut visit).await
+        };
+        let is_whole = result.is_ok();
+        folded.extend(open.take().zip(rest.take()));
+        while let Some(rest) = rests.next().filter(|_| is_whole) {
+            folded.extend(begin(&rest).zip(Some(rest)));
+        }
+        let count = folded.len();
+        for (place, (mut open, rest)) in folded.into_iter().enumerate() {
+            // The last one that a broken reading was in has no end yet.
+            if is_whole || place + 1 < count {
+                open.draft().reach(rest.to);
+            }
+            digests.finish(open, replicas).await;
+        }
+        result?;
+        self.basis.malformed += malformed;
+        self.basis.holes += (to + 1).saturating_sub(from).saturating_sub(met);
+        Ok(())
+    }
+
+    /// Shows each message between two sequences, both included, that is still there.
+    async fn messages(
+        &mut self,
+        from: u64,
+        to: u64,
+        mut visit: impl FnMut(u64, EventItem) + Send,
+    ) -> Result<()> {
+        let ask = self.ask;
+        let from = from.max(ask.open.info.state.first_sequence);
+        if from > to {
+            return Ok(());
+        }
+        let created = ask.open.info.created;
+        let options = ReadOptions::default()
+            .with_start(ReadStart::Sequence(from))
+            .with_until(ReadUntil::Sequence(to))
+            .with_created(created);
+        let mut deliveries = ask.open.jetstream.read(ask.log.stream(), options);
+        while let Some(delivery) = deliveries.next().await {
+            let delivery = delivery.map_err(|error| error.in_operation(ask.operation))?;
+            let Delivery::Message(message) = delivery else { continue };
+            self.basis.read += 1;
+            if self.basis.read > self.limit {
+                return Err(too_long(ask.operation, ask.log, self.limit, message.sequence));
+            }
+            visit(message.sequence, decode(message, created));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! The digests that a service has in memory, and those that it makes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use naq_core::kv::KvStore;
+use naq_core::{ErrorKind, Result, Timestamp};
+
+use super::digest::{Digest, block_end};
+use super::draft::Draft;
+use super::store::DigestStore;
+
+/// How many cells are held in memory at most, some 200 bytes each.
+const MOST_CELLS: usize = 300_000;
+
+/// Reading an event again costs about as much as sealing so many cells: the
+/// open block is sealed once that is the cheaper of the two.
+const CELLS_AN_EVENT: u64 = 16;
+
+/// After how many more events the open block is kept in the store.
+const CHECKPOINT_AFTER: u64 = 32_000;
+
+/// The digests of a log: in the store, and some of them in memory.
+#[derive(Debug)]
+pub(crate) struct Digests {
+    store: DigestStore,
+    kept: Mutex<Kept>,
+    /// Whether the credentials let digests be kept, as far as is known.
+    may_write: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    created: Timestamp,
+    /// Whole blocks; `None` for one that has left the log and has no digest.
+    blocks: HashMap<u64, Option<Arc<Digest>>>,
+    order: VecDeque<u64>,
+    cells: usize,
+    open: Option<Open>,
+}
+
+/// The block that still grows.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    draft: Draft,
+    sealed: Arc<Digest>,
+    /// The last sequence that is in the store.
+    saved: u64,
+}
+
+impl Digests {
+    /// The digests of a stream in these buckets.
+    pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
+        Self {
+            store: DigestStore::new(kv, stream),
+            kept: Mutex::default(),
+            may_write: AtomicBool::new(true),
+        }
+    }
+
+    fn kept(&self, created: Timestamp) -> MutexGuard<'_, Kept> {
+        // Nothing panics while it is held.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.created != created {
+            // The stream was made anew.
+            *kept = Kept { created, ..Kept::default() };
+        }
+        kept
+    }
+
+    /// The digests of these blocks, from memory or the store.
+    pub(crate) async fn load(
+        &self,
+        created: Timestamp,
+        blocks: std::ops::Range<u64>,
+        first_sequence: u64,
+    ) -> Result<Vec<Option<Arc<Digest>>>> {
+        let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
+        let mut missing = Vec::new();
+        {
+            let kept = self.kept(created);
+            for block in blocks.clone() {
+                let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
+                let known = kept.blocks.get(&block);
+                found.push(match open {
+                    Some(open) => Some(Arc::clone(&open.sealed)),
+                    None => known.cloned().flatten(),
+                });
+                if open.is_none() && known.is_none() {
+                    missing.push(block);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let digests = match self.store.get(created, &missing).await {
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                // All is read from the log then, as where there are no digests.
+                tracing::info!(%error, "these credentials may read no digests");
+                return Ok(found);
+            }
+            digests => digests?,
+        };
+        let mut kept = self.kept(created);
+        for (block, digest) in missing.into_iter().zip(digests) {
+            let digest = digest.map(Arc::new);
+            if let Some(place) = usize::try_from(block - blocks.start).ok()
+                && let Some(slot) = found.get_mut(place)
+            {
+                slot.clone_from(&digest);
+            }
+            let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
+            if is_whole || (digest.is_none() && block_end(block) < first_sequence) {
+                kept.insert(block, digest);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a block's digest goes on from where it is read from this sequence
+    /// on: the draft of the open block, if this service has one that has come
+    /// so far, or the digest.
+    pub(crate) fn begin(
+        &self,
+        created: Timestamp,
+        block: u64,
+        sequence: u64,
+        from: Option<&Digest>,
+    ) -> Open {
+        let mut kept = self.kept(created);
+        // Another question may have put back a draft that had come less far
+        // than the one that this question has seen.
+        let goes_on = |open: &mut Open| {
+            open.sealed.block == block && open.draft.through().saturating_add(1) >= sequence
+        };
+        if let Some(open) = kept.open.take_if(goes_on) {
+            return open;
+        }
+        let draft = from.map_or_else(|| Draft::new(created, block), Draft::from_digest);
+        let sealed = Arc::new(from.cloned().unwrap_or_else(|| draft.seal().0));
+        Open { saved: sealed.through, draft, sealed }
+    }
+
+    /// Takes back what has grown: a whole block is kept for good, one that
+    /// still grows now and then. `replicas` is how many of the log there are.
+    pub(crate) async fn finish(&self, mut open: Open, replicas: u32) {
+        let (created, block) = (open.sealed.created, open.sealed.block);
+        let is_whole = open.draft.through() >= block_end(block);
+        let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
+        let grown = open.draft.through() - open.sealed.through;
+        let is_worth_it = grown * CELLS_AN_EVENT > open.draft.cells();
+        if grown > 0 && (is_whole || is_due || is_worth_it) {
+            let (digest, bytes) = open.draft.seal();
+            open.sealed = Arc::new(digest);
+            // A digest of nothing tells nothing that its absence doesn't.
+            if (is_whole || is_due) && open.draft.seen() > 0 {
+                let better = self.save(&open.sealed, bytes, replicas).await;
+                open.saved = open.sealed.through;
+                if let Some(better) = better.filter(|_| is_whole) {
+                    open.sealed = Arc::new(better);
+                }
+            }
+        }
+        let mut kept = self.kept(created);
+        if is_whole {
+            let digest = (open.draft.seen() > 0).then_some(open.sealed);
+            kept.insert(block, digest);
+            kept.open.take_if(|open| open.sealed.block <= block);
+        } else if kept.open.as_ref().is_none_or(|other| {
+            (other.sealed.block, other.draft.through()) < (block, open.draft.through())
+        }) {
+            kept.open = Some(open);
+        }
+    }
+
+    /// Keeps a digest, and answers the one in the store where that has seen
+    /// more. One that can't be kept is told, and costs the answer nothing.
+    async fn save(&self, digest: &Digest, bytes: Vec<u8>, replicas: u32) -> Option<Digest> {
+        if !self.may_write.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.store.save(digest, bytes, replicas).await {
+            Ok(better) => better,
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                self.may_write.store(false, Ordering::Relaxed);
+                tracing::info!(%error, "these credentials may keep no digests");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, block = digest.block, "a digest was not kept");
+                None
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Whether a sequence is not in the draft yet.
+    pub(crate) const fn lacks(&self, sequence: u64) -> bool {
+        sequence > self.draft.through()
+    }
+
+    /// What it is made into.
+    pub(crate) const fn draft(&mut self) -> &mut Draft {
+        &mut self.draft
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
+        let cells = |digest: &Option<Arc<Digest>>| digest.as_ref().map_or(1, |it| it.cells.len());
+        self.cells += cells(&digest);
+        if let Some(old) = self.blocks.insert(block, digest) {
+            self.cells -= cells(&old);
+        } else {
+            self.order.push_back(block);
+        }
+        while self.cells > MOST_CELLS
+            && self.order.len() > 1
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.cells -= self.blocks.remove(&oldest).map_or(0, |it| cells(&it));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::events::{Event, Position, RecordedEvent};
+    use naq_core::kv::MockKvStore;
+
+    use super::*;
+
+    fn log(sequence: u64) -> RecordedEvent {
+        let at = Timestamp::from_nanos(0);
+        let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
+        let position = Position::new(at, sequence);
+        RecordedEvent::decode(position, at, "events.log".to_owned(), payload.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_draft_that_has_come_less_far_than_what_was_seen_is_not_gone_on_from() {
+        let created = Timestamp::from_nanos(0);
+        let digests = Digests::new(Arc::new(MockKvStore::new()), "events");
+        let mut far = digests.begin(created, 0, 1, None);
+        (1..=9).for_each(|sequence| far.draft().observe(&log(sequence)));
+        let seen = far.draft.seal().0;
+        // A slower question puts back less than another one has seen.
+        let mut near = digests.begin(created, 0, 1, None);
+        (1..=5).for_each(|sequence| near.draft().observe(&log(sequence)));
+        digests.finish(near, 1).await;
+
+        let open = digests.begin(created, 0, 10, Some(&seen));
+        assert_eq!((open.draft.through(), open.draft.seen()), (9, 9));
+        let open = digests.begin(created, 0, 6, None);
+        assert_eq!((open.draft.through(), open.draft.seen()), (5, 5));
+    }
+}

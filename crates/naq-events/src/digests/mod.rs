@@ -1,0 +1,46 @@
+//! Digests: what blocks of the log come to, kept when the events are gone.
+//!
+//! The log is cut into blocks of 65,536 sequences. The digest of a block holds
+//! what questions ask of it: how many events of each type, queue, kind of job
+//! and outcome happened in each minute, how long they took, and which errors
+//! they told of. A digest says how many of its block's messages it has seen;
+//! what was gone before is a hole that can be counted.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `distribution.rs` | durations: exact sums, percentiles within 1 % |
+//! | `fingerprint.rs` | messages of errors without what varies |
+//! | `cell.rs` | what is told apart, and what is counted of it |
+//! | `errors.rs` | the errors of a block |
+//! | `draft.rs` | a digest in the making, and its bounds |
+//! | `digest.rs` | a digest |
+//! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
+//! | `store.rs` | the bucket that keeps digests |
+//! | `kept.rs` | digests in memory, and the block that grows |
+//! | `range.rs`, `choose.rs` | what of a question cells can answer |
+//! | `gather.rs` | an answer from digests, and from the log for the rest |
+
+mod bytes;
+mod cell;
+mod choose;
+mod decode;
+mod digest;
+mod distribution;
+mod draft;
+mod encode;
+mod errors;
+mod fingerprint;
+mod gather;
+mod kept;
+mod range;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cell::{Cell, Key, Name};
+pub(crate) use choose::CellFilter;
+pub(crate) use digest::Digest;
+pub(crate) use distribution::Distribution;
+pub(crate) use gather::{Ask, Tally};
+pub(crate) use kept::Digests;
+pub(crate) use range::MinuteRange;

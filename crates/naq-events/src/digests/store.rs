@@ -1,0 +1,126 @@
+//! Where digests are kept: a bucket of naq's own, a key for each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use naq_core::jetstream::{Compression, Consistency};
+use naq_core::kv::{BucketConfig, KvBucketExt, KvEntry, KvStore, PutOptions};
+use naq_core::{ErrorKind, Result, Timestamp, token};
+
+use super::decode::decode;
+use super::digest::Digest;
+use super::encode::VERSION;
+
+/// Holds the digests of all logs of an account.
+pub(crate) const BUCKET: &str = "naq_digests";
+
+/// How often a lost race is run again.
+const TRIES: usize = 4;
+
+/// The digests of one log.
+#[derive(Debug, Clone)]
+pub(crate) struct DigestStore {
+    kv: Arc<dyn KvStore>,
+    /// The log's stream, as the first part of each key.
+    stream: String,
+}
+
+impl DigestStore {
+    /// The digests of a stream.
+    pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
+        Self { kv, stream: token::encode(stream).into_owned() }
+    }
+
+    /// A stream made anew, and another version of the format, have keys of their own.
+    fn key(&self, created: Timestamp, block: u64) -> String {
+        format!("{}.{}.{block:010}.v{VERSION}", self.stream, created.as_nanos())
+    }
+
+    /// The digests of these blocks; `None` where there is none, or a damaged one.
+    pub(crate) async fn get(
+        &self,
+        created: Timestamp,
+        blocks: &[u64],
+    ) -> Result<Vec<Option<Digest>>> {
+        let keys = blocks.iter().map(|block| self.key(created, *block)).collect();
+        let mut results = self.kv.bucket(BUCKET)?.get_many(keys, Consistency::Leader);
+        let mut digests = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let entry = match results.next().await {
+                Some(result) => match result.result {
+                    // Nobody has kept one yet.
+                    Err(error) if error.is(ErrorKind::NotFound) => None,
+                    result => result?,
+                },
+                None => None,
+            };
+            let entry = entry.filter(KvEntry::is_live);
+            digests.push(entry.and_then(|entry| readable(&entry, created, *block)));
+        }
+        Ok(digests)
+    }
+
+    /// Keeps a digest, unless one is there that has seen as much: then that is
+    /// the answer. A bucket that has to be made gets so many replicas.
+    pub(crate) async fn save(
+        &self,
+        digest: &Digest,
+        bytes: Vec<u8>,
+        replicas: u32,
+    ) -> Result<Option<Digest>> {
+        let key = self.key(digest.created, digest.block);
+        let value = Bytes::from(bytes);
+        let mut bucket = self.kv.bucket(BUCKET)?;
+        let mut options = PutOptions::create();
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let error = match bucket.put_opts(&key, value.clone(), options).await {
+                Ok(_) => return Ok(None),
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::NotFound => bucket = self.kv.ensure_bucket(config(replicas)).await?,
+                ErrorKind::AlreadyExists | ErrorKind::Conflict => {
+                    options = match bucket.get(&key).await? {
+                        Some(entry) => {
+                            let theirs = readable(&entry, digest.created, digest.block);
+                            let seen_more = |theirs: &Digest| theirs.extent() >= digest.extent();
+                            if let Some(theirs) = theirs.filter(seen_more) {
+                                return Ok(Some(theirs));
+                            }
+                            PutOptions::update(entry.revision)
+                        }
+                        None => PutOptions::create(),
+                    };
+                }
+                _ => return Err(error),
+            }
+            lost = Some(error);
+        }
+        lost.map_or(Ok(None), Err)
+    }
+}
+
+fn config(replicas: u32) -> BucketConfig {
+    BucketConfig::new(BUCKET)
+        .with_replicas(replicas)
+        .with_description("what blocks of naq's logs come to")
+        .with_compression(Compression::S2)
+}
+
+/// The digest in an entry; what can't be read is told in the program's log,
+/// and is as good as not there.
+fn readable(entry: &KvEntry, created: Timestamp, block: u64) -> Option<Digest> {
+    match decode(&entry.value) {
+        Ok(digest) if (digest.created, digest.block) == (created, block) => Some(digest),
+        Ok(_) => {
+            tracing::warn!(key = entry.key, "a digest is of another block than its key says");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(key = entry.key, %error, "a digest can't be read, and is made anew");
+            None
+        }
+    }
+}

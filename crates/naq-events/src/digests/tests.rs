@@ -1,0 +1,196 @@
+//! The laws of digests: the same events make the same bytes, bounded, and read back.
+
+use naq_core::events::{Event, Position, RecordedEvent};
+use naq_core::{ErrorKind, Timestamp};
+use proptest::prelude::*;
+
+use super::cell::{Minute, Name};
+use super::decode::decode;
+use super::digest::{BLOCK, block_end, block_of, block_start};
+use super::draft::{Draft, MOST_BYTES, MOST_ERRORS, MOST_MINUTES};
+use super::encode::encode;
+
+const CREATED: Timestamp = Timestamp::from_nanos(1_764_000_000_000_000_000);
+
+/// Second `n` of the log's time.
+fn second(n: i64) -> Timestamp {
+    Timestamp::from_nanos(CREATED.as_nanos() + n * 1_000_000_000)
+}
+
+fn recorded(sequence: u64, at: Timestamp, event: Event) -> RecordedEvent {
+    let payload = serde_json::to_vec(&event.with_timestamp(at)).unwrap();
+    let position = Position::new(CREATED, sequence);
+    RecordedEvent::decode(position, at, "events.x".to_owned(), payload.into()).unwrap()
+}
+
+fn some_event() -> impl Strategy<Value = (i64, Event)> {
+    let name =
+        |prefix: &'static str| prop::option::of((0..3).prop_map(move |n| format!("{prefix}{n}")));
+    let fields = (name("queue-"), name("name-"), prop::option::of(any::<bool>()));
+    let seconds = (prop::option::of(0_f64..100.0), prop::option::of(0_f64..1e-3));
+    let error = prop::option::of(
+        (0_usize..3, 0..4)
+            .prop_map(|(kind, n)| format!("error {kind} {n}", kind = ["a", "b", "c"][kind])),
+    );
+    let kind = prop::sample::select(vec!["job_failed", "job_completed", "custom", "events_lost"]);
+    (0_i64..400, kind, fields, seconds, error, 0..5).prop_map(
+        |(at, kind, (queue, job_name, success), (duration, wait), error, job)| {
+            let mut event = Event::new(kind).with_job_id(format!("job-{job}"));
+            event.queue = queue.map(Into::into);
+            event.job_name = job_name.map(Into::into);
+            (event.success, event.duration, event.queue_wait) = (success, duration, wait);
+            event.error = error.map(Into::into);
+            event.custom.insert("count".to_owned(), 3.into());
+            (at, event)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_order_of_folding_and_merging_gives_the_same_bytes(
+        events in prop::collection::vec(some_event(), 1..60),
+        cuts in prop::collection::vec(0_usize..60, 0..4),
+        turn in 0_usize..60,
+    ) {
+        let stored: Vec<_> = events
+            .into_iter()
+            .zip(1..)
+            .map(|((at, event), sequence)| recorded(sequence, second(at), event))
+            .collect();
+        let mut whole = Draft::new(CREATED, 0);
+        stored.iter().for_each(|event| whole.observe(event));
+        let (_, expected) = whole.seal();
+
+        let mut turned = stored.clone();
+        turned.rotate_left(turn % stored.len());
+        let mut parts = vec![Draft::new(CREATED, 0)];
+        for (index, event) in turned.iter().enumerate() {
+            if cuts.contains(&index) {
+                parts.push(Draft::new(CREATED, 0));
+            }
+            parts.last_mut().unwrap().observe(event);
+        }
+        let mut merged = Draft::new(CREATED, 0);
+        for part in parts.iter().rev() {
+            let (digest, bytes) = part.seal();
+            prop_assert_eq!(&decode(&bytes).unwrap(), &digest);
+            merged.merge(&digest);
+        }
+        prop_assert_eq!(merged.seal().1, expected);
+    }
+
+    #[test]
+    fn a_damaged_digest_is_never_read(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        let mut draft = Draft::new(CREATED, 3);
+        let event = Event::job_failed("j", "no route to 10.0.0.7", 1.5).with_queue("q");
+        draft.observe(&recorded(block_start(3), second(1), event));
+        let (_, mut bytes) = draft.seal();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1_u8 << bit;
+        prop_assert_eq!(decode(&bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn a_digest_counts_what_it_has_seen_and_what_was_gone() {
+    let mut draft = Draft::new(CREATED, 1);
+    let start = block_start(1);
+    draft.observe(&recorded(start + 4, second(0), Event::log("x")));
+    draft.malformed(start + 5);
+    draft.reach(start + 9);
+    let (digest, bytes) = draft.seal();
+    assert_eq!((digest.seen, digest.malformed, digest.holes()), (2, 1, 8));
+    assert_eq!(digest.through, start + 9);
+    assert_eq!(Draft::from_digest(&decode(&bytes).unwrap()).seal().1, bytes);
+    let (nothing, _) = Draft::new(CREATED, 1).seal();
+    assert_eq!((nothing.through, nothing.holes()), (start - 1, 0));
+}
+
+#[test]
+fn a_block_has_its_sequences() {
+    assert_eq!((block_of(1), block_of(BLOCK), block_of(BLOCK + 1)), (0, 0, 1));
+    assert_eq!((block_start(1), block_end(1)), (BLOCK + 1, 2 * BLOCK));
+}
+
+#[test]
+fn where_the_events_of_a_minute_lie_is_known() {
+    let mut draft = Draft::new(CREATED, 0);
+    for (sequence, at) in [(1, 0), (2, 61), (3, 5), (9, 62)] {
+        draft.observe(&recorded(sequence, second(at), Event::log("x")));
+    }
+    let (digest, _) = draft.seal();
+    let spans: Vec<_> = digest.spans.iter().map(|(_, span)| (span.from, span.to)).collect();
+    assert_eq!(spans, [(1, 3), (2, 9)]);
+}
+
+#[test]
+fn another_version_is_told_and_not_misread() {
+    let (digest, _) = Draft::new(CREATED, 0).seal();
+    let mut bytes = encode(&digest);
+    bytes.truncate(bytes.len() - 4);
+    bytes[4] = 2;
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    let error = decode(&bytes).unwrap_err();
+    assert_eq!((error.kind(), error.get("version")), (ErrorKind::Unsupported, Some("2")));
+    for bytes in [&b""[..], b"naqD", b"{\"a\":1}"] {
+        assert_eq!(decode(bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+/// A block in which each event is in a minute, a queue and of a kind of its own.
+fn rich(events: u64) -> Draft {
+    let mut draft = Draft::new(CREATED, 0);
+    for sequence in 1..=events {
+        let n = sequence.cast_signed();
+        let event =
+            Event::job_failed(format!("job-{n}"), format!("kind {}", letters(sequence)), 0.5)
+                .with_queue(format!("a queue of a rather long name {n}"))
+                .with_job_name(format!("a kind of job of a rather long name {n}"));
+        draft.observe(&recorded(sequence, second(n * 60), event));
+    }
+    draft
+}
+
+/// A name without digits, which a fingerprint keeps.
+fn letters(mut n: u64) -> String {
+    let mut text = String::new();
+    while n > 0 {
+        text.push(char::from(b'a' + (n % 26) as u8));
+        n /= 26;
+    }
+    text
+}
+
+#[test]
+fn a_block_that_is_too_rich_is_made_coarser_and_counts_everything_still() {
+    let (digest, bytes) = rich(20_000).seal();
+    assert!(bytes.len() <= MOST_BYTES, "{}", bytes.len());
+    assert_eq!(digest.cells.iter().map(|(_, cell)| cell.count).sum::<u64>(), 20_000);
+    assert!(digest.cells.iter().all(|(key, _)| key.job_name == Name::Dropped));
+    assert_eq!(digest.errors.len(), MOST_ERRORS);
+    let listed: u64 = digest.errors.iter().map(|(_, all)| all.count()).sum();
+    assert_eq!(listed + digest.unlisted_errors, 20_000);
+    assert_eq!(decode(&bytes).unwrap(), digest);
+}
+
+#[test]
+fn clocks_that_are_wrong_do_not_blow_a_digest_up() {
+    let mut draft = Draft::new(CREATED, 0);
+    let minutes = MOST_MINUTES as i64 + 1_000;
+    for n in 0..2 * minutes {
+        // Two in each of the first minutes, then one in each.
+        let minute = if n < MOST_MINUTES as i64 * 2 { n / 2 } else { 1_000_000 + n };
+        let sequence = n.cast_unsigned() + 1;
+        draft.observe(&recorded(sequence, second(minute * 60), Event::log("x")));
+    }
+    let (digest, _) = draft.seal();
+    assert_eq!(digest.spans.len(), MOST_MINUTES);
+    let (apart, kept): (Vec<_>, Vec<_>) =
+        digest.cells.iter().partition(|(key, _)| key.minute == Minute::APART);
+    assert_eq!(apart.iter().map(|(_, cell)| cell.count).sum::<u64>(), 2_000);
+    assert!(kept.iter().all(|(_, cell)| cell.count == 2));
+    assert!(apart[0].1.first > second(60_000_000));
+}

@@ -1,0 +1,86 @@
+//! Figures of a set of events, each over those that have the field.
+
+use naq_core::events::{Event, EventMeasures, Percentiles};
+
+use crate::digests::{Cell, Distribution, Key};
+
+/// Adds up the figures of events, one by one or by cells of digests: both
+/// come to the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MeasuresFold {
+    /// How many events.
+    pub(crate) total: u64,
+    /// How many of them say how they ended.
+    pub(crate) outcomes: u64,
+    /// How many of them ended well.
+    pub(crate) successes: u64,
+    /// Their `duration`s.
+    pub(crate) durations: Distribution,
+    /// Their `queue_wait`s.
+    pub(crate) waits: Distribution,
+}
+
+impl MeasuresFold {
+    /// Adds an event.
+    pub(crate) fn observe(&mut self, event: &Event) {
+        self.add_outcomes(event.success, 1);
+        event.duration.into_iter().for_each(|seconds| self.durations.observe(seconds));
+        event.queue_wait.into_iter().for_each(|seconds| self.waits.observe(seconds));
+    }
+
+    /// Adds the events of a cell.
+    pub(crate) fn add(&mut self, key: &Key, cell: &Cell) {
+        self.add_outcomes(key.outcome.success(), cell.count);
+        cell.durations.iter().for_each(|more| self.durations.merge(more));
+        cell.waits.iter().for_each(|more| self.waits.merge(more));
+    }
+
+    fn add_outcomes(&mut self, success: Option<bool>, count: u64) {
+        self.total += count;
+        if let Some(success) = success {
+            self.outcomes += count;
+            self.successes += if success { count } else { 0 };
+        }
+    }
+
+    /// The share that ended well, of those that say.
+    pub(crate) fn success_rate(&self) -> Option<f64> {
+        (self.outcomes > 0).then(|| self.successes as f64 / self.outcomes as f64)
+    }
+
+    /// The figures.
+    pub(crate) fn finish(&self) -> EventMeasures {
+        let (durations, mut measures) = (&self.durations, EventMeasures::default());
+        measures.total_count = self.total;
+        measures.success_rate = self.success_rate();
+        measures.average_duration = durations.mean();
+        (measures.min_duration, measures.max_duration) = (durations.min(), durations.max());
+        let quantile = |share| durations.quantile(share);
+        measures.percentiles = Percentiles::new(quantile(0.50), quantile(0.95), quantile(0.99));
+        measures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_over_the_events_that_have_the_field() {
+        let mut fold = MeasuresFold::default();
+        fold.observe(&Event::new("x"));
+        fold.observe(&Event::new("x").with_success(true));
+        fold.observe(&Event::new("x").with_success(false).with_duration(2.0));
+        fold.observe(&Event::new("x").with_duration(4.0));
+        let measures = fold.finish();
+        assert_eq!(measures.total_count, 4);
+        assert_eq!(measures.success_rate, Some(0.5));
+        assert_eq!(measures.average_duration, Some(3.0));
+        assert_eq!((measures.min_duration, measures.max_duration), (Some(2.0), Some(4.0)));
+    }
+
+    #[test]
+    fn nothing_has_no_figures() {
+        assert_eq!(MeasuresFold::default().finish(), EventMeasures::default());
+    }
+}
