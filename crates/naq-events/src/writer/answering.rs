@@ -242,11 +242,12 @@ impl State {
         .min()
     }
 
-    /// Ends the session, whatever is under way.
+    /// Ends the session, and takes back whatever is under way.
     pub(super) fn abandon_session(&mut self, effects: &mut Effects) {
         self.end_session();
         for way in Way::BOTH {
             effects.wake.add(way, self.senders.of_mut(way).close());
+            self.schedule.recall(way, true);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Outages: what was logged meanwhile is stored afterwards, in order, and once.
 
+use naq_core::config::SpoolMode;
+
 use super::*;
 
 #[tokio::test]
@@ -80,6 +82,42 @@ async fn a_dropped_service_leaves_its_events_in_the_spool() {
     }
     until(&next, "the drain", |counters| counters.acked == 30).await;
     assert!(numbers(&jetstream, "a").await.into_iter().eq(0..30));
+}
+
+/// The account of a service that ends without being stopped while 30 events
+/// are under way, with one stored before them.
+fn ended_under_way(config: fn(&Path) -> EventsConfig) -> EventCounters {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let events = runtime.block_on(async {
+        let events = started(&jetstream, config(dir.path())).await;
+        log(&events, "a", 0..1).await;
+        until(&events, "the first", |counters| counters.acked == 1).await;
+        jetstream.faults().block();
+        let batches = events.counters().batches;
+        log(&events, "a", 1..31).await;
+        until(&events, "the sending", |counters| counters.batches > batches).await;
+        events
+    });
+    drop(runtime);
+    events.counters()
+}
+
+#[test]
+fn what_is_under_way_when_a_service_is_dropped_goes_to_the_spool_too() {
+    let counters = ended_under_way(quick);
+    assert!(counters.is_balanced(), "{counters:?}");
+    assert_eq!((counters.acked, counters.spooled, counters.unknown), (1, 30, 0), "{counters:?}");
+}
+
+#[test]
+fn what_is_under_way_from_the_spool_stays_in_it_when_a_service_is_dropped() {
+    let counters = ended_under_way(|dir| {
+        quick(dir).with_spool(SpoolConfig::in_folder(dir).with_mode(SpoolMode::Always))
+    });
+    assert!(counters.is_balanced(), "{counters:?}");
+    assert_eq!((counters.acked, counters.spooled, counters.unknown), (1, 30, 0), "{counters:?}");
 }
 
 #[tokio::test]
