@@ -44,7 +44,10 @@ impl State {
 
     fn acked(&mut self, way: Way, ack: Option<PublishAck>, now: Duration, effects: &mut Effects) {
         let Some(slot) = self.schedule.settle_first(way) else { return };
-        effects.recovered |= self.gate.passed();
+        if self.gate.passed() {
+            effects.recovered = true;
+            self.losses.stream_returns(now);
+        }
         self.losses.stream_flows();
         let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
         self.latencies.record(now.saturating_sub(accepted), 1, now);

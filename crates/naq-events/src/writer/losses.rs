@@ -134,6 +134,11 @@ impl Losses {
         self.flows |= !self.untold.is_empty();
     }
 
+    /// The stream takes events again: what failed before says nothing any more.
+    pub(super) fn stream_returns(&mut self, now: Duration) {
+        self.not_before = self.not_before.min(now.saturating_add(INTERVAL));
+    }
+
     /// When the stream is to be told, if there is anything to tell: at once as
     /// it flows, and as a try where `idle` says that nothing else is under way.
     pub(super) fn due(&self, idle: bool) -> Option<Duration> {
@@ -262,6 +267,23 @@ mod tests {
                 EventLoss::new(LossReason::DropNewest, "b", 1),
             ]
         );
+    }
+
+    #[test]
+    fn a_stream_that_takes_events_again_is_told_within_a_second() {
+        let mut losses = Losses::default();
+        lost(&mut losses, "a", SECOND);
+        for number in 0..7 {
+            let (reason, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
+            losses.telling(number, reason, sum);
+            losses.settled(number, false);
+        }
+        assert_eq!(losses.due(true), Some(64 * SECOND));
+        losses.stream_returns(9 * SECOND);
+        losses.stream_flows();
+        assert_eq!(losses.due(false), Some(10 * SECOND));
+        losses.stream_returns(20 * SECOND);
+        assert_eq!(losses.due(false), Some(10 * SECOND), "no later than it was");
     }
 
     #[test]
