@@ -85,9 +85,10 @@ impl State {
         let line = self.schedule.line();
         let (numbers, subject) = (line.sent_numbers(), line.sent_subject());
         let Some(subject) = subject.map(str::to_owned) else { return };
-        let taken = self.senders.of(Way::Fast).taken;
+        let sender = self.senders.of(Way::Fast);
+        let taken = sender.taken;
         self.doubt = Some(Doubt {
-            batch: self.batch_id.clone(),
+            batch: sender.batch.clone(),
             subject,
             taken,
             answered: taken.saturating_sub(numbers.len() as u64),
@@ -130,6 +131,8 @@ impl State {
         }
         if certain {
             self.schedule.line().end_doubt();
+        } else {
+            self.schedule.line().stay_in_doubt();
         }
         self.grant_room(now, effects);
     }

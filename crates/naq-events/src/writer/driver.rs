@@ -53,7 +53,10 @@ pub(super) fn spawn(
     Ok(DriverGuard(runtime.spawn(async move {
         let _end = End(Arc::clone(&shared));
         let alarm = Alarm::new(Arc::clone(&shared.clock));
-        Driver { shared, connections, setup, way: None, may_read: None, alarm }.run().await;
+        let assumes = setup.is_none();
+        Driver { shared, connections, setup, assumes, way: None, may_read: None, alarm }
+            .run()
+            .await;
     })))
 }
 
@@ -76,6 +79,8 @@ struct Driver {
     connections: Arc<dyn ConnectionProvider>,
     /// What is to be done about the stream before anything is sent, if that is still to do.
     setup: Option<StreamSetup>,
+    /// Whether nothing is asked about the stream: then no right is needed but to publish.
+    assumes: bool,
     /// The way that events went the last time, and with which guarantee.
     way: Option<(Way, Guarantee)>,
     /// Whether the stream may be read, once that was tried.
@@ -203,52 +208,95 @@ impl Driver {
 
     /// Whether what a batch leaves in doubt can be read back; notes the
     /// sequence of the stream behind which all that is sent next will stand.
+    ///
+    /// # Errors
+    /// Those that say that the server isn't there. After any other events can
+    /// be sent all the same, with their ids.
     async fn can_read_back(&mut self, jetstream: &dyn JetStream) -> Result<bool> {
         if self.may_read == Some(false) {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);
-        let stream = shared.stream.as_str();
-        let info = match self.ticking(jetstream.stream_info(stream)).await {
-            Ok(info) => info,
-            Err(error) if error.is(ErrorKind::PermissionDenied) => {
-                self.may_read = Some(false);
+        match self.look_at(&shared.stream, jetstream).await {
+            Ok(info) => shared.mark(&info, true),
+            Err(error) if self.is_away(&error) => return Err(error),
+            Err(error) => {
+                // Where nothing but publishing is allowed, silence may be how the server says so.
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Timeout) {
+                    self.may_read = Some(false);
+                }
+                tracing::info!(%error, "the event stream can't be read back");
                 return Ok(false);
             }
-            Err(error) => return Err(error),
-        };
+        }
+        Ok(self.may_read == Some(true))
+    }
+
+    /// Sees the stream, and tries once whether it may be read.
+    async fn look_at(&mut self, stream: &str, jetstream: &dyn JetStream) -> Result<StreamInfo> {
+        let info = self.ticking(jetstream.stream_info(stream)).await?;
         if self.may_read.is_none() {
             let asking = read_back::may_read(jetstream, stream, &info);
             self.may_read = Some(self.ticking(pin!(asking)).await?);
         }
-        shared.mark(&info, true);
-        Ok(self.may_read == Some(true))
+        Ok(info)
+    }
+
+    /// Whether nothing can be sent either, after a question was answered so.
+    fn is_away(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Closed | ErrorKind::AuthFailed => true,
+            // The publishers' account may have nobody who answers questions.
+            ErrorKind::Unavailable | ErrorKind::Timeout => !self.assumes,
+            _ => false,
+        }
     }
 
     /// Finds out what is stored of a batch that broke without message ids.
     ///
     /// The batch is fenced off first: then nothing of it can arrive later.
+    /// Where either isn't allowed, what wasn't found stays in doubt, and is sent again.
     async fn settle_doubt(&mut self, jetstream: &dyn JetStream) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let Some(doubt) = shared.lock().doubt.clone() else { return Ok(()) };
         let beyond = doubt.taken.saturating_add(1);
         let closing = jetstream.close_fast_batch(&doubt.subject, &doubt.batch, beyond);
-        match self.ticking(closing).await {
+        let is_fenced = match self.ticking(closing).await {
             Ok(Some(stored)) => {
                 shared.batch_was_stored(stored);
                 return Ok(());
             }
-            Ok(None) => {}
+            Ok(None) => true,
             // Where there are no batches (any more) there isn't this one.
-            Err(error) if error.is(ErrorKind::Unsupported) => {}
+            Err(error) if error.is(ErrorKind::Unsupported) => true,
+            // The fence is worth waiting for a server that is away, or for those in doubt.
+            Err(error)
+                if is_refused(&error)
+                    || !(error.is(ErrorKind::Unavailable) || shared.is_in_doubt()) =>
+            {
+                tracing::warn!(%error, "a broken batch can't be fenced off");
+                false
+            }
             Err(error) => return Err(error),
-        }
-        let Some((created, behind, wanted)) = shared.to_look_up(&doubt) else {
-            shared.were_found(&Found::default());
-            return Ok(());
         };
-        let looking = read_back::look_up(jetstream, &shared.stream, created, behind, &wanted);
-        let found = self.ticking(pin!(looking)).await?;
+        let mut found = match shared.to_look_up(&doubt) {
+            Some((created, behind, wanted)) => {
+                let looking =
+                    read_back::look_up(jetstream, &shared.stream, created, behind, &wanted);
+                match self.ticking(pin!(looking)).await {
+                    Err(error) if is_refused(&error) => {
+                        if error.is(ErrorKind::PermissionDenied) {
+                            self.may_read = Some(false);
+                        }
+                        tracing::warn!(%error, "a broken batch can't be read back");
+                        Found::default()
+                    }
+                    looked => looked?,
+                }
+            }
+            None => Found::default(),
+        };
+        found.is_certain &= is_fenced;
         shared.were_found(&found);
         Ok(())
     }
@@ -293,6 +341,11 @@ impl Driver {
             () = future::poll_fn(|cx| alarm.poll(until, cx)) => {}
         }
     }
+}
+
+/// Whether asking again helps nobody: the server says no, or has no room.
+fn is_refused(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::LimitReached)
 }
 
 /// Waits for the answer, if one was asked for.

@@ -110,6 +110,11 @@ impl Line {
         doubtful.map(|slot| slot.item.event.id().clone()).collect()
     }
 
+    /// Whether there is one that may be stored.
+    pub(super) fn has_doubtful(&self) -> bool {
+        self.sent.iter().any(|slot| slot.in_doubt)
+    }
+
     /// Takes those out that turned out to be stored. None is on its way.
     pub(super) fn take_stored(&mut self, is_stored: impl Fn(&Slot) -> bool) -> Vec<Slot> {
         let (mut stored, mut rest) = (Vec::new(), VecDeque::new());
@@ -124,6 +129,14 @@ impl Line {
     pub(super) fn end_doubt(&mut self) {
         for slot in &mut self.sent {
             slot.in_doubt = false;
+            slot.is_nameless = false;
+        }
+    }
+
+    /// Those that are left may be stored, without their ids.
+    pub(super) fn stay_in_doubt(&mut self) {
+        for slot in self.sent.iter_mut().filter(|slot| slot.in_doubt) {
+            slot.is_nameless = true;
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Sender {
     pub(super) number: u64,
     /// Whether there is one.
     pub(super) is_open: bool,
+    /// The id of its batch.
+    pub(super) batch: String,
     /// How many events it took.
     pub(super) taken: u64,
     /// Whether it comes back by itself.
@@ -41,6 +43,7 @@ impl Sender {
         Self {
             number: 0,
             is_open: false,
+            batch: String::new(),
             taken: 0,
             flow: Flow::Asleep,
             idle_until: None,
@@ -48,10 +51,11 @@ impl Sender {
         }
     }
 
-    /// Begins a source's time and says its number.
+    /// Begins a source's time, with a batch of its own, and says its number.
     pub(super) fn open(&mut self) -> u64 {
         self.number += 1;
         self.is_open = true;
+        self.batch = format!("{:032x}", fastrand::u128(..));
         self.taken = 0;
         self.flow = Flow::Flowing;
         self.idle_until = None;

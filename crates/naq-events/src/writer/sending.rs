@@ -83,15 +83,20 @@ impl State {
             return Taken::NothingUntil(until);
         }
         let guarantee = self.way.map_or(Guarantee::MessageId, |(_, guarantee)| guarantee);
-        // Under `read_back` the way leaves it away where it isn't needed.
+        // Under `read_back` a batch leaves it away where it isn't needed.
         let with_id = guarantee != Guarantee::AtLeastOnce;
+        let each_has_id = match way {
+            Way::Fast => guarantee == Guarantee::MessageId,
+            Way::Pipeline => with_id,
+        };
         let (mut retried, mut doubtful) = (0, 0);
         while batch.len() < most {
             let Some(slot) = self.schedule.send_next(way) else { break };
             retried += u64::from(slot.tries > 1);
             let event = &slot.item.event;
             let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-            let is_recognised = guarantee == Guarantee::MessageId
+            let is_recognised = each_has_id
+                && !slot.is_nameless
                 && now < accepted.saturating_add(self.limits.duplicate_window);
             doubtful += u64::from(slot.in_doubt && !is_recognised);
             sender.taken += 1;
@@ -174,8 +179,7 @@ impl State {
         if !wanted {
             return None;
         }
-        self.batch_id = format!("{:032x}", fastrand::u128(..));
-        Some((sender.open(), self.batch_id.clone()))
+        Some((sender.open(), sender.batch.clone()))
     }
 
     /// There are no more answers by this way.

@@ -275,6 +275,11 @@ impl Shared {
         state.marked_stream = Some(info.created);
     }
 
+    /// Whether an event of the batch in doubt is still in hand.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.lock().schedule.line().has_doubtful()
+    }
+
     /// Where to look for what is in doubt: in the stream made at this time,
     /// behind this sequence, for these events.
     pub(super) fn to_look_up(

@@ -53,12 +53,16 @@ pub(super) struct Slot {
     pub(super) tries: u32,
     /// Whether a try of it may have been stored though nobody said so.
     pub(super) in_doubt: bool,
+    /// Whether such a try may have gone without the message id, so that a
+    /// repeat isn't recognised.
+    pub(super) is_nameless: bool,
     /// What kept it from being stored the last time.
     pub(super) trouble: Option<Error>,
 }
 
 impl Slot {
     pub(super) const fn new(item: Item, number: u64, deadline: Duration) -> Self {
-        Self { item, number, deadline, tries: 0, in_doubt: false, trouble: None }
+        let (in_doubt, is_nameless) = (false, false);
+        Self { item, number, deadline, tries: 0, in_doubt, is_nameless, trouble: None }
     }
 }

@@ -95,8 +95,6 @@ pub(super) struct State {
     pub(super) broken: bool,
     /// The way that events go, and what keeps them from being stored twice.
     pub(super) way: Option<(Way, Guarantee)>,
-    /// The id of the latest batch.
-    pub(super) batch_id: String,
     /// What a batch without ids left in doubt.
     pub(super) doubt: Option<Doubt>,
     /// Behind what in the stream events stand.
@@ -134,7 +132,6 @@ impl State {
             session: 0,
             broken: true,
             way: None,
-            batch_id: String::new(),
             doubt: None,
             marks: Marks::default(),
             marked_stream: None,

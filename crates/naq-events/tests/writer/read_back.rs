@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use naq_core::config::Guarantee;
 use naq_core::jetstream::{
     Delivery, Headers, MockJetStream, PublishMessage, PublishWay, StoredMessage, StreamConfig,
@@ -10,7 +10,9 @@ use naq_core::jetstream::{
 };
 use naq_core::{Error, Timestamp};
 
-use super::support::{MS, SECOND, Server, advance, assume, new_server, service, within};
+use super::support::{
+    MS, SECOND, Server, Session, advance, assume, new_server, pass, service, spawn, within,
+};
 use naq_core::clock::ManualClock;
 use naq_events::prelude::*;
 
@@ -19,6 +21,12 @@ use naq_events::prelude::*;
 struct Stream {
     /// What it answers to the closing of a batch.
     closed: Option<u64>,
+    /// Why it refuses to close one.
+    not_closed: Option<ErrorKind>,
+    /// Why it says nothing about itself.
+    unseen: Option<ErrorKind>,
+    /// Why it can't be read.
+    unread: Option<ErrorKind>,
     /// The batches that were closed, with the number beyond.
     fenced: Vec<(String, u64)>,
     /// What is in it behind its last sequence at the beginning.
@@ -27,13 +35,19 @@ struct Stream {
     read_from: Vec<String>,
 }
 
-async fn started(
-    stream: &Arc<Mutex<Stream>>,
-    readable: bool,
-) -> (Arc<EventService>, Server, ManualClock) {
+/// The answer of a server that refuses.
+fn refused<T>(operation: &'static str, kind: ErrorKind) -> Result<T, Error> {
+    Err(Error::new(kind, operation, "as the test wants it"))
+}
+
+async fn started(stream: &Arc<Mutex<Stream>>) -> (Arc<EventService>, Server, ManualClock) {
     let mut jetstream = MockJetStream::new();
     new_server(&mut jetstream);
-    jetstream.expect_stream_info().returning(|_| {
+    let shared = Arc::clone(stream);
+    jetstream.expect_stream_info().returning(move |_| {
+        if let Some(kind) = shared.lock().unwrap().unseen {
+            return refused("stream_info", kind);
+        }
         let config = StreamConfig::new("events", ["events.>"]).with_allow_batched_publish(true);
         let mut state = StreamState::default();
         state.last_sequence = 70;
@@ -43,9 +57,8 @@ async fn started(
     jetstream.expect_read().returning(move |_, options| {
         let mut stream = shared.lock().unwrap();
         stream.read_from.push(format!("{:?}", options.start));
-        if !readable {
-            let refused = Error::new(ErrorKind::PermissionDenied, "read", "not allowed");
-            return futures::stream::iter([Err(refused)]).boxed();
+        if let Some(kind) = stream.unread {
+            return futures::stream::iter([refused("read", kind)]).boxed();
         }
         let stored: Vec<_> = (71..)
             .zip(&stream.stored)
@@ -65,7 +78,10 @@ async fn started(
     jetstream.expect_close_fast_batch().returning(move |_, batch, beyond| {
         let mut stream = shared.lock().unwrap();
         stream.fenced.push((batch.to_owned(), beyond));
-        Ok(stream.closed)
+        match stream.not_closed {
+            Some(kind) => refused("close_fast_batch", kind),
+            None => Ok(stream.closed),
+        }
     });
     let (server, jetstream) = Server::on(jetstream);
     let clock = ManualClock::new();
@@ -75,13 +91,11 @@ async fn started(
     (service, server, clock)
 }
 
-/// Logs three events of a job, of which the first is acknowledged, and breaks
-/// the batch. Answers the messages and the batch's id.
-async fn broken(
-    service: &EventService,
-    server: &mut Server,
-    clock: &ManualClock,
-) -> (Vec<PublishMessage>, String) {
+/// A batch under way, its messages and its id.
+type Begun = (Session, Vec<PublishMessage>, String);
+
+/// Logs three events of a job, which are sent in a batch.
+async fn begun(service: &EventService, server: &mut Server) -> Begun {
     for message in ["1", "2", "3"] {
         service.log_job_progress("a", message).await.unwrap();
     }
@@ -93,6 +107,13 @@ async fn broken(
     for _ in 0..3 {
         messages.push(session.message().await);
     }
+    (session, messages, id)
+}
+
+/// Acknowledges the first of a batch's events and breaks the batch. Answers
+/// the messages and the batch's id.
+async fn broken(begun: Begun, clock: &ManualClock) -> (Vec<PublishMessage>, String) {
+    let (mut session, messages, id) = begun;
     session.next(1);
     session.refuse(ErrorKind::OutcomeUnknown);
     session.ended().await;
@@ -103,8 +124,9 @@ async fn broken(
 #[tokio::test]
 async fn a_fence_tells_what_of_a_broken_batch_is_stored() {
     let stream = Arc::new(Mutex::new(Stream { closed: Some(2), ..Stream::default() }));
-    let (service, mut server, clock) = started(&stream, true).await;
-    let (messages, batch) = broken(&service, &mut server, &clock).await;
+    let (service, mut server, clock) = started(&stream).await;
+    let begun = begun(&service, &mut server).await;
+    let (messages, batch) = broken(begun, &clock).await;
     assert!(messages.iter().all(|message| message.message_id.is_some()), "for those that begin");
     let mut session = server.session().await;
     let again = session.message().await;
@@ -118,9 +140,37 @@ async fn a_fence_tells_what_of_a_broken_batch_is_stored() {
 }
 
 #[tokio::test]
+async fn the_fence_is_that_of_the_batch_whatever_else_is_under_way() {
+    let stream = Arc::new(Mutex::new(Stream { closed: Some(1), ..Stream::default() }));
+    let (service, mut server, clock) = started(&stream).await;
+    service.log_job_progress("a", "1").await.unwrap();
+    service.log_job_progress("a", "2").await.unwrap();
+    let mut batch = server.session().await;
+    let PublishWay::FastBatch { id, .. } = batch.way.clone() else { panic!("{:?}", batch.way) };
+    batch.message().await;
+    batch.message().await;
+    let logging = Arc::clone(&service);
+    let acked = spawn(async move { logging.log_event_acked("of no job").await });
+    let mut pipeline = server.session().await;
+    assert_eq!(pipeline.way, PublishWay::Pipeline);
+    pipeline.message().await;
+    pipeline.store();
+    within(acked).await.unwrap().unwrap();
+    batch.refuse(ErrorKind::OutcomeUnknown);
+    batch.ended().await;
+    advance(&clock, 100 * MS).await;
+    let mut session = server.session().await;
+    session.message().await;
+    session.next(1);
+    assert!(within(service.flush(SECOND)).await.unwrap().is_clean());
+    assert_eq!(stream.lock().unwrap().fenced, [(id, 3)]);
+    assert_eq!((service.counters().acked, service.counters().possible_duplicates), (3, 0));
+}
+
+#[tokio::test]
 async fn where_the_server_forgot_the_batch_the_stream_is_read() {
     let stream = Arc::new(Mutex::new(Stream::default()));
-    let (service, mut server, clock) = started(&stream, true).await;
+    let (service, mut server, clock) = started(&stream).await;
     for message in ["1", "2", "3"] {
         service.log_job_progress("a", message).await.unwrap();
     }
@@ -143,8 +193,9 @@ async fn where_the_server_forgot_the_batch_the_stream_is_read() {
 
 #[tokio::test]
 async fn without_the_right_to_read_each_event_has_its_id() {
-    let stream = Arc::new(Mutex::new(Stream::default()));
-    let (service, mut server, clock) = started(&stream, false).await;
+    let unread = Some(ErrorKind::PermissionDenied);
+    let stream = Arc::new(Mutex::new(Stream { unread, ..Stream::default() }));
+    let (service, mut server, clock) = started(&stream).await;
     service.log_job_progress("a", "1").await.unwrap();
     service.log_job_progress("a", "2").await.unwrap();
     let mut session = server.session().await;
@@ -159,4 +210,121 @@ async fn without_the_right_to_read_each_event_has_its_id() {
     session.message().await;
     session.next(1);
     assert!(stream.lock().unwrap().fenced.is_empty(), "ids tell");
+}
+
+#[tokio::test]
+async fn where_neither_fence_nor_reading_is_allowed_any_more_what_is_in_doubt_is_sent_again() {
+    for (not_closed, unread) in [
+        (Some(ErrorKind::PermissionDenied), None),
+        (None, Some(ErrorKind::PermissionDenied)),
+        (None, Some(ErrorKind::LimitReached)),
+    ] {
+        let stream = Arc::new(Mutex::new(Stream::default()));
+        let (service, mut server, clock) = started(&stream).await;
+        let begun = begun(&service, &mut server).await;
+        {
+            let mut stream = stream.lock().unwrap();
+            (stream.not_closed, stream.unread) = (not_closed, unread);
+        }
+        let (messages, _) = broken(begun, &clock).await;
+        let mut session = server.session().await;
+        for message in &messages[1..] {
+            assert_eq!(session.message().await.payload, message.payload);
+            session.next(1);
+        }
+        assert!(within(service.flush(SECOND)).await.unwrap().is_clean());
+        let counters = service.counters();
+        // Most of a batch has no ids, so nobody recognises a repeat.
+        assert_eq!((counters.acked, counters.possible_duplicates), (3, 2), "{not_closed:?}");
+        assert!(counters.is_balanced());
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_counts_even_where_the_fence_is_refused() {
+    let stream = Arc::new(Mutex::new(Stream::default()));
+    let (service, mut server, clock) = started(&stream).await;
+    let begun = begun(&service, &mut server).await;
+    {
+        let mut stream = stream.lock().unwrap();
+        stream.not_closed = Some(ErrorKind::PermissionDenied);
+        stream.stored = begun.1[..2].to_vec();
+    }
+    let (messages, _) = broken(begun, &clock).await;
+    let mut session = server.session().await;
+    assert_eq!(session.message().await.payload, messages[2].payload);
+    session.next(1);
+    assert!(within(service.flush(SECOND)).await.unwrap().is_clean());
+    let counters = service.counters();
+    assert_eq!((counters.acked, counters.possible_duplicates), (3, 1), "it may come late");
+}
+
+#[tokio::test]
+async fn a_fence_that_is_never_answered_holds_up_nothing_but_what_is_in_doubt() {
+    let not_closed = Some(ErrorKind::OutcomeUnknown);
+    let stream = Arc::new(Mutex::new(Stream { not_closed, ..Stream::default() }));
+    let (service, mut server, clock) = started(&stream).await;
+    let begun = begun(&service, &mut server).await;
+    broken(begun, &clock).await;
+    let expired = |service: &EventService| service.counters().unknown == 2;
+    while !expired(&service) {
+        assert!(server.is_quiet(), "it is not known yet what to send again");
+        pass(&clock, SECOND).await;
+    }
+    service.log_job_progress("b", "later").await.unwrap();
+    let mut sessions = Vec::new();
+    for _ in 0..200 {
+        pass(&clock, 50 * MS).await;
+        sessions.extend(server.session().now_or_never());
+        for session in &mut sessions {
+            while !session.is_over_or_quiet().await {
+                session.message().await;
+                session.next(1);
+            }
+        }
+    }
+    let counters = service.counters();
+    assert_eq!((counters.acked, counters.unknown, counters.pending), (2, 2, 0));
+}
+
+#[tokio::test]
+async fn where_nobody_tells_about_the_stream_events_go_with_their_ids() {
+    for unseen in [
+        ErrorKind::Timeout,
+        ErrorKind::Unavailable,
+        ErrorKind::NotFound,
+        ErrorKind::Unsupported,
+        ErrorKind::PermissionDenied,
+    ] {
+        let stream = Arc::new(Mutex::new(Stream { unseen: Some(unseen), ..Stream::default() }));
+        let (service, mut server, _clock) = started(&stream).await;
+        service.log_job_progress("a", "1").await.unwrap();
+        service.log_job_progress("a", "2").await.unwrap();
+        let mut session = server.session().await;
+        assert!(matches!(session.way, PublishWay::FastBatch { confirm_start: false, .. }));
+        for _ in 0..2 {
+            assert!(session.message().await.message_id.is_some(), "{unseen}");
+        }
+        session.next(2);
+        assert!(within(service.flush(SECOND)).await.unwrap().is_clean(), "{unseen}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_s_event_has_its_id_and_its_repeat_is_no_possible_duplicate() {
+    let stream = Arc::new(Mutex::new(Stream::default()));
+    let (service, mut server, clock) = started(&stream).await;
+    let logging = Arc::clone(&service);
+    let acked = spawn(async move { logging.log_event_acked(Event::job_progress("a", "1")).await });
+    let mut session = server.session().await;
+    let first = session.message().await;
+    session.refuse(ErrorKind::OutcomeUnknown);
+    session.ended().await;
+    advance(&clock, 100 * MS).await;
+    let mut session = server.session().await;
+    let again = session.message().await;
+    assert!(first.message_id.is_some() && again.message_id == first.message_id);
+    session.store();
+    within(acked).await.unwrap().unwrap();
+    assert_eq!(service.counters().possible_duplicates, 0);
 }
