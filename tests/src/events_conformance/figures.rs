@@ -131,7 +131,9 @@ pub async fn figures_are_those_of_a_naive_fold(js: Arc<dyn JetStream>) {
     let own = Own::new(js).await;
     let mut runner = TestRunner::deterministic();
     let name = || prop::option::of("[ab]");
-    let fields = ("[xy]", name(), name(), 0..20_i64, prop::option::of(0.1..9.0_f64));
+    // Durations are kept to the nanosecond.
+    let seconds = (100_000_000..9_000_000_000_u64).prop_map(|nanos| nanos as f64 / 1e9);
+    let fields = ("[xy]", name(), name(), 0..20_i64, prop::option::of(seconds));
     let one = (fields, prop::option::of(any::<bool>()));
     let logged: Vec<_> = (0..300).map(|_| one.new_tree(&mut runner).unwrap().current()).collect();
     own.log_all(logged.iter().map(|((kind, queue, job_name, seconds, duration), success)| {

@@ -57,15 +57,18 @@ impl Writer {
         self.shared.close_intake();
         let deadline = self.shared.clock.deadline(within);
         let mut report = self.flush(within).await;
-        let tells = {
+        let (may_tell, are_told) = {
             let state = self.shared.lock();
-            state.gate.is_open() && !state.is_over && !state.losses.are_told()
+            (state.gate.is_open() && !state.is_over, state.losses.are_told())
         };
-        if tells {
-            self.shared.tell_losses(true);
-            // What becomes of these is in no report: it is about the events of others.
-            let are_told = || self.shared.lock().ledger.has_no_notices();
-            Watch::begin(&self.shared).wait(deadline, are_told).await;
+        if may_tell {
+            if !are_told {
+                self.shared.tell_losses(true);
+            }
+            // What becomes of these is in no report: it is about the events of others. Some
+            // may have been told before, and stand in the spool behind what was there.
+            let are_stored = || self.shared.lock().ledger.has_no_notices();
+            Watch::begin(&self.shared).wait(deadline, are_stored).await;
         }
         if self.shared.spool().is_some() {
             report.add(&self.rescue().await);
