@@ -89,6 +89,12 @@ impl<'a> AnalyticsFold<'a> {
 }
 
 impl Tally for AnalyticsFold<'_> {
+    fn lacks(&self, digest: &Digest) -> bool {
+        digest.has_dropped()
+    }
+
+    fn digest(&mut self, _: &Digest) {}
+
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
         let Some(filter) = &self.cells else { return };
         let mut choice = filter.for_digest(digest);

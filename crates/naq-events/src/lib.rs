@@ -43,6 +43,7 @@ mod analytics;
 mod cleanup;
 pub mod cursors;
 mod digests;
+mod grouped;
 mod history;
 mod measures;
 pub mod prelude;
@@ -55,6 +56,7 @@ mod sink;
 pub mod spool;
 mod stats;
 mod stream_setup;
+mod top_errors;
 mod writer;
 
 pub use redact::{Redact, RedactFn};

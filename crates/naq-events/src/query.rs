@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use naq_core::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, Explanation, HistoryRequest, ReadEvents, StatsRequest,
+    EventQuery, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents,
+    StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::{BoxStream, Result};
 
 use crate::service::EventService;
-use crate::{analytics, cleanup, history, stats};
+use crate::{analytics, cleanup, grouped, history, stats, top_errors};
 
 #[async_trait]
 impl EventQuery for EventService {
@@ -37,6 +38,18 @@ impl EventQuery for EventService {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
         analytics::analytics(&self.log, self.digests.as_ref(), request).await
+    }
+
+    async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors> {
+        request.validate()?;
+        self.settled(top_errors::OPERATION).await?;
+        top_errors::top_errors(&self.log, self.digests.as_ref(), request).await
+    }
+
+    async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
+        request.validate()?;
+        self.settled(grouped::OPERATION).await?;
+        grouped::query(&self.log, self.digests.as_ref(), request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {

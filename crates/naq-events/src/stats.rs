@@ -65,6 +65,12 @@ struct StatsTally<'a> {
 }
 
 impl Tally for StatsTally<'_> {
+    fn lacks(&self, digest: &Digest) -> bool {
+        digest.has_dropped()
+    }
+
+    fn digest(&mut self, _: &Digest) {}
+
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
         let mut choice = self.filter.for_digest(digest);
         // Counted by place, and by name once for each digest.

@@ -10,7 +10,8 @@ use naq_core::clock::SystemClock;
 use naq_core::config::{EventsConfig, Size};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{
-    AnalyticsRequest, Event, EventAnalytics, EventQuery, EventStats, Filter, StatsRequest,
+    AnalyticsRequest, Bucket, Event, EventAnalytics, EventQuery, EventStats, Filter, GroupBy,
+    Measure, MeasuredField, QueryAnswer, QueryRequest, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
 use naq_core::kv::{KvBucketExt, KvStore};
@@ -154,7 +155,8 @@ fn log(random: &mut fastrand::Rng, numbers: Range<u64>, apart: i64) -> Vec<Store
             event = event.with_duration(random.f64() * 100.0).with_success(random.u8(..) > 9);
         }
         if kind == "job_failed" {
-            event = event.with_error(format!("no route to host {n}")).with_duration(0.5);
+            let error = ["no route to host", "timeout after", "bad row"][random.usize(..3)];
+            event = event.with_error(format!("{error} {n}")).with_duration(0.5);
         }
         messages.push((kind, serde_json::to_vec(&event).unwrap()));
     }
@@ -322,6 +324,12 @@ async fn stays_counted(js: Arc<dyn JetStream>, seed: u64) {
                 let figures = analytics(&fast, times).await;
                 assert_eq!(measured(&figures), measured(&analytics(&slow, times).await), "{about}");
             }
+            assert_eq!(errors(&fast, times).await, errors(&slow, times).await, "{about}");
+            let request = some_query(&mut random, filter, times);
+            let (got, expected) = (query(&fast, &request).await, query(&slow, &request).await);
+            if got.basis.undecided == 0 {
+                assert_eq!((got.rows, got.unlisted), (expected.rows, 0), "{about}: {request:?}");
+            }
         }
         match random.u8(..3) {
             0 => own.purge_below(random.u64(1..=stored + 1)).await,
@@ -334,6 +342,45 @@ async fn stays_counted(js: Arc<dyn JetStream>, seed: u64) {
     own.purge_below(stored + 41).await;
     let got = stats(&fast, "", (None, None)).await;
     assert_eq!((got.basis.holes, got.total_events + got.malformed), (40, stored + 20));
+}
+
+/// The errors of a range, without what they were counted from.
+async fn errors(service: &EventService, (start, end): Times) -> TopErrors {
+    let end = end.unwrap_or(at(400_000_000));
+    let request = TopErrorsRequest::default().with_range(start, Some(end));
+    let mut errors = service.top_errors(request).await.unwrap();
+    errors.basis = Default::default();
+    errors
+}
+
+async fn query(service: &EventService, request: &QueryRequest) -> QueryAnswer {
+    service.query(request.clone()).await.unwrap()
+}
+
+/// A question that digests can answer.
+fn some_query(random: &mut fastrand::Rng, filter: &str, (start, end): Times) -> QueryRequest {
+    let filter = if filter.is_empty() { Filter::new() } else { Filter::parse(filter).unwrap() };
+    let mut groups = vec![GroupBy::Type, GroupBy::Queue, GroupBy::JobName, GroupBy::Outcome];
+    random.shuffle(&mut groups);
+    groups.truncate(random.usize(0..=3));
+    let of = MeasuredField::Duration;
+    // An open end would be another instant for each of the two who are asked.
+    let request = QueryRequest::new(filter)
+        .with_range(start, Some(end.unwrap_or(at(400_000_000))))
+        .with_group_by(groups)
+        .with_measures([
+            Measure::Count,
+            Measure::Rate,
+            Measure::SuccessRate,
+            Measure::Mean(of),
+            Measure::Percentile(990, of),
+        ]);
+    match random.usize(0..5) {
+        // A minute's buckets of ten years are too many, unless the range has no start.
+        0 if start.is_none() => request.with_bucket(Bucket::Minute),
+        1 => request.with_bucket(Bucket::Day),
+        _ => request,
+    }
 }
 
 /// A range of whole minutes, or one that ends within them.

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAccount, EventAnalytics, EventCounters,
     EventHistory, EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats,
-    Explanation, FlushReport, HistoryRequest, ReadEvents, StatsRequest,
+    Explanation, FlushReport, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents, StatsRequest,
+    TopErrors, TopErrorsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -34,6 +35,8 @@ mockall::mock! {
         async fn history(&self, request: HistoryRequest) -> Result<EventHistory>;
         async fn stats(&self, request: StatsRequest) -> Result<EventStats>;
         async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;
+        async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors>;
+        async fn query(&self, request: QueryRequest) -> Result<QueryAnswer>;
         async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport>;
     }
 }

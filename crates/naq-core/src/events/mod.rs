@@ -23,11 +23,12 @@ pub use model::{CustomType, EntityKind, Event, EventId, EventIds, EventType, Job
 #[cfg(feature = "mock")]
 pub use query::MockEventQuery;
 pub use query::{
-    AnalyticsRequest, AnswerBasis, CleanupReport, CleanupRequest, EventAnalytics, EventHistory,
-    EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt, EventStats, ExplainWarning,
-    Explanation, HistoryRequest, HistorySummary, JobFold, JobState, JobSummary, MalformedEvent,
-    Percentiles, Position, ReadEvents, ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds,
-    StatsRequest, TimeRange,
+    AnalyticsRequest, AnswerBasis, Bucket, CleanupReport, CleanupRequest, ErrorGroup,
+    EventAnalytics, EventHistory, EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt,
+    EventStats, ExplainWarning, Explanation, GroupBy, HistoryRequest, HistorySummary, JobFold,
+    JobState, JobSummary, MalformedEvent, Measure, MeasuredField, Percentiles, Position,
+    QueryAnswer, QueryRequest, QueryRow, ReadEvents, ReadStart, ReadUntil, RecordedEvent,
+    ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors, TopErrorsRequest,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

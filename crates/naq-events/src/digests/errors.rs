@@ -66,6 +66,11 @@ impl Occurrences {
         for (minute, count) in &other.minutes {
             *self.minutes.entry(*minute).or_default() += count;
         }
+        self.merge_ends(other);
+    }
+
+    /// Adds when and in which jobs another one occurred, and not how often.
+    pub(crate) fn merge_ends(&mut self, other: &Self) {
         other.times.into_iter().for_each(|times| self.extend_times(times));
         other.samples.iter().for_each(|(at, job)| self.sample(*at, job));
     }

@@ -23,6 +23,13 @@ const CHUNK: u64 = 32;
 
 /// Adds up an answer.
 pub(crate) trait Tally: Send {
+    /// Whether a digest doesn't tell apart what is asked for: its events are
+    /// read then, as long as they are there.
+    fn lacks(&self, digest: &Digest) -> bool;
+
+    /// This digest is used, whatever of it lies in the range.
+    fn digest(&mut self, digest: &Digest);
+
     /// These cells of a digest lie in the range.
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]);
 
@@ -117,7 +124,7 @@ impl Gathering<'_> {
             let rest = |from, fold| Rest { block, from, to, fold };
             let rest = match digest {
                 // What the digest has is read again, and what it lacks is folded still.
-                Some(digest) if self.is_too_coarse(&digest) => {
+                Some(digest) if self.is_there(&digest) && tally.lacks(&digest) => {
                     let fold = (digest.through < to).then_some(Some(digest));
                     rest(block_start(block), fold)
                 }
@@ -134,11 +141,9 @@ impl Gathering<'_> {
         self.read(parts, tally).await
     }
 
-    /// Whether the log has to be read, and can be, because the digest doesn't
-    /// tell apart what is asked for.
-    fn is_too_coarse(&self, digest: &Digest) -> bool {
-        let is_there = self.ask.open.info.state.first_sequence <= block_start(digest.block);
-        is_there && digest.has_dropped()
+    /// Whether the log still has the digest's block.
+    fn is_there(&self, digest: &Digest) -> bool {
+        self.ask.open.info.state.first_sequence <= block_start(digest.block)
     }
 
     /// Shows what lies wholly in the range, and notes what has to be read.
@@ -147,6 +152,7 @@ impl Gathering<'_> {
         self.basis.from_digests += digest.seen;
         self.basis.holes += digest.holes();
         self.basis.malformed += digest.malformed;
+        tally.digest(digest);
         let (least, greatest) = range.minutes();
         let mut cells = digest.cells_between(least, greatest);
         // The first and the last minute alone may lie across an end.

@@ -37,10 +37,12 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cell::{Cell, Key, Name};
+pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};
 pub(crate) use choose::CellFilter;
 pub(crate) use digest::Digest;
 pub(crate) use distribution::Distribution;
+pub(crate) use errors::{ErrorKey, Occurrences};
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use gather::{Ask, Tally};
 pub(crate) use kept::Digests;
 pub(crate) use range::MinuteRange;

@@ -1,9 +1,13 @@
 //! The port to ask the log through: questions, answers, and what they are made with.
 
 mod answers;
+mod errors;
 mod explanation;
 mod ext;
+mod figures;
+mod grouping;
 mod job_state;
+mod measure;
 mod port;
 mod read;
 mod recorded;
@@ -14,9 +18,13 @@ pub use answers::{
     AnswerBasis, CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats,
     HistorySummary, Percentiles, TimeRange,
 };
+pub use errors::{ErrorGroup, TopErrors, TopErrorsRequest};
 pub use explanation::{ExplainWarning, Explanation};
 pub use ext::EventQueryExt;
+pub use figures::{QueryAnswer, QueryRequest, QueryRow};
+pub use grouping::{Bucket, GroupBy};
 pub use job_state::{JobFold, JobState, JobSummary};
+pub use measure::{Measure, MeasuredField};
 #[cfg(feature = "mock")]
 pub use port::MockEventQuery;
 pub use port::{EventLog, EventQuery};

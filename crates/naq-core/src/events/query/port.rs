@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use crate::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventSink, EventStats, Explanation, HistoryRequest, ReadEvents, StatsRequest,
+    EventSink, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents,
+    StatsRequest, TopErrors, TopErrorsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -52,19 +53,33 @@ pub trait EventQuery: Debug + Send + Sync + 'static {
     /// [`read_events`](Self::read_events).
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory>;
 
-    /// Counts of the events of a range of time, in one pass that ends at the
-    /// log's end as it stood at the start.
+    /// Counts of the events of a range of time, up to the log's end as it
+    /// stood at the start.
     ///
     /// # Errors
     /// As [`history`](Self::history).
     async fn stats(&self, request: StatsRequest) -> Result<EventStats>;
 
-    /// Figures of one type of event over a range of time, in one pass that
-    /// ends at the log's end as it stood at the start.
+    /// Figures of one type of event over a range of time, up to the log's end
+    /// as it stood at the start.
     ///
     /// # Errors
     /// As [`history`](Self::history).
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;
+
+    /// The errors of a range of time that occurred most, told apart by what
+    /// stays the same in their messages, beside the range before.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors>;
+
+    /// Figures of the events that a filter means, by group and stretch of time.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history); `LimitReached` too where the answer would
+    /// have more than [`MAX_ROWS`](QueryAnswer::MAX_ROWS) rows.
+    async fn query(&self, request: QueryRequest) -> Result<QueryAnswer>;
 
     /// Removes what was stored before now minus an age, and nothing else.
     ///
@@ -87,6 +102,8 @@ forward_port! { EventQuery {
         history[](request: HistoryRequest) -> Result<EventHistory>;
         stats[](request: StatsRequest) -> Result<EventStats>;
         analytics[](request: AnalyticsRequest) -> Result<EventAnalytics>;
+        top_errors[](request: TopErrorsRequest) -> Result<TopErrors>;
+        query[](request: QueryRequest) -> Result<QueryAnswer>;
         cleanup[](request: CleanupRequest) -> Result<CleanupReport>;
     }
 } }

@@ -31,7 +31,7 @@ impl ScanLimits {
         self
     }
 
-    fn validate(self, operation: &'static str) -> Result<()> {
+    pub(super) fn validate(self, operation: &'static str) -> Result<()> {
         match self.max_messages {
             Some(0) => Err(Error::invalid(operation, "max_messages", "must be at least 1")),
             _ => Ok(()),
@@ -310,7 +310,7 @@ impl CleanupRequest {
     }
 }
 
-fn check_range(
+pub(super) fn check_range(
     operation: &'static str,
     start: Option<Timestamp>,
     end: Option<Timestamp>,

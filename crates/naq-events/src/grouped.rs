@@ -1,0 +1,249 @@
+//! Figures by group and stretch of time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use naq_core::events::{
+    GroupBy, Measure, MeasuredField, QueryAnswer, QueryRequest, QueryRow, RecordedEvent,
+};
+use naq_core::{Result, Timestamp};
+
+use crate::digests::{
+    Ask, Cell, CellFilter, Digest, Digests, Key, Minute, MinuteRange, Name, Outcome, Tally,
+    fingerprint,
+};
+use crate::measures::MeasuresFold;
+use crate::read::{Log, Scan};
+use crate::stats::in_range;
+
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "query";
+
+/// Measures groups of events: from digests, where there are, and groups and
+/// filter are about what they tell apart; else in one pass.
+pub(crate) async fn query(
+    log: &Log,
+    digests: Option<&Digests>,
+    request: QueryRequest,
+) -> Result<QueryAnswer> {
+    let open = log.open(OPERATION).await?;
+    let now = log.clock().now();
+    let mut fold = GroupedFold::new(&request);
+    let filter = CellFilter::of(&request.filter).filter(|_| fold.is_about_cells());
+    if let Some((digests, filter)) = digests.zip(filter) {
+        let ask = Ask {
+            operation: OPERATION,
+            log,
+            open: &open,
+            range: MinuteRange::new(request.start, request.end),
+            filter: &filter,
+            limits: request.scan,
+        };
+        fold.cells = Some(filter.clone());
+        let mut basis = digests.gather(&ask, &mut fold).await?;
+        basis.undecided += fold.undecided;
+        let mut answer = fold.finish(now)?;
+        answer.basis = basis;
+        return Ok(answer);
+    }
+    let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
+    let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
+    let mut answer = fold.finish(now)?;
+    answer.basis = end.basis(&open);
+    Ok(answer)
+}
+
+/// What a row is about.
+type RowKey = (Option<Timestamp>, Vec<Option<String>>);
+
+struct GroupedFold<'a> {
+    request: &'a QueryRequest,
+    /// The filter as it is asked of cells.
+    cells: Option<CellFilter>,
+    rows: BTreeMap<RowKey, MeasuresFold>,
+    /// The time of the first event that is in a row.
+    first: Option<Timestamp>,
+    has_too_many: bool,
+    unlisted: u64,
+    undecided: u64,
+}
+
+impl<'a> GroupedFold<'a> {
+    fn new(request: &'a QueryRequest) -> Self {
+        Self {
+            request,
+            cells: None,
+            rows: BTreeMap::new(),
+            first: None,
+            has_too_many: false,
+            unlisted: 0,
+            undecided: 0,
+        }
+    }
+
+    /// Whether digests tell the groups apart.
+    fn is_about_cells(&self) -> bool {
+        let groups = &self.request.group_by;
+        groups.iter().all(|group| {
+            matches!(group, GroupBy::Type | GroupBy::Queue | GroupBy::JobName | GroupBy::Outcome)
+        })
+    }
+
+    /// The row of a key, made if there is room for one more.
+    fn row(&mut self, key: RowKey, first: Timestamp) -> Option<&mut MeasuresFold> {
+        self.first = Some(self.first.map_or(first, |had| had.min(first)));
+        if self.rows.len() >= QueryAnswer::MAX_ROWS && !self.rows.contains_key(&key) {
+            self.has_too_many = true;
+            return None;
+        }
+        Some(self.rows.entry(key).or_default())
+    }
+
+    /// Where the stretch of time that a cell lies in begins; an error where it lies in several.
+    fn time(&self, cell: &Cell) -> std::result::Result<Option<Timestamp>, ()> {
+        let Some(bucket) = self.request.bucket else { return Ok(None) };
+        let (first, last) = (bucket.start(cell.first), bucket.start(cell.last));
+        if first == last { Ok(Some(first)) } else { Err(()) }
+    }
+
+    /// What of a key tells groups apart, with everything else left out.
+    fn of_groups(&self, key: &Key) -> Key {
+        let has = |group| self.request.group_by.contains(&group);
+        let name = |group, name| if has(group) { name } else { Name::Absent };
+        Key {
+            minute: Minute::APART,
+            event_type: name(GroupBy::Type, key.event_type),
+            queue: name(GroupBy::Queue, key.queue),
+            job_name: name(GroupBy::JobName, key.job_name),
+            outcome: if has(GroupBy::Outcome) { key.outcome } else { Outcome::Open },
+        }
+    }
+
+    /// The group of a cell; `None` where the digest doesn't tell it.
+    fn group(&self, digest: &Digest, key: &Key) -> Option<Vec<Option<String>>> {
+        let named = |name: Name| match name {
+            Name::Absent => Some(None),
+            name => digest.name(name).map(|name| Some(name.to_owned())),
+        };
+        let groups = self.request.group_by.iter();
+        let values = groups.map(|group| match group {
+            GroupBy::Type => named(key.event_type),
+            GroupBy::Queue => named(key.queue),
+            GroupBy::JobName => named(key.job_name),
+            _ => Some(outcome(key.outcome.success())),
+        });
+        values.collect()
+    }
+
+    /// The answer, with rates up to `now` where the range has no end.
+    fn finish(self, now: Timestamp) -> Result<QueryAnswer> {
+        let request = self.request;
+        if self.has_too_many {
+            return Err(request.too_many_rows());
+        }
+        let start = request.start.or(self.first).unwrap_or(now);
+        let end = request.end.unwrap_or(now);
+        let mut answer = QueryAnswer::new(request);
+        answer.unlisted = self.unlisted;
+        for ((time, group), fold) in self.rows {
+            let stretch = match (time, request.bucket) {
+                (Some(time), Some(bucket)) => {
+                    let next = time.saturating_add(bucket.length());
+                    next.min(end).since(time.max(start))
+                }
+                _ => end.since(start),
+            };
+            let measures = request.measures.iter();
+            let values = measures.map(|measure| value(&fold, *measure, stretch)).collect();
+            answer.rows.push(QueryRow::new(time, group, values));
+        }
+        answer.rows.sort_by(|a, b| {
+            let first = |row: &QueryRow| row.values.first().copied().flatten().unwrap_or(-1.0);
+            a.time.cmp(&b.time).then_with(|| first(b).total_cmp(&first(a)))
+        });
+        Ok(answer)
+    }
+}
+
+impl Tally for GroupedFold<'_> {
+    fn lacks(&self, digest: &Digest) -> bool {
+        let is_apart = self.request.bucket.is_some()
+            && digest.cells_apart().iter().any(|(_, cell)| self.time(cell).is_err());
+        is_apart || digest.has_dropped()
+    }
+
+    fn digest(&mut self, _: &Digest) {}
+
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
+        let Some(filter) = self.cells.clone() else { return };
+        let mut choice = filter.for_digest(digest);
+        // By place first, so that names are looked up once for each row.
+        let mut parts = HashMap::<(Option<Timestamp>, Key), Vec<&(Key, Cell)>>::new();
+        for entry in cells.iter().filter(|(key, _)| choice.passes(key)) {
+            let (key, cell) = entry;
+            match self.time(cell) {
+                Ok(time) => parts.entry((time, self.of_groups(key))).or_default().push(entry),
+                Err(()) => self.undecided += cell.count,
+            }
+        }
+        for ((time, key), cells) in parts {
+            let Some(group) = self.group(digest, &key) else {
+                self.unlisted += cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
+                continue;
+            };
+            let Some(first) = cells.iter().map(|(_, cell)| cell.first).min() else { continue };
+            if let Some(row) = self.row((time, group), first) {
+                cells.iter().for_each(|(key, cell)| row.add(key, cell));
+            }
+        }
+    }
+
+    fn event(&mut self, recorded: &RecordedEvent) {
+        let (request, at) = (self.request, recorded.timestamp());
+        if !in_range(at, request.start, request.end) || !request.filter.matches_recorded(recorded) {
+            return;
+        }
+        let event = &recorded.event;
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let groups = request.group_by.iter().map(|group| match group {
+            GroupBy::Type => Some(event.event_type.as_str().to_owned()),
+            GroupBy::Queue => text(event.queue.as_deref()),
+            GroupBy::JobName => text(event.job_name.as_deref()),
+            GroupBy::Worker => text(event.worker_id.as_deref()),
+            GroupBy::ErrorType => text(event.error_type.as_deref()),
+            GroupBy::Fingerprint => event.error.as_deref().map(fingerprint),
+            _ => outcome(event.success),
+        });
+        let key = (request.bucket.map(|bucket| bucket.start(at)), groups.collect());
+        if let Some(row) = self.row(key, at) {
+            row.observe(event);
+        }
+    }
+}
+
+fn outcome(success: Option<bool>) -> Option<String> {
+    success.map(|success| if success { "success" } else { "failure" }.to_owned())
+}
+
+/// A figure; a rate is over a stretch of time.
+fn value(fold: &MeasuresFold, measure: Measure, stretch: Duration) -> Option<f64> {
+    let of = |field| match field {
+        MeasuredField::QueueWait => &fold.waits,
+        _ => &fold.durations,
+    };
+    match measure {
+        Measure::Count => Some(fold.total as f64),
+        Measure::Rate => {
+            let seconds = stretch.as_secs_f64();
+            (seconds > 0.0).then(|| fold.total as f64 / seconds)
+        }
+        Measure::SuccessRate => fold.success_rate(),
+        Measure::Mean(field) => of(field).mean(),
+        Measure::Min(field) => of(field).min(),
+        Measure::Max(field) => of(field).max(),
+        Measure::Percentile(thousandths, field) => {
+            of(field).quantile(f64::from(thousandths) / 1_000.0)
+        }
+        _ => None,
+    }
+}
