@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
 use naq_core::config::parse_duration;
 
 use crate::commands::{
-    analytics, cleanup, completions, cursors, dead, demo, doctor, explain, export, groups, history,
-    kv, log, react, spool, stats, streams, tail,
+    analytics, cleanup, completions, cursors, dead, demo, doctor, errors, explain, export, groups,
+    history, kv, log, query, react, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -118,6 +118,10 @@ pub(crate) enum Command {
     Stats(stats::Args),
     /// Show how runs go: success rate and durations of one type of event
     Analytics(analytics::Args),
+    /// Show what is failing, since when, and whether it is getting worse
+    Errors(errors::Args),
+    /// Measure events by group and stretch of time
+    Query(query::Args),
     /// Remove old events
     Cleanup(cleanup::Args),
     /// Write events as NDJSON that `log` takes back

@@ -13,6 +13,18 @@ async fn the_log_s_answers_as_tables() {
         ),
         ("analytics", "analytics job_completed --output table"),
         ("analytics_none", "analytics job_complete --output table"),
+        (
+            "errors",
+            "errors --since 2026-11-24T12:00:00Z --until 2026-11-24T12:05:00Z --output table --utc",
+        ),
+        (
+            "query",
+            "query --group-by queue,type --measure count,mean:duration,success_rate --output table",
+        ),
+        (
+            "query_bucket",
+            "query 'exists queue' --bucket minute --group-by worker --output table --utc",
+        ),
         ("history", "history job-7 --output table"),
         ("history_range", "history job-7 --output table --since 2026-11-24T12:00:02Z"),
         ("history_newest", "history job-7 --output table --newest --limit 1"),
@@ -63,6 +75,8 @@ async fn the_log_s_answers_as_json() {
     for (name, line) in [
         ("stats_json", "stats --output json"),
         ("analytics_json", "analytics job_completed --output json"),
+        ("errors_json", "errors --output json"),
+        ("query_json", "query --group-by type --measure count,p95 --output json"),
         ("history_json", "history job-7 --limit 1 --output json"),
         ("tail_jsonl", "tail --until-now --limit 2 --output jsonl"),
         ("tail_json", "tail --until-now --limit 1 --output json"),

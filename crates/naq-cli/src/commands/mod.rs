@@ -7,12 +7,14 @@ pub(crate) mod cursors;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod kv;
 pub(crate) mod log;
+pub(crate) mod query;
 pub(crate) mod react;
 pub(crate) mod spool;
 pub(crate) mod stats;
@@ -95,6 +97,8 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Tail(args) => tail::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
+        Command::Errors(args) => errors::run(context, args).await,
+        Command::Query(args) => query::run(context, args).await,
         Command::Analytics(args) => analytics::run(context, args).await,
         Command::Cleanup(args) => cleanup::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
