@@ -61,8 +61,9 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 fn table(answer: &TopErrors, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     let range = in_words(view, answer.time_range.start, answer.time_range.end);
+    let occurrences = human::counted(answer.total, "occurrence");
     let different = human::counted(answer.different, "error");
-    facts.row(["Errors", &format!("{} {range}, {different}", human::count(answer.total))]);
+    facts.row(["Errors", &format!("{occurrences} of {different} {range}")]);
     if let Some(before) = &answer.before {
         facts.row(["Before", &in_words(view, before.start, before.end)]);
     }
