@@ -53,7 +53,7 @@ pub(super) fn spawn(
     Ok(DriverGuard(runtime.spawn(async move {
         let _end = End(Arc::clone(&shared));
         let alarm = Alarm::new(Arc::clone(&shared.clock));
-        let assumes = setup.is_none();
+        let assumes = setup.is_none() && shared.lock().facts.is_none();
         Driver { shared, connections, setup, assumes, way: None, may_read: None, alarm }
             .run()
             .await;
@@ -79,7 +79,8 @@ struct Driver {
     connections: Arc<dyn ConnectionProvider>,
     /// What is to be done about the stream before anything is sent, if that is still to do.
     setup: Option<StreamSetup>,
-    /// Whether nothing is asked about the stream: then no right is needed but to publish.
+    /// Whether nothing is asked about the stream, be it here or at the service's
+    /// start: then no right is needed but to publish.
     assumes: bool,
     /// The way that events went the last time, and with which guarantee.
     way: Option<(Way, Guarantee)>,
@@ -246,8 +247,9 @@ impl Driver {
     fn is_away(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Closed | ErrorKind::AuthFailed => true,
-            // The publishers' account may have nobody who answers questions.
-            ErrorKind::Unavailable | ErrorKind::Timeout => !self.assumes,
+            // The publishers' account may have nobody who answers questions; who
+            // answered once would answer again.
+            ErrorKind::Unavailable | ErrorKind::Timeout => !self.assumes || self.may_read.is_some(),
             _ => false,
         }
     }

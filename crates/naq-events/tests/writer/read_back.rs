@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt, StreamExt};
 use naq_core::config::Guarantee;
+use naq_core::connection::SingleJetStream;
 use naq_core::jetstream::{
     Delivery, Headers, MockJetStream, PublishMessage, PublishWay, StoredMessage, StreamConfig,
     StreamInfo, StreamState,
 };
+use naq_core::streams::{EnsureOutcome, EnsuredStream, MockStreamManager};
 use naq_core::{Error, Timestamp};
 
 use super::support::{
@@ -40,7 +42,8 @@ fn refused<T>(operation: &'static str, kind: ErrorKind) -> Result<T, Error> {
     Err(Error::new(kind, operation, "as the test wants it"))
 }
 
-async fn started(stream: &Arc<Mutex<Stream>>) -> (Arc<EventService>, Server, ManualClock) {
+/// The server of such a stream.
+fn server_of(stream: &Arc<Mutex<Stream>>) -> (Server, MockJetStream) {
     let mut jetstream = MockJetStream::new();
     new_server(&mut jetstream);
     let shared = Arc::clone(stream);
@@ -83,7 +86,11 @@ async fn started(stream: &Arc<Mutex<Stream>>) -> (Arc<EventService>, Server, Man
             None => Ok(stream.closed),
         }
     });
-    let (server, jetstream) = Server::on(jetstream);
+    Server::on(jetstream)
+}
+
+async fn started(stream: &Arc<Mutex<Stream>>) -> (Arc<EventService>, Server, ManualClock) {
+    let (server, jetstream) = server_of(stream);
     let clock = ManualClock::new();
     let config = assume().with_guarantee(Guarantee::ReadBack);
     let service = service(jetstream, &clock, config);
@@ -307,6 +314,64 @@ async fn where_nobody_tells_about_the_stream_events_go_with_their_ids() {
         }
         session.next(2);
         assert!(within(service.flush(SECOND)).await.unwrap().is_clean(), "{unseen}");
+    }
+}
+
+/// A service that saw to its stream when it started.
+async fn started_ensured(stream: &Arc<Mutex<Stream>>) -> (Arc<EventService>, Server, ManualClock) {
+    let (server, jetstream) = server_of(stream);
+    let mut streams = MockStreamManager::new();
+    streams.expect_ensure_stream().returning(|request| {
+        let config = request.config.with_allow_batched_publish(true);
+        let info = StreamInfo::new(config, StreamState::default(), Timestamp::from_nanos(9));
+        Ok(EnsuredStream { info, outcome: EnsureOutcome::Created })
+    });
+    let clock = ManualClock::new();
+    let config = EventsConfig::default().with_guarantee(Guarantee::ReadBack);
+    let connections = SingleJetStream::provider(Arc::new(jetstream));
+    let service =
+        EventService::new(connections, Arc::new(streams), Arc::new(clock.clone()), config).unwrap();
+    service.start().await.unwrap();
+    (Arc::new(service), server, clock)
+}
+
+#[tokio::test]
+async fn who_was_told_about_the_stream_once_takes_silence_for_an_outage_and_no_refusal() {
+    for (unseen, at_the_start) in [
+        (ErrorKind::Timeout, true),
+        (ErrorKind::Timeout, false),
+        (ErrorKind::Unavailable, true),
+        (ErrorKind::Unavailable, false),
+    ] {
+        let stream = Arc::new(Mutex::new(Stream { closed: Some(1), ..Stream::default() }));
+        let (service, mut server, clock) = match at_the_start {
+            true => started_ensured(&stream).await,
+            false => {
+                let (service, mut server, clock) = started(&stream).await;
+                let begun = begun(&service, &mut server).await;
+                stream.lock().unwrap().unseen = Some(unseen);
+                broken(begun, &clock).await;
+                (service, server, clock)
+            }
+        };
+        stream.lock().unwrap().unseen = Some(unseen);
+        service.log_job_progress("a", "4").await.unwrap();
+        for _ in 0..20 {
+            pass(&clock, 100 * MS).await;
+            assert!(server.is_quiet(), "the server is away, and nothing is sent: {unseen}");
+        }
+        stream.lock().unwrap().unseen = None;
+        let session = async {
+            loop {
+                pass(&clock, 100 * MS).await;
+                if let Some(session) = server.session().now_or_never() {
+                    return session;
+                }
+            }
+        };
+        let session = within(session).await;
+        let is_read_back = matches!(session.way, PublishWay::FastBatch { confirm_start: true, .. });
+        assert!(is_read_back, "{unseen}, {at_the_start}: {:?}", session.way);
     }
 }
 
