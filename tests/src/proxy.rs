@@ -2,7 +2,8 @@
 //!
 //! It does to a connection what a network does: close it, reset it, hold what
 //! is on its way, delay it, slow it down, and cut it after an exact byte. What it
-//! holds when a connection is cut is lost, as in a real socket's buffer.
+//! holds when a connection is cut is lost, as in a real socket's buffer. What a
+//! client left in a network that stood still may arrive long after it has gone.
 //!
 //! A client of a cluster learns other addresses from its server and would go
 //! round the proxy: connect with discovered servers ignored.
@@ -144,6 +145,17 @@ impl FaultProxy {
         self.lane(direction).change(|faults| faults.held = true);
     }
 
+    /// Holds what the connections that are open now send to the server until
+    /// [`heal`](Self::heal), and passes it on then, also where the client has gone
+    /// meanwhile: so does a network that comes back, for a system sends what a
+    /// program left in its socket. Later connections aren't concerned.
+    pub fn strand(&self) {
+        let accepted = self.accepted();
+        self.lane(Direction::ToServer).change(|faults| {
+            (faults.stranded, faults.stranded_held) = (accepted, true);
+        });
+    }
+
     /// Everything that goes one way arrives this much later. Throughput is not
     /// affected, up to what fits into the proxy's buffer (1 MiB).
     pub fn delay(&self, direction: Direction, delay: Duration) {
@@ -164,7 +176,7 @@ impl FaultProxy {
     pub fn heal(&self) {
         self.refuse(false);
         for direction in [Direction::ToServer, Direction::ToClient] {
-            self.lane(direction).change(|faults| *faults = link::Faults::default());
+            self.lane(direction).change(|faults| *faults = faults.healed());
         }
     }
 
@@ -210,18 +222,25 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
         reset(&client);
         return;
     };
-    let _open = Open::count(&shared);
+    let open = Open::count(&shared);
     let ending = if prepare(&client, &server).is_ok() {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let there = Link::new(&shared.to_server, from_client, to_server);
-        let back = Link::new(&shared.to_client, from_server, to_client);
+        let there = Link::new(&shared.to_server, open.number, from_client, to_server);
+        let back = Link::new(&shared.to_client, open.number, from_server, to_client);
+        // A client that has gone is told nothing; what it had sent is still on its way.
+        let back = async {
+            match back.run().await {
+                Err(_) if shared.to_server.has_stranded(open.number) => Ok(()),
+                ended => ended,
+            }
+        };
         tokio::select! {
             // Cut first, then data: a cut lets nothing pass any more.
             biased;
             changed = cut.changed() => changed.map_or(Ending::Close, |()| cut.borrow().1),
             // One side's end (FIN) is passed on; both must end, or one break.
-            ended = async { tokio::try_join!(there.run(), back.run()) } => match ended {
+            ended = async { tokio::try_join!(there.run(), back) } => match ended {
                 // A client that resets its own connection is passed on the same way.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ending::Reset,
                 _ => Ending::Close,
@@ -247,20 +266,26 @@ fn reset(stream: &TcpStream) {
 }
 
 /// Counts a connection as open while it lives.
-struct Open<'a>(&'a Shared);
+struct Open<'a> {
+    shared: &'a Shared,
+    /// Which one it is, from 1 on.
+    number: u64,
+}
 
 impl<'a> Open<'a> {
     fn count(shared: &'a Shared) -> Self {
+        let mut number = 0;
         shared.open.send_modify(|connections| {
             connections.open += 1;
             connections.accepted += 1;
+            number = connections.accepted;
         });
-        Self(shared)
+        Self { shared, number }
     }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.open.send_modify(|connections| connections.open -= 1);
+        self.shared.open.send_modify(|connections| connections.open -= 1);
     }
 }

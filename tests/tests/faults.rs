@@ -22,6 +22,8 @@ mod spool;
 mod streams;
 #[path = "faults/together.rs"]
 mod together;
+#[path = "faults/words.rs"]
+mod words;
 
 use std::time::Duration;
 

@@ -25,9 +25,10 @@ async fn main() {
         process::exit(3);
     });
     let config = NaqConfig::from_toml_str(&order.config).unwrap();
+    let events = config.events.clone();
     let program = Program::start(config).await.unwrap();
     let book = Arc::new(Book::open(&order.ledger));
-    let producer = Producer::new(&order.producer, &program.events, &book);
+    let producer = Producer::new(&order.producer, &program.events, &events, &book);
     println!("logging");
     let load = Load {
         jobs: order.jobs,

@@ -7,19 +7,15 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use naq_core::config::EventsConfig;
 use naq_core::events::{EventReceipt, EventSink, FlushReport};
 use naq_core::{Error, ErrorKind, Result};
 use naq_events::EventService;
 use tokio::task::JoinSet;
 
+use super::deadlines::Deadlines;
 use super::rounds::is_full;
 use crate::ledger::{Book, Line, Stamp};
-
-/// What no call that accepts an event takes: the longest wait for room, and more.
-const ACCEPT_WITHIN: Duration = Duration::from_secs(35);
-
-/// What no call that waits for an outcome takes: that, the delivery timeout, and its grace.
-const TELL_WITHIN: Duration = Duration::from_secs(30 + 60 + 5);
 
 /// One service that logs, and the book in which all of it is written down.
 #[derive(Debug, Clone)]
@@ -30,6 +26,7 @@ pub struct Producer {
     pub events: Arc<EventService>,
     /// Where it is written down.
     pub book: Arc<Book>,
+    deadlines: Deadlines,
 }
 
 /// How a [`Producer`] logs on and on.
@@ -131,9 +128,19 @@ impl Logging {
 }
 
 impl Producer {
-    /// A service under a name.
-    pub fn new(name: &str, events: &Arc<EventService>, book: &Arc<Book>) -> Self {
-        Self { name: name.to_owned(), events: Arc::clone(events), book: Arc::clone(book) }
+    /// A service of this configuration under a name.
+    pub fn new(
+        name: &str,
+        events: &Arc<EventService>,
+        config: &EventsConfig,
+        book: &Arc<Book>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            events: Arc::clone(events),
+            book: Arc::clone(book),
+            deadlines: Deadlines::of(config),
+        }
     }
 
     /// Logs one event and waits for its acceptance alone; answers whether it was accepted.
@@ -141,7 +148,7 @@ impl Producer {
         let stamp = Stamp::new(&self.name, job, n, pad);
         self.book.write(&Line::offered(&stamp));
         let call = self.events.log(stamp.event().into());
-        let result = self.book.timed("log", ACCEPT_WITHIN, call).await;
+        let result = self.book.timed("log", self.deadlines.accepting, call).await;
         let id = stamp.id();
         self.book.write(&match &result {
             Ok(()) => Line::Accepted { id },
@@ -164,7 +171,7 @@ impl Producer {
         let mut call = Box::pin(async move { events.log_acked(input).await });
         // Its place in the order is taken when it is polled for the first time.
         let first = futures::poll!(&mut call);
-        let book = Arc::clone(&self.book);
+        let (book, within) = (Arc::clone(&self.book), self.deadlines.telling);
         if first.is_pending() {
             book.write(&Line::Accepted { id: id.clone() });
         }
@@ -182,7 +189,7 @@ impl Producer {
                 Poll::Pending => (call.await, true),
             };
             book.write(&told(id, &result, accepted));
-            book.write(&Line::called("log_acked", begun.elapsed(), TELL_WITHIN));
+            book.write(&Line::called("log_acked", begun.elapsed(), within));
             result
         }
     }

@@ -8,9 +8,11 @@
 //! | `program.rs` | a program with naq in this process |
 //! | `memory.rs` | how much memory this process takes meanwhile |
 //! | `logging.rs` | its events: offered, answered, written down |
+//! | `deadlines.rs` | how long its calls may take |
 //! | `child.rs` | a program with naq in a process of its own, to be killed |
 
 mod child;
+mod deadlines;
 mod logging;
 mod memory;
 mod program;

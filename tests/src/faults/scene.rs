@@ -45,8 +45,9 @@ impl Scene {
     /// A program whose events are in the ledger under that name.
     pub async fn program(&self, name: &str, config: NaqConfig) -> (Program, Producer) {
         self.memory.allow(config.events.buffer_max_bytes.bytes());
+        let events = config.events.clone();
         let program = Program::start(config).await.unwrap();
-        let producer = Producer::new(name, &program.events, &self.book);
+        let producer = Producer::new(name, &program.events, &events, &self.book);
         (program, producer)
     }
 

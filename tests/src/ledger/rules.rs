@@ -110,6 +110,11 @@ impl Case {
         notices.filter(|notice| seen.insert(notice.id.clone())).collect()
     }
 
+    /// How many stored messages are of an event that is stored already.
+    pub fn repeated(&self) -> usize {
+        self.stamps().count() - self.stored_ids().len()
+    }
+
     /// How many events naq counts as lost, and how many of them as not told of in the stream.
     fn lost(&self) -> (u64, u64) {
         let losses = self.history.losses.values();

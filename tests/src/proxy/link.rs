@@ -20,8 +20,18 @@ const THROTTLE_STEPS_PER_SECOND: u32 = 50;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
     pub(super) held: bool,
+    /// Connections up to this number live on without their client, and may be held.
+    pub(super) stranded: u64,
+    pub(super) stranded_held: bool,
     pub(super) delay: Duration,
     pub(super) bytes_per_second: Option<u32>,
+}
+
+impl Faults {
+    /// The same without any hold, delay and throttle.
+    pub(super) fn healed(self) -> Self {
+        Self { stranded: self.stranded, ..Self::default() }
+    }
 }
 
 /// What all connections share that is about one direction.
@@ -48,6 +58,11 @@ struct Grant {
 impl Lane {
     pub(super) fn change(&self, change: impl FnOnce(&mut Faults)) {
         self.faults.send_modify(change);
+    }
+
+    /// Whether this connection lives on without its client.
+    pub(super) fn has_stranded(&self, connection: u64) -> bool {
+        self.faults.borrow().stranded >= connection
     }
 
     pub(super) fn passed(&self) -> u64 {
@@ -86,6 +101,8 @@ struct Chunk {
 /// Reads, keeps for as long as the faults say, and writes.
 pub(super) struct Link<'a> {
     lane: &'a Lane,
+    /// Which connection it is of, from 1 on.
+    connection: u64,
     faults: watch::Receiver<Faults>,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
@@ -95,9 +112,15 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(super) fn new(lane: &'a Lane, from: ReadHalf<'a>, to: WriteHalf<'a>) -> Self {
+    pub(super) fn new(
+        lane: &'a Lane,
+        connection: u64,
+        from: ReadHalf<'a>,
+        to: WriteHalf<'a>,
+    ) -> Self {
         let faults = lane.faults.subscribe();
-        Self { lane, faults, from, to, chunks: VecDeque::new(), held_bytes: 0, read_ended: false }
+        let chunks = VecDeque::new();
+        Self { lane, connection, faults, from, to, chunks, held_bytes: 0, read_ended: false }
     }
 
     /// Ends well when the source has ended and everything was passed on, its end
@@ -107,8 +130,10 @@ impl<'a> Link<'a> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let faults = *self.faults.borrow_and_update();
+            let is_stranded = faults.stranded >= self.connection;
+            let is_held = faults.held || is_stranded && faults.stranded_held;
             let due = self.chunks.front().map(|chunk| chunk.due);
-            if self.read_ended && due.is_none() && !faults.held {
+            if self.read_ended && due.is_none() && !is_held {
                 return self.to.shutdown().await;
             }
             tokio::select! {
@@ -116,7 +141,11 @@ impl<'a> Link<'a> {
                     changed.map_err(|_| io::Error::from(ErrorKind::BrokenPipe))?;
                 }
                 read = self.from.read(&mut buffer), if !self.read_ended && self.held_bytes < BUFFER => {
-                    let bytes = &buffer[..read?];
+                    let bytes = match read {
+                        // Its client resets it: what came before is on its way all the same.
+                        Err(_) if is_stranded => &[],
+                        read => &buffer[..read?],
+                    };
                     self.read_ended = bytes.is_empty();
                     self.held_bytes += bytes.len();
                     if !self.read_ended {
@@ -124,7 +153,7 @@ impl<'a> Link<'a> {
                         self.chunks.push_back(Chunk { due, bytes: bytes.to_vec() });
                     }
                 }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !faults.held => {
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !is_held => {
                     self.write_next(faults.bytes_per_second).await?;
                 }
             }

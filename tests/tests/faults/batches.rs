@@ -1,11 +1,8 @@
 //! What a server's fast ingest has of its own: batches that it forgets, and refusals in the middle.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use futures::StreamExt;
 use naq_core::config::{Guarantee, StreamMode};
 use naq_core::events::{EventSink, LossReason};
 use naq_tests::faults::{Load, PATIENCE, Round, Scene, quick, rounds};
@@ -13,42 +10,9 @@ use naq_tests::ledger::{Line, Repeats, Stamp};
 use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::server::{NatsServer, Version};
 use naq_tests::wait;
-use tokio::task::JoinHandle;
 
+use crate::words::Words;
 use crate::{events, ms, secs};
-
-/// Counts how often the server says that it doesn't know a batch (10208).
-struct Forgotten {
-    count: Arc<AtomicU64>,
-    listening: JoinHandle<()>,
-}
-
-impl Forgotten {
-    async fn listen(scene: &Scene) -> Self {
-        let client = scene.server.client().await;
-        let mut replies = client.subscribe("_INBOX.>").await.unwrap();
-        client.flush().await.unwrap();
-        let count = Arc::new(AtomicU64::new(0));
-        let seen = Arc::clone(&count);
-        let listening = tokio::spawn(async move {
-            while let Some(reply) = replies.next().await {
-                let told = reply.payload.windows(5).any(|bytes| bytes == b"10208");
-                seen.fetch_add(u64::from(told), Ordering::Relaxed);
-            }
-        });
-        Self { count, listening }
-    }
-
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Forgotten {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
 
 /// Holds what goes to the server for longer than it remembers a batch, again
 /// and again until it has forgotten one, and lets it go on then: the connection stays.
@@ -63,7 +27,7 @@ async fn forgotten_for_want_of_signs(
     if guarantee == Guarantee::AtLeastOnce {
         scene.repeats = Repeats::Counted;
     }
-    let forgotten = Forgotten::listen(&scene).await;
+    let words = Words::listen(&scene).await;
     let proxy = FaultProxy::start(scene.server.address()).await;
     let mut config = events(quick(&proxy.url()), |events| {
         events.with_guarantee(guarantee).with_buffer_max_events(5_000_usize)
@@ -79,7 +43,7 @@ async fn forgotten_for_want_of_signs(
         tokio::time::sleep(remembers.mul_f64(1.3)).await;
         proxy.heal();
         round.sometime(ms(300)).await;
-        forgotten.count() > 0
+        words.told().unknown > 0
     })
     .await;
     for logging in logging {

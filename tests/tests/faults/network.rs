@@ -65,7 +65,10 @@ async fn beyond_the_duplicate_window_repeats_are_counted_and_readers_see_none() 
         logging.end().await;
         producer.settle(PATIENCE).await;
         producer.count();
-        scene.judge().await;
+        let case = scene.judge().await;
+        let counters = producer.events.counters();
+        assert!(counters.possible_duplicates > 0, "{counters:?}");
+        assert!(case.repeated() > 0, "nothing is stored twice: {counters:?}");
         let history = producer.events.get_event_history("job0", 100_000).await.unwrap();
         let ids: HashSet<_> =
             history.events.iter().map(|recorded| format!("{:?}", recorded.event.id)).collect();
@@ -114,13 +117,12 @@ async fn a_frozen_server_is_noticed_and_costs_no_event_when_it_goes_on() {
         let logging = producer.load(&Load::steady(round.seed));
         round.sometime(ms(500)).await;
         scene.server.pause().await;
-        if round.is_full {
-            wait::until("the freeze to be noticed", secs(15), async || {
-                program.services.health().await.state() != HealthState::Healthy
-            })
-            .await;
-        }
-        round.rest(ms(1_500), secs(10)).await;
+        // Within three pings that nobody answers, and a moment to look.
+        wait::until("the freeze to be noticed", secs(4), async || {
+            program.services.health().await.state() != HealthState::Healthy
+        })
+        .await;
+        round.rest(ms(300), secs(10)).await;
         scene.server.resume();
         round.sometime(ms(500)).await;
         logging.end().await;

@@ -125,7 +125,7 @@ async fn a_deleted_stream_is_told_to_writers_and_readers_and_never_made_anew() {
         let js = js(&scene).await;
         js.delete_stream("events").await.unwrap();
         scene.book.write(&naq_tests::ledger::Line::Emptied);
-        let end = wait::within("the reading's end", secs(20), async {
+        let end = wait::within("the reading's end", secs(15), async {
             loop {
                 match reading.next().await.unwrap() {
                     Ok(EventItem::Event(_) | EventItem::CaughtUp { .. }) => {}

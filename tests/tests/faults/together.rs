@@ -117,11 +117,11 @@ async fn a_clock_that_jumps_changes_neither_order_nor_outcomes() {
             Arc::new(ConnectionService::new(Vec::new(), config.connection));
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(Jumping::default());
-        let service =
-            EventService::new(connections, streams, Arc::clone(&clock) as _, config.events);
+        let events = config.events.clone();
+        let service = EventService::new(connections, streams, Arc::clone(&clock) as _, events);
         let service = Arc::new(service.unwrap());
         service.start().await.unwrap();
-        let producer = Producer::new("p1", &service, &scene.book);
+        let producer = Producer::new("p1", &service, &config.events, &scene.book);
         let logging = producer.load(&Load::steady(round.seed));
         for hours in [-1, 1, -2, 3, 0] {
             round.sometime(ms(300)).await;

@@ -112,6 +112,33 @@ async fn what_a_black_hole_holds_is_lost_by_a_cut() {
 }
 
 #[tokio::test]
+async fn what_is_stranded_arrives_after_its_client_has_gone_and_holds_up_nobody_else() {
+    // One goes in order, the other one resets its connection.
+    for resets in [false, true] {
+        let (proxy, mut stream) = proxied().await;
+        exchange(&mut stream, b"a").await;
+        proxy.strand();
+        let held = [7; 100_000];
+        stream.write_all(&held).await.unwrap();
+        nothing_arrives(&mut stream).await;
+        if resets {
+            stream.set_zero_linger().unwrap();
+        }
+        drop(stream);
+        let mut next = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(exchange(&mut next, b"b").await, b"b");
+        assert_eq!((proxy.open(), proxy.passed(Direction::ToServer)), (2, 2));
+        proxy.heal();
+        let all = 2 + held.len() as u64;
+        wait::until("what was stranded", DEADLINE, async || {
+            proxy.passed(Direction::ToServer) == all && proxy.open() == 1
+        })
+        .await;
+        assert_eq!(exchange(&mut next, b"c").await, b"c");
+    }
+}
+
+#[tokio::test]
 async fn a_delay_holds_back_and_does_not_add_up() {
     let (proxy, mut stream) = proxied().await;
     let delay = Duration::from_millis(80);
