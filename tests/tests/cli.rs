@@ -17,6 +17,8 @@ mod live;
 mod logging;
 #[path = "cli/reading.rs"]
 mod reading;
+#[path = "cli/retention.rs"]
+mod retention;
 #[path = "cli/screens.rs"]
 mod screens;
 #[path = "cli/spool.rs"]

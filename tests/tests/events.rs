@@ -7,6 +7,8 @@
 
 #[path = "events/digests.rs"]
 mod digests;
+#[path = "events/sizes.rs"]
+mod sizes;
 
 use std::sync::Arc;
 

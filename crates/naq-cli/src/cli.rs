@@ -9,7 +9,7 @@ use naq_core::config::parse_duration;
 
 use crate::commands::{
     analytics, cleanup, completions, cursors, dead, demo, doctor, errors, explain, export, groups,
-    history, kv, log, query, react, spool, stats, streams, tail,
+    history, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -139,6 +139,11 @@ pub(crate) enum Command {
     /// Look at what groups could not handle; have it handled again, or drop it
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Look after how long events of each type are kept
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// Show how much room each type of event takes
+    Sizes(sizes::Args),
     /// Look after streams
     #[command(subcommand)]
     Streams(streams::Command),

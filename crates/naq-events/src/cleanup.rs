@@ -37,6 +37,22 @@ pub(crate) async fn cleanup(log: &Log, request: CleanupRequest) -> Result<Cleanu
     Ok(CleanupReport::new(removed, request.dry_run, before, request.event_type))
 }
 
+/// The first sequence of what was stored at a time or later, one behind the
+/// log's end where all is older; `None` where nothing is older.
+pub(crate) async fn first_kept(
+    log: &Log,
+    open: &OpenLog,
+    before: Timestamp,
+) -> Result<Option<u64>> {
+    let state = &open.info.state;
+    if state.messages == 0 || state.first_time.is_none_or(|first| first >= before) {
+        return Ok(None);
+    }
+    let young = log.first_stored_since(open, before).await?;
+    let keep_from = young.unwrap_or(state.last_sequence + 1);
+    Ok((keep_from > state.first_sequence).then_some(keep_from))
+}
+
 /// The old part of the log: everything below a sequence.
 struct OldEvents {
     keep_from: u64,
@@ -45,16 +61,9 @@ struct OldEvents {
 impl OldEvents {
     /// Finds it; `None` where nothing is old.
     async fn find(log: &Log, open: &OpenLog, before: Timestamp) -> Result<Option<Self>> {
-        let state = &open.info.state;
-        if state.messages == 0 || state.first_time.is_none_or(|first| first >= before) {
-            return Ok(None);
-        }
-        let young = log
-            .first_stored_since(open, before)
-            .await
-            .map_err(|error| error.in_operation(OPERATION))?;
-        let keep_from = young.unwrap_or(state.last_sequence + 1);
-        Ok((keep_from > state.first_sequence).then_some(Self { keep_from }))
+        let keep_from =
+            first_kept(log, open, before).await.map_err(|error| error.in_operation(OPERATION))?;
+        Ok(keep_from.map(|keep_from| Self { keep_from }))
     }
 
     async fn purge(&self, log: &Log, open: &OpenLog, subject: Option<String>) -> Result<u64> {

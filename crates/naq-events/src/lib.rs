@@ -51,6 +51,7 @@ mod query;
 pub mod reactions;
 mod read;
 mod redact;
+pub mod retention;
 mod service;
 mod sink;
 pub mod spool;

@@ -31,25 +31,25 @@ impl EventQuery for EventService {
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
         request.validate()?;
         self.settled(stats::OPERATION).await?;
-        stats::stats(&self.log, self.digests.as_ref(), request).await
+        stats::stats(&self.log, self.digests.as_deref(), request).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
-        analytics::analytics(&self.log, self.digests.as_ref(), request).await
+        analytics::analytics(&self.log, self.digests.as_deref(), request).await
     }
 
     async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors> {
         request.validate()?;
         self.settled(top_errors::OPERATION).await?;
-        top_errors::top_errors(&self.log, self.digests.as_ref(), request).await
+        top_errors::top_errors(&self.log, self.digests.as_deref(), request).await
     }
 
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         request.validate()?;
         self.settled(grouped::OPERATION).await?;
-        grouped::query(&self.log, self.digests.as_ref(), request).await
+        grouped::query(&self.log, self.digests.as_deref(), request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {

@@ -53,7 +53,7 @@ pub struct EventService {
     pub(crate) config: EventsConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
-    pub(crate) digests: Option<Digests>,
+    pub(crate) digests: Option<Arc<Digests>>,
     pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
     pub(crate) writer: Writer,
@@ -121,7 +121,8 @@ impl EventService {
     /// which can turn it off. Without it statistics read the whole log.
     #[must_use]
     pub fn with_digests(mut self, kv: Arc<dyn KvStore>) -> Self {
-        self.digests = self.config.digests.then(|| Digests::new(kv, &self.config.stream_name));
+        let digests = || Arc::new(Digests::new(kv, &self.config.stream_name));
+        self.digests = self.config.digests.then(digests);
         self
     }
 

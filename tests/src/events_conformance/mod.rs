@@ -15,6 +15,7 @@ pub mod histories;
 pub mod logging;
 pub mod newest_first;
 pub mod reading;
+pub mod retention;
 mod support;
 
 pub use support::service;
@@ -132,6 +133,15 @@ macro_rules! for_each_events_behaviour {
                 holes_and_foreign_messages_are_counted_as_they_are,
                 a_log_that_may_not_be_purged_says_so,
                 a_wrong_cleanup_is_refused_by_field,
+            }
+            retention {
+                what_is_too_old_by_its_type_goes_and_stays_counted,
+                a_plan_says_what_goes_to_the_byte_and_removes_nothing,
+                a_job_s_end_goes_after_what_came_before_it,
+                two_that_remove_at_once_do_no_harm,
+                nothing_has_an_age_unless_it_is_given_one,
+                a_log_that_may_not_be_purged_keeps_everything,
+                the_room_of_each_type_is_the_server_s_own_count,
             }
         }
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use naq_core::clock::{Clock, ManualClock, SystemClock};
-use naq_core::config::{EventsConfig, Size, StreamMode};
+use naq_core::config::{EventsConfig, RetentionAges, Size, StreamMode};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{
     Event, EventInput, EventItem, EventQuery, EventSinkExt, ReadEvents, RecordedEvent,
@@ -18,6 +18,7 @@ use naq_core::jetstream::{
 use naq_core::service::Service;
 use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_events::EventService;
+use naq_kv::KvStoreService;
 use naq_streams::StreamService;
 
 use crate::{names, wait};
@@ -90,6 +91,23 @@ impl Own {
     pub(super) async fn asking_at(&self, wall: Timestamp) -> Arc<EventService> {
         let clock = Arc::new(ManualClock::starting_at(wall));
         self.started(clock, self.config.clone().with_stream(StreamMode::Assume)).await
+    }
+
+    /// A service with digests and these ages, at this time of the wall clock.
+    pub(super) async fn keeping_at(
+        &self,
+        wall: Timestamp,
+        ages: RetentionAges,
+    ) -> Arc<EventService> {
+        let connections = SingleJetStream::provider(Arc::clone(&self.js));
+        let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
+        let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
+        let clock = Arc::new(ManualClock::starting_at(wall));
+        let config = self.config.clone().with_stream(StreamMode::Assume).with_retention(ages);
+        let events = EventService::new(connections, streams, clock, config).unwrap();
+        let events = events.with_digests(kv);
+        events.start().await.unwrap();
+        Arc::new(events)
     }
 
     async fn started(&self, clock: Arc<dyn Clock>, config: EventsConfig) -> Arc<EventService> {

@@ -16,6 +16,8 @@ pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod query;
 pub(crate) mod react;
+pub(crate) mod retention;
+pub(crate) mod sizes;
 pub(crate) mod spool;
 pub(crate) mod stats;
 pub(crate) mod streams;
@@ -107,6 +109,8 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::React(args) => react::run(context, args).await,
         Command::Groups(command) => groups::run(context, command).await,
         Command::Dead(command) => dead::run(context, command).await,
+        Command::Retention(command) => retention::run(context, command).await,
+        Command::Sizes(args) => sizes::run(context, args).await,
         Command::Streams(command) => streams::run(context, command).await,
         Command::Kv(command) => kv::run(context, command).await,
         Command::Spool(command) => spool::run(context, command).await,

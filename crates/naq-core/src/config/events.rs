@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::section::section;
 use super::setting::choice;
-use super::{ConfigProblem, Size, SpoolConfig};
+use super::{ConfigProblem, RetentionAges, Size, SpoolConfig};
 use crate::jetstream::Storage;
 
 choice! {
@@ -129,6 +129,9 @@ section! {
         /// Whether statistics are answered from digests, kept in the bucket
         /// `naq_digests`; else each reads the whole log.
         digests (with_digests): bool = true;
+        /// How long events of a type are kept, by its name, or by `"*"` for all
+        /// that are not named; docs/retention.md says how that is seen to.
+        retention (with_retention): RetentionAges = RetentionAges::default();
         /// The `service` of every event.
         service_name (with_service_name): String = "naq".to_owned();
         /// The `service_version` of every event.
@@ -188,6 +191,11 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
             && config.spool.dir.is_none(),
         "overflow_by_type",
         "needs `spool.dir` where it is `spool`",
+    );
+    broken(
+        !config.digests && !config.retention.is_empty(),
+        "retention",
+        "needs `digests = true`: what goes stays in statistics",
     );
     problems
 }

@@ -175,6 +175,42 @@ impl Digests {
         }
     }
 
+    /// Keeps the block that grows as far as it has come.
+    ///
+    /// # Errors
+    /// Those of the bucket: whoever asks for this wants to know.
+    pub(crate) async fn checkpoint(&self, created: Timestamp, replicas: u32) -> Result<()> {
+        let open = self.kept(created).open.clone();
+        let Some(mut open) = open.filter(|open| open.draft.through() > open.saved) else {
+            return Ok(());
+        };
+        if open.draft.seen() == 0 {
+            return Ok(());
+        }
+        let (digest, bytes) = open.draft.seal();
+        open.sealed = Arc::new(digest);
+        self.store.save(&open.sealed, bytes, replicas).await?;
+        open.saved = open.sealed.through;
+        let mut kept = self.kept(created);
+        // A question may have taken it on meanwhile.
+        if let Some(mine) = &mut kept.open
+            && mine.sealed.block == open.sealed.block
+            && mine.draft.through() == open.draft.through()
+        {
+            *mine = open;
+        }
+        Ok(())
+    }
+
+    /// The digests of these blocks as the store has them.
+    pub(crate) async fn stored(
+        &self,
+        created: Timestamp,
+        blocks: &[u64],
+    ) -> Result<Vec<Option<Digest>>> {
+        self.store.get(created, blocks).await
+    }
+
     /// Keeps a digest, and answers the one in the store where that has seen
     /// more. One that can't be kept is told, and costs the answer nothing.
     async fn save(&self, digest: &Digest, bytes: Vec<u8>, replicas: u32) -> Option<Digest> {

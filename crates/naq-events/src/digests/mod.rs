@@ -17,6 +17,8 @@
 //! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | digests in memory, and the block that grows |
+//! | `fold.rs` | digests for nobody's question |
+//! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
 
@@ -25,11 +27,13 @@ mod cell;
 mod choose;
 mod decode;
 mod digest;
+mod digested;
 mod distribution;
 mod draft;
 mod encode;
 mod errors;
 mod fingerprint;
+mod fold;
 mod gather;
 mod kept;
 mod range;
@@ -40,6 +44,7 @@ mod tests;
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};
 pub(crate) use choose::CellFilter;
 pub(crate) use digest::Digest;
+pub(crate) use digested::Digested;
 pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};
 pub(crate) use fingerprint::fingerprint;

@@ -1,0 +1,78 @@
+//! How far the digests in the store reach without one that is missing.
+
+use std::collections::BTreeSet;
+
+use naq_core::{Result, Timestamp};
+
+use super::cell::Name;
+use super::digest::{Digest, block_end, block_of, block_start};
+use super::kept::Digests;
+use crate::read::OpenLog;
+
+/// How many blocks are looked at together.
+const CHUNK: usize = 32;
+
+/// How many types of event are known at most.
+const MOST_TYPES: usize = 10_000;
+
+/// The part of a log that is in digests which the store has, as far as it was
+/// looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Digested {
+    created: Timestamp,
+    /// The blocks below it that have events are in whole digests.
+    below: u64,
+    types: BTreeSet<String>,
+}
+
+impl Digested {
+    /// Looks on, and answers the last sequence up to which every event that is
+    /// in the log is in a digest of the store too; 0 where none is.
+    ///
+    /// A whole digest is looked at once, and then taken to stay.
+    pub(crate) async fn look(&mut self, digests: &Digests, open: &OpenLog) -> Result<u64> {
+        let (created, state) = (open.info.created, &open.info.state);
+        if self.created != created {
+            *self = Self { created, ..Self::default() };
+        }
+        if state.last_sequence == 0 {
+            return Ok(0);
+        }
+        // What lies before the log's first event needs no digest any more.
+        self.below = self.below.max(block_of(state.first_sequence));
+        let end = block_of(state.last_sequence) + 1;
+        while self.below < end {
+            let blocks: Vec<u64> = (self.below..end).take(CHUNK).collect();
+            let stored = digests.stored(created, &blocks).await?;
+            for (block, digest) in blocks.into_iter().zip(stored) {
+                // One that goes beyond the log's end is of what a server has lost.
+                let digest = digest.filter(|digest| digest.through <= state.last_sequence);
+                let Some(digest) = digest else { return Ok(block_start(block) - 1) };
+                self.learn(&digest);
+                if digest.through < block_end(block) {
+                    return Ok(digest.through);
+                }
+                self.below = block + 1;
+            }
+        }
+        Ok(state.last_sequence)
+    }
+
+    /// The types of the events in those digests, the first 10,000 of them.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &str> {
+        self.types.iter().map(String::as_str)
+    }
+
+    fn learn(&mut self, digest: &Digest) {
+        let mut known: BTreeSet<Name> = BTreeSet::new();
+        for (key, _) in &digest.cells {
+            if known.insert(key.event_type)
+                && let Some(name) = digest.name(key.event_type)
+                && !self.types.contains(name)
+                && self.types.len() < MOST_TYPES
+            {
+                self.types.insert(name.to_owned());
+            }
+        }
+    }
+}

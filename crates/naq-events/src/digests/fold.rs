@@ -1,0 +1,128 @@
+//! Folding the log into digests as it grows, for nobody's question.
+
+use futures::StreamExt;
+use naq_core::Result;
+use naq_core::events::EventItem;
+use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
+
+use super::digest::{block_end, block_of, block_start};
+use super::kept::{Digests, Open};
+use crate::read::{Log, OpenLog, decode};
+
+/// How many blocks are looked at together.
+const CHUNK: u64 = 32;
+
+/// What is still to be read of a block.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    block: u64,
+    from: u64,
+    to: u64,
+}
+
+impl Digests {
+    /// Reads what no digest has, from a block on up to the log's end as it
+    /// stood when it was opened, and keeps digests of it. Says how far it has
+    /// come now and then; answers how many messages it read.
+    ///
+    /// Each block is kept as soon as it is whole: what is in memory is one
+    /// block, however much there is to read.
+    pub(crate) async fn fold(
+        &self,
+        operation: &'static str,
+        log: &Log,
+        open: &OpenLog,
+        from_block: u64,
+        mut reached: impl FnMut(u64) + Send,
+    ) -> Result<u64> {
+        let (created, state) = (open.info.created, &open.info.state);
+        let mut read = 0;
+        if state.last_sequence == 0 {
+            return Ok(read);
+        }
+        let end = block_of(state.last_sequence) + 1;
+        // What has left the log can't be folded any more.
+        let mut start = from_block.max(block_of(state.first_sequence));
+        while start < end {
+            let blocks = start..end.min(start + CHUNK);
+            start = blocks.end;
+            let loaded = self
+                .load(created, blocks.clone(), state.first_sequence)
+                .await
+                .map_err(|error| error.in_operation(operation))?;
+            let mut run: Vec<(Rest, Open)> = Vec::new();
+            for (block, digest) in blocks.zip(loaded) {
+                let to = block_end(block).min(state.last_sequence);
+                let digest = digest.filter(|digest| digest.through <= to);
+                let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
+                if from > to {
+                    read += self.run(operation, log, open, std::mem::take(&mut run)).await?;
+                    reached(to);
+                    continue;
+                }
+                let rest = Rest { block, from, to };
+                run.push((rest, self.begin(created, rest.block, rest.from, digest.as_deref())));
+            }
+            let to = run.last().map(|(rest, _)| rest.to);
+            read += self.run(operation, log, open, run).await?;
+            to.into_iter().for_each(&mut reached);
+        }
+        Ok(read)
+    }
+
+    /// Reads rests that follow one another at one go.
+    async fn run(
+        &self,
+        operation: &'static str,
+        log: &Log,
+        open: &OpenLog,
+        run: Vec<(Rest, Open)>,
+    ) -> Result<u64> {
+        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(0) };
+        let replicas = open.info.config.replicas.unwrap_or(1);
+        let created = open.info.created;
+        let from = first.from.max(open.info.state.first_sequence);
+        let options = ReadOptions::default()
+            .with_start(ReadStart::Sequence(from))
+            .with_until(ReadUntil::Sequence(last.to))
+            .with_created(created);
+        let is_there = from <= last.to;
+        let mut deliveries = is_there.then(|| open.jetstream.read(log.stream(), options));
+        let mut read = 0;
+        let mut rests = run.into_iter();
+        let mut now = rests.next();
+        while let Some(deliveries) = &mut deliveries
+            && let Some(delivery) = deliveries.next().await
+        {
+            let message = match delivery {
+                Ok(Delivery::Message(message)) => message,
+                Ok(_) => continue,
+                Err(error) => {
+                    if let Some((_, draft)) = now {
+                        self.finish(draft, replicas).await;
+                    }
+                    return Err(error.in_operation(operation));
+                }
+            };
+            let sequence = message.sequence;
+            while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
+                draft.draft().reach(rest.to);
+                self.finish(draft, replicas).await;
+                now = rests.next();
+            }
+            read += 1;
+            if let Some((_, draft)) = now.as_mut().filter(|(_, draft)| draft.lacks(sequence)) {
+                match decode(message, created) {
+                    EventItem::Event(recorded) => draft.draft().observe(&recorded),
+                    _ => draft.draft().malformed(sequence),
+                }
+            }
+        }
+        while let Some((rest, mut draft)) = now {
+            draft.draft().reach(rest.to);
+            self.finish(draft, replicas).await;
+            now = rests.next();
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,195 @@
+//! Removing what is too old, step by step.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::clock::ClockExt;
+use naq_core::config::RetentionAges;
+use naq_core::jetstream::{GetMessage, PurgeKeep, PurgeOptions, Which, is_no_message};
+use naq_core::{Result, Timestamp};
+use serde::Serialize;
+
+use super::APPLY;
+use super::cuts::{Borders, Cut, cuts};
+use crate::digests::{Digested, Digests};
+use crate::read::{Log, OpenLog};
+
+/// Over how many sequences a step reaches: at the beginning, at least, at most.
+/// A server looks at each of them while it purges one type.
+const REACH: u64 = 262_144;
+const LEAST_REACH: u64 = 16_384;
+const MOST_REACH: u64 = 4_194_304;
+
+/// A step that took longer is followed by a shorter one.
+const LONG: Duration = Duration::from_millis(500);
+
+/// One that took less is followed by a longer one.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// What one purge removed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RetentionStep {
+    /// The type of what went; `None` for everything below `keep_from`.
+    pub event_type: Option<String>,
+    /// The first sequence that stayed.
+    pub keep_from: u64,
+    /// How many events went.
+    pub removed: u64,
+    /// How long the server took, in seconds: for at most so long it
+    /// acknowledged nothing.
+    pub took: f64,
+    /// Whether more is left to remove.
+    pub has_more: bool,
+}
+
+/// Removes what is too old: what was found too old when it last looked.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    log: Log,
+    digests: Arc<Digests>,
+    ages: RetentionAges,
+    digested: Digested,
+    created: Timestamp,
+    cuts: VecDeque<Cut>,
+    reach: u64,
+}
+
+impl Retention {
+    /// Nothing is found yet.
+    pub(crate) fn new(log: Log, digests: Arc<Digests>, ages: RetentionAges) -> Self {
+        Self {
+            log,
+            digests,
+            ages,
+            digested: Digested::default(),
+            created: Timestamp::default(),
+            cuts: VecDeque::new(),
+            reach: REACH,
+        }
+    }
+
+    /// Whether there is more to remove of what was found.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Finds what is too old at this time, by the server's clock, and in
+    /// digests that are kept.
+    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<()> {
+        self.cuts.clear();
+        if self.ages.is_empty() {
+            return Ok(());
+        }
+        let open = self.log.open(APPLY).await?;
+        self.created = open.info.created;
+        let through = self.digested.look(&self.digests, &open).await?;
+        let mut borders = Borders::new(&self.log, &open, now);
+        let found = cuts(&mut borders, &self.ages, self.digested.types()).await?;
+        self.cuts = found
+            .into_iter()
+            .map(|cut| Cut { keep_from: cut.keep_from.min(through + 1), ..cut })
+            .filter(|cut| cut.keep_from > open.info.state.first_sequence)
+            .collect();
+        Ok(())
+    }
+
+    /// Removes some of what was found; `None` where nothing of it is left.
+    pub(crate) async fn step(&mut self) -> Result<Option<RetentionStep>> {
+        while let Some(cut) = self.cuts.front().cloned() {
+            let open = self.log.open(APPLY).await?;
+            if open.info.created != self.created {
+                // Sequences of one stream say nothing of another one.
+                self.cuts.clear();
+                break;
+            }
+            let (first, subjects) = self.matches(&open, &cut).await?;
+            let Some(first) = first else {
+                self.cuts.pop_front();
+                continue;
+            };
+            let keep_from = cut.keep_from.min(first.saturating_add(self.reach));
+            if keep_from == cut.keep_from {
+                self.cuts.pop_front();
+            }
+            let clock = self.log.clock();
+            let begun = clock.monotonic();
+            let mut removed = 0;
+            for subject in subjects {
+                let mut options =
+                    PurgeOptions::default().with_keep(PurgeKeep::FromSequence(keep_from));
+                options.subject = subject;
+                removed += open.jetstream.purge_stream(self.log.stream(), options).await?;
+            }
+            let took = clock.elapsed_since(begun);
+            self.reach = next_reach(self.reach, took, keep_from < cut.keep_from);
+            return Ok(Some(RetentionStep {
+                event_type: cut.event_type,
+                keep_from,
+                removed,
+                took: took.as_secs_f64(),
+                has_more: self.has_more(),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// The first message that a cut removes, and the subjects under which
+    /// there are any.
+    async fn matches(
+        &self,
+        open: &OpenLog,
+        cut: &Cut,
+    ) -> Result<(Option<u64>, Vec<Option<String>>)> {
+        let Some(name) = &cut.event_type else {
+            let first = Some(open.info.state.first_sequence);
+            return Ok((first.filter(|first| *first < cut.keep_from), vec![None]));
+        };
+        let mut first: Option<u64> = None;
+        let mut subjects = Vec::new();
+        for subject in self.log.subjects().of_type(name) {
+            let which = Which::NextBySubject { subject: subject.clone(), sequence: 1 };
+            match open.jetstream.get_message(self.log.stream(), GetMessage::new(which)).await {
+                Ok(message) if message.sequence < cut.keep_from => {
+                    let sequence = message.sequence;
+                    first = Some(first.map_or(sequence, |first| first.min(sequence)));
+                    subjects.push(Some(subject));
+                }
+                Ok(_) => {}
+                Err(error) if is_no_message(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((first, subjects))
+    }
+}
+
+/// How far the next step reaches, after one that took so long.
+fn next_reach(reach: u64, took: Duration, was_bounded: bool) -> u64 {
+    if took > LONG {
+        (reach / 2).max(LEAST_REACH)
+    } else if took < SHORT && was_bounded {
+        (reach * 2).min(MOST_REACH)
+    } else {
+        reach
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_took_long_is_followed_by_a_shorter_one() {
+        let long = Duration::from_secs(1);
+        assert_eq!(next_reach(REACH, long, true), REACH / 2);
+        assert_eq!(next_reach(LEAST_REACH, long, false), LEAST_REACH);
+        let short = Duration::from_millis(1);
+        assert_eq!(next_reach(REACH, short, true), REACH * 2);
+        // One that had less to do says nothing of a longer one.
+        assert_eq!(next_reach(REACH, short, false), REACH);
+        assert_eq!(next_reach(MOST_REACH, short, true), MOST_REACH);
+        assert_eq!(next_reach(REACH, Duration::from_millis(300), true), REACH);
+    }
+}
