@@ -20,6 +20,9 @@ type Answers = BoxStream<'static, Result<Published>>;
 /// More messages than a server leaves without an acknowledgement.
 const MANY: u64 = 600;
 
+/// So many batches are opened until one is still open when it is closed.
+const OPENED: u64 = 20;
+
 /// A stream that takes fast batches, or `None` where the server can't; then it
 /// is asserted that it says so.
 async fn taking_batches(js: Arc<dyn JetStream>) -> Option<Own> {
@@ -263,30 +266,58 @@ async fn open_batch(own: &Own, id: &str) -> (Answers, mpsc::UnboundedSender<Publ
     (answers, sender)
 }
 
+/// Opens batches until one is closed before the pause of its messages committed it,
+/// `leave` being done to it before that; how often it took, and what `leave` gave.
+///
+/// An adapter commits a batch whose messages pause. Where other processes hold this
+/// one up, the pause is over before the batch can be closed: then there is nothing
+/// to close, and all of it is stored.
+async fn closed_while_open<T>(
+    own: &Own,
+    leave: impl Fn(Answers, mpsc::UnboundedSender<PublishMessage>) -> T,
+) -> (String, u64, T) {
+    for opened in 1..=OPENED {
+        let id = format!("b{opened}");
+        let (answers, sender) = open_batch(own, &id).await;
+        let left = leave(answers, sender);
+        let closed = own.js.close_fast_batch(&own.subject("a"), &id, MANY + 1).await.unwrap();
+        assert_eq!(own.state().await.messages, opened * MANY);
+        match closed {
+            Some(stored) => {
+                assert_eq!(stored, MANY);
+                return (id, opened, left);
+            }
+            None => continue,
+        }
+    }
+    panic!("each of {OPENED} batches was committed within moments");
+}
+
 pub async fn a_closed_fast_batch_tells_what_is_stored_and_takes_no_more(js: Arc<dyn JetStream>) {
     let Some(own) = taking_batches(js).await else { return };
-    let (answers, sender) = open_batch(&own, "b").await;
-    let close = || async { own.js.close_fast_batch(&own.subject("a"), "b", MANY + 1).await };
-    assert_eq!(close().await.unwrap(), Some(MANY));
-    assert_eq!(close().await.unwrap(), None);
+    let (id, opened, (answers, sender)) = closed_while_open(&own, |a, sender| (a, sender)).await;
+    let again = own.js.close_fast_batch(&own.subject("a"), &id, MANY + 1).await;
+    assert_eq!(again.unwrap(), None);
     for message in own.numbered(10) {
         sender.unbounded_send(message).unwrap();
     }
     let (_, error) = outcome(collect(answers).await);
     let error = error.expect("an error");
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
-    assert_eq!(own.texts().await, numbers(MANY));
+    let stored: Vec<_> = (0..opened).flat_map(|_| numbers(MANY)).collect();
+    assert_eq!(own.texts().await, stored);
 }
 
 pub async fn a_fast_batch_whose_answers_nobody_wants_can_be_closed(js: Arc<dyn JetStream>) {
     let Some(own) = taking_batches(js).await else { return };
-    let (answers, _sender) = open_batch(&own, "b").await;
-    drop(answers);
-    let closed = own.js.close_fast_batch(&own.subject("a"), "b", MANY + 1).await;
-    assert_eq!(closed.unwrap(), Some(MANY));
+    let (_, opened, _sender) = closed_while_open(&own, |answers, sender| {
+        drop(answers);
+        sender
+    })
+    .await;
     let (stored, error) = outcome(collect(own.batch("c", own.numbered(3))).await);
     assert!(error.is_none() && stored == 3, "{error:?}");
-    assert_eq!(own.state().await.messages, MANY + 3);
+    assert_eq!(own.state().await.messages, opened * MANY + 3);
 }
 
 pub async fn a_fast_batch_that_nobody_knows_can_not_be_closed(js: Arc<dyn JetStream>) {

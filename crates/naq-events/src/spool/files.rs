@@ -63,6 +63,14 @@ pub(super) struct Torn {
     pub(super) is_cut: bool,
 }
 
+/// Writes over the beginning of a file, which takes no room of the disk.
+pub(super) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    faults::check(faults::Op::Overwrite)?;
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
 /// Cuts a file to this length.
 pub(super) fn cut(file: &File, length: u64) -> io::Result<()> {
     faults::check(faults::Op::Cut)?;
@@ -127,6 +135,7 @@ pub(super) mod faults {
     pub(in crate::spool) enum Op {
         Create,
         Write,
+        Overwrite,
         Cut,
         Sync,
     }

@@ -111,7 +111,8 @@ impl Spool {
     }
 
     /// Adds events, in this order, all or none. Answers the first and the last
-    /// of their positions, which are neighbours.
+    /// of their positions, which are neighbours. Those that were sent before are
+    /// in doubt from the instant at which they are in the spool.
     ///
     /// When it answers, the events survive the end of the process; with
     /// [`SpoolFsync::Always`](super::SpoolFsync::Always) also that of the
@@ -165,10 +166,10 @@ impl Spool {
     /// context, and cost nothing.
     ///
     /// # Errors
-    /// `LimitReached` for a full disk, other errors of the disk, `Closed`. Not
-    /// all of them may be noted then. Whoever sends one nevertheless relies on
-    /// the stream's duplicate window alone, should the process end before it
-    /// is settled.
+    /// Those of the disk, `Closed`. Not all of them may be noted then: don't send
+    /// them. A full disk is no error: where there is no room for the note, the
+    /// segment says that notes are missing, and after the end of the process each
+    /// of its events counts as sent.
     pub async fn mark_sent(&self, positions: PositionSet, context: SentContext) -> Result<()> {
         self.ask(|reply| Request::MarkSent { positions, context, reply }).await
     }
@@ -202,10 +203,11 @@ impl Spool {
 
     /// Does what was asked for before, makes the disk keep it, and gives the
     /// folder back. Dropping the spool does the same, later and without an answer.
+    /// Every call that comes afterwards is `Closed`.
     ///
     /// # Errors
     /// Those of the disk; the folder is given back nevertheless.
-    pub async fn close(self) -> Result<()> {
+    pub async fn close(&self) -> Result<()> {
         self.ask(|reply| Request::Close { reply }).await
     }
 

@@ -18,6 +18,8 @@ pub(super) enum FileKind {
     Events = 1,
     /// What became of them.
     Marks = 2,
+    /// Events, of which not all marks could be written.
+    UnmarkedEvents = 3,
 }
 
 /// What tells a segment from every other.
@@ -44,6 +46,18 @@ impl Identity {
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         out
+    }
+
+    /// Reads the header of a file of events, and whether it says that marks are missing.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn of_events(bytes: &[u8]) -> Result<Option<(Self, bool)>> {
+        if let Some(identity) = Self::read(bytes, FileKind::Events)? {
+            return Ok(Some((identity, false)));
+        }
+        let unmarked = Self::read(bytes, FileKind::UnmarkedEvents)?;
+        Ok(unmarked.map(|identity| (identity, true)))
     }
 
     /// Reads a header; `None` for one that is cut off, changed, or of the other kind.

@@ -40,7 +40,8 @@ pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
     let fail = |error| files::typed(OPEN, &paths.events, error);
     let mut file = File::open(&paths.events).map_err(fail)?;
     let file_bytes = file.metadata().map_err(fail)?.len();
-    let stored = Identity::read(&beginning(&mut file).map_err(fail)?, FileKind::Events)?;
+    let header = Identity::of_events(&beginning(&mut file).map_err(fail)?)?;
+    let (stored, is_unmarked) = header.unzip();
     let identity = stored.unwrap_or(Identity { base, created: Timestamp::default(), nonce: 0 });
     let marks = Marks::read(&paths.marks, stored)?;
 
@@ -59,6 +60,7 @@ pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
     }
     segment.trust_the_disk();
     segment.is_sealed = sealed.is_some();
+    segment.has_lost_marks = is_unmarked.unwrap_or_default();
     let (marks_end, has_foreign_marks) = (marks.end, marks.is_foreign);
     marks.apply(&mut segment);
     Ok(Loaded { segment, tail, marks_end, has_foreign_marks })
@@ -151,7 +153,7 @@ impl Marks {
     fn apply(self, segment: &mut Segment) {
         let (base, last) = (segment.identity.base, segment.next.saturating_sub(1));
         segment.marks_bytes = self.end.unwrap_or(self.bytes);
-        segment.has_lost_marks = self.is_damaged;
+        segment.has_lost_marks |= self.is_damaged;
         for mark in self.marks {
             match mark {
                 Mark::Sent { first, last: end, context } => {

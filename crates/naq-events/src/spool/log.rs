@@ -101,22 +101,38 @@ impl SpoolLog {
             }
         }
         let first = entries[0].accepted_at;
-        let mut added = self.write(frames, &landmarks, first);
+        let sent = sent_runs(self.next, entries);
+        let mut added = self.write(frames, &landmarks, first, &sent);
         if added.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached)
             && self.remove_emptied()
         {
             // What was removed may be the room that was missing.
-            added = self.write(frames, &landmarks, first);
+            added = self.write(frames, &landmarks, first, &sent);
         }
         self.trouble = added.as_ref().err().cloned();
         added
     }
 
-    fn write(&mut self, frames: &[u8], landmarks: &[Landmark], first: Timestamp) -> Result<()> {
+    fn write(
+        &mut self,
+        frames: &[u8],
+        landmarks: &[Landmark],
+        first: Timestamp,
+        sent: &[(u64, u64, SentContext)],
+    ) -> Result<()> {
         let count = landmarks.len() as u64;
+        let last = self.next + count - 1;
         let segment = self.active(frames.len() as u64, first)?;
         let base = segment.events_bytes;
-        segment.append(frames, count)?;
+        // Before the events: there must be no instant at which what was sent
+        // would pass for unsent. A mark without its event does no harm.
+        let marked = sent
+            .iter()
+            .try_for_each(|&(first, last, context)| segment.mark_sent(first, last, context));
+        if let Err(error) = marked.and_then(|()| segment.append(frames, count)) {
+            segment.forget_sent(last);
+            return Err(error);
+        }
         for landmark in landmarks {
             segment.note(Landmark { offset: base + landmark.offset, ..*landmark });
         }
@@ -362,6 +378,22 @@ impl SpoolLog {
     pub(super) fn run(first: u64, last: u64) -> PositionSet {
         PositionSet::run(SpoolPosition(first), SpoolPosition(last))
     }
+}
+
+/// The runs of entries that were sent before, the first entry at this position.
+fn sent_runs(first: u64, entries: &[SpoolEntry]) -> Vec<(u64, u64, SentContext)> {
+    let mut runs: Vec<(u64, u64, SentContext)> = Vec::new();
+    for (number, entry) in (first..).zip(entries) {
+        let Some(context) = entry.sent else { continue };
+        match runs.last_mut() {
+            // The earlier time is before both were sent.
+            Some((_, last, same)) if *last + 1 == number && same.is_same_place(&context) => {
+                *last = number;
+            }
+            _ => runs.push((number, number, context)),
+        }
+    }
+    runs
 }
 
 fn lost(base: u64) -> Error {

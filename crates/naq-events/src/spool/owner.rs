@@ -7,6 +7,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use naq_core::{Error, ErrorKind, Result};
 
@@ -17,6 +19,10 @@ const LOCK_FILE: &str = "lock";
 
 /// How many processes can have a spool below one folder at the same time.
 const MAX_OWNERS: u32 = 1_000;
+
+/// How often a folder with events in it is tried, and the wait in between.
+const LOOKS: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A folder that belongs to this process as long as this exists.
 #[derive(Debug)]
@@ -33,12 +39,21 @@ impl Owner {
     /// # Errors
     /// Those of the disk; `LimitReached` where a thousand others have one.
     pub(super) fn below(root: &Path) -> Result<Self> {
-        files::create_folder(root).map_err(|error| files::typed(OPEN, root, error))?;
-        for folder in folders(root)? {
-            if has_events(&folder)
-                && let Some(owner) = Self::of(&folder)?
-            {
-                return Ok(owner);
+        create(root)?;
+        // Whoever just looks at a folder has its lock for a moment too.
+        for look in 1..=LOOKS {
+            let mut is_held = false;
+            for folder in folders(root)?.iter().filter(|folder| has_events(folder)) {
+                match Self::of(folder)? {
+                    Some(owner) => return Ok(owner),
+                    None => is_held = true,
+                }
+            }
+            if !is_held {
+                break;
+            }
+            if look < LOOKS {
+                thread::sleep(LOOK_AGAIN);
             }
         }
         for number in 1..=MAX_OWNERS {
@@ -57,7 +72,7 @@ impl Owner {
     /// Those of the disk.
     pub(super) fn of(folder: &Path) -> Result<Option<Self>> {
         let fail = |error| files::typed(OPEN, folder, error);
-        files::create_folder(folder).map_err(fail)?;
+        create(folder)?;
         let mut lock = files::append(&folder.join(LOCK_FILE)).map_err(fail)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -68,6 +83,22 @@ impl Owner {
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "pid {}", std::process::id()));
         Ok(Some(Self { folder: folder.to_owned(), _lock: lock }))
     }
+}
+
+/// Makes a folder and those above it where they are not there yet, and makes the
+/// disk keep them: what is in a folder is lost with it.
+fn create(folder: &Path) -> Result<()> {
+    let fail = |error| files::typed(OPEN, folder, error);
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .collect();
+    files::create_folder(folder).map_err(fail)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        files::sync_folder(above.unwrap_or(Path::new("."))).map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Whether somebody has this folder, as far as that can be told.
@@ -147,6 +178,23 @@ mod tests {
         drop(Owner::of(&third).unwrap());
         fs::write(third.join("00000000000000000001.events"), "x").unwrap();
         assert_eq!(Owner::below(root.path()).unwrap().folder, third);
+    }
+
+    #[test]
+    fn whoever_looks_at_a_folder_keeps_nobody_from_taking_it_over() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("1");
+        drop(Owner::of(&folder).unwrap());
+        fs::write(folder.join("00000000000000000001.events"), "x").unwrap();
+        let looks = OpenOptions::new().read(true).open(folder.join(LOCK_FILE)).unwrap();
+        looks.try_lock_shared().unwrap();
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| Owner::below(root.path()).unwrap().folder);
+            // It has looked once, or will have: both ways it gets the folder.
+            thread::sleep(LOOK_AGAIN / 2);
+            drop(looks);
+            assert_eq!(taken.join().unwrap(), folder);
+        });
     }
 
     #[cfg(unix)]

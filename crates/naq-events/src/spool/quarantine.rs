@@ -40,6 +40,19 @@ fn copy(events: &Path, damage: Damage, place: &Path, path: &Path) -> io::Result<
     files::sync(&target)
 }
 
+/// Sets all of a segment's events aside, which takes no room of the disk.
+///
+/// # Errors
+/// Those of the disk; then the file is where it was.
+pub(super) fn move_all(events: &Path) -> Result<()> {
+    let (Some(folder), Some(name)) = (events.parent(), events.file_name()) else { return Ok(()) };
+    let place = folder.join(FOLDER);
+    let path = place.join(name);
+    files::create_folder(&place)
+        .and_then(|()| fs::rename(events, &path))
+        .map_err(|error| files::typed("spool_quarantine", &path, error))
+}
+
 /// How many stretches of damage are set aside in an owner's folder, and how many bytes.
 pub(super) fn held(folder: &Path) -> (u64, u64) {
     let Ok(entries) = fs::read_dir(folder.join(FOLDER)) else { return (0, 0) };

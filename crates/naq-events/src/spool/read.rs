@@ -67,8 +67,7 @@ impl SpoolLog {
     /// What is damaged is set aside, counted and passed over.
     ///
     /// # Errors
-    /// Those of the disk. Where damaged bytes could not be set aside the next
-    /// call tries again.
+    /// Those of the disk.
     pub(super) fn read(&mut self, from: SpoolPosition, limit: ReadLimit) -> Result<SpoolChunk> {
         let mut chunk = SpoolChunk { events: Vec::new(), next: from };
         let mut room = limit;
@@ -132,14 +131,14 @@ impl SpoolLog {
                     let bytes = body.len() as u64;
                     let entry = record::read(body);
                     let missing = reader.expected..=number.saturating_sub(1);
-                    self.set_aside(reader, missing)?;
+                    self.set_aside(reader, missing);
                     reader.expected = number + 1;
                     let Some(entry) = entry else {
                         // A body that its checksum fits and that can't be read: as good as damaged.
                         let bytes = bytes + super::frame::HEAD_BYTES as u64;
                         reader.damage =
                             Some(Damage { offset, bytes, is_whole: true, is_last: false });
-                        self.set_aside(reader, number..=number)?;
+                        self.set_aside(reader, number..=number);
                         continue;
                     };
                     let Some(segment) = self.segments.get_mut(&reader.base) else {
@@ -164,7 +163,7 @@ impl SpoolLog {
                     let next = segment.next;
                     let missing = reader.expected..=next.saturating_sub(1);
                     chunk.next = SpoolPosition(next);
-                    self.set_aside(reader, missing)?;
+                    self.set_aside(reader, missing);
                     reader.expected = next;
                     return Ok(());
                 }
@@ -174,13 +173,21 @@ impl SpoolLog {
     }
 
     /// Gives up the events that should stand here, and keeps the bytes that stand in their place.
-    fn set_aside(&mut self, reader: &mut Reader, missing: RangeInclusive<u64>) -> Result<()> {
+    ///
+    /// Where the disk has no room for them they stay in the segment, which is set
+    /// aside whole once the rest of it has its outcome.
+    fn set_aside(&mut self, reader: &mut Reader, missing: RangeInclusive<u64>) {
         let positions = Self::run(*missing.start(), *missing.end());
-        let Some(segment) = self.segments.get(&reader.base) else { return Ok(()) };
+        let Some(segment) = self.segments.get(&reader.base) else { return };
         let is_news = segment.settled.first_outside(*missing.start()) <= *missing.end();
         if !positions.is_empty() && is_news {
-            if let Some(damage) = reader.damage {
-                quarantine::set_aside(&self.owner.folder, reader.base, damage)?;
+            if let Some(damage) = reader.damage
+                && let Err(error) = quarantine::set_aside(&self.owner.folder, reader.base, damage)
+                && let Some(segment) = self.segments.get_mut(&reader.base)
+            {
+                // What stands behind it goes on, or no room would ever come back.
+                segment.has_damage = true;
+                self.trouble = Some(error);
             }
             tracing::error!(
                 folder = %self.owner.folder.display(),
@@ -191,6 +198,5 @@ impl SpoolLog {
             self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
         }
         reader.damage = None;
-        Ok(())
     }
 }

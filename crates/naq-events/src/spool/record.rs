@@ -19,20 +19,30 @@ const ID_IS_UUID: u8 = 1;
 const HAS_ENTITY: u8 = 2;
 const ENTITY_ENDS_SUBJECT: u8 = 4;
 
-/// What is put into the spool: an event, and when it was accepted.
+/// What is put into the spool: an event, and what is known of it.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SpoolEntry {
     /// The event as it will be sent.
     pub event: EncodedEvent,
     /// The wall time at which its producer handed it over.
     pub accepted_at: Timestamp,
+    /// What was known when it was sent, where it was sent before.
+    pub sent: Option<SentContext>,
 }
 
 impl SpoolEntry {
-    /// An event that was accepted at this time.
+    /// An event that was accepted at this time, and never sent.
     #[must_use]
     pub const fn new(event: EncodedEvent, accepted_at: Timestamp) -> Self {
-        Self { event, accepted_at }
+        Self { event, accepted_at, sent: None }
+    }
+
+    /// The same event, which was sent before: it is in doubt from the instant at
+    /// which it is in the spool.
+    #[must_use]
+    pub fn in_doubt(self, sent: SentContext) -> Self {
+        Self { sent: Some(sent), ..self }
     }
 }
 
@@ -126,7 +136,7 @@ pub(super) fn read(body: &[u8]) -> Option<SpoolEntry> {
     };
     let payload = Bytes::copy_from_slice(fields.0);
     let event = EncodedEvent::restore(id, event_type, subject, entity, payload);
-    Some(SpoolEntry { event, accepted_at })
+    Some(SpoolEntry::new(event, accepted_at))
 }
 
 #[cfg(test)]

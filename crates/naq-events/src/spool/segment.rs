@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use naq_core::{Result, Timestamp};
+use naq_core::{Error, Result, Timestamp};
 
 use super::files;
 use super::header::{FileKind, HEADER_BYTES, Identity};
 use super::mark::{Mark, SpoolOutcome};
 use super::positions::PositionSet;
+use super::quarantine;
 use super::record::SpoolState;
 use super::sent::{SentContext, SentRuns};
 
@@ -54,6 +55,8 @@ pub(super) struct Segment {
     pub(super) sent: SentRuns,
     /// Whether marks were lost: then each event may have been sent.
     pub(super) has_lost_marks: bool,
+    /// Whether damage is in it that could not be set aside.
+    pub(super) has_damage: bool,
     pub(super) landmarks: Vec<Landmark>,
     /// Settled, and not noted on the disk yet.
     owed: Vec<(SpoolOutcome, PositionSet)>,
@@ -78,6 +81,7 @@ impl Segment {
             settled: PositionSet::new(),
             sent: SentRuns::default(),
             has_lost_marks: false,
+            has_damage: false,
             landmarks: Vec::new(),
             owed: Vec::new(),
             events: None,
@@ -188,16 +192,49 @@ impl Segment {
         })
     }
 
-    /// Notes that a run of its events is about to be sent.
+    /// Notes that a run of its events is about to be sent, or was.
+    ///
+    /// Where there is no room for that, the segment itself says from now on that
+    /// marks are missing, which takes no room: then each of its events may have been sent.
     ///
     /// # Errors
-    /// Those of the disk; then it is not noted.
+    /// Those of the disk; then neither is noted.
     pub(super) fn mark_sent(&mut self, first: u64, last: u64, context: SentContext) -> Result<()> {
-        if !self.sent.knows(first, last, context.stream_created) {
-            self.write_mark(&Mark::Sent { first, last, context })?;
-            self.sent.mark(first, last, context);
+        if self.sent.knows(first, last, context.stream_created) {
+            return Ok(());
         }
+        if let Err(error) = self.write_mark(&Mark::Sent { first, last, context }) {
+            self.lose_marks(error)?;
+        }
+        self.sent.mark(first, last, context);
         Ok(())
+    }
+
+    /// Notes in the header that marks are missing.
+    fn lose_marks(&mut self, why: Error) -> Result<()> {
+        if self.has_lost_marks {
+            return Ok(());
+        }
+        if !self.has_header() {
+            return Err(why);
+        }
+        let header = self.identity.header(FileKind::UnmarkedEvents);
+        files::overwrite(&self.paths.events, &header)
+            .map_err(|error| files::typed("spool_mark", &self.paths.events, error))?;
+        self.has_lost_marks = true;
+        tracing::warn!(
+            error = %why,
+            segment = self.identity.base,
+            "the spool can't note what is sent: after a crash these events count as sent",
+        );
+        Ok(())
+    }
+
+    /// Forgets that events behind the last one were sent.
+    pub(super) fn forget_sent(&mut self, last: u64) {
+        if self.next <= last {
+            self.sent.forget(self.next, last);
+        }
     }
 
     /// Notes what became of its events. Answers for how many that is news.
@@ -293,6 +330,14 @@ impl Segment {
     /// to keep a file may have forgotten what it failed to keep, and a second
     /// try that goes well says nothing.
     pub(super) fn sync(&mut self) -> Result<()> {
+        // What was sent before it was spooled must not be kept without that being known.
+        if self.has_unkept_marks
+            && let Some(file) = &self.marks
+        {
+            self.has_unkept_marks = false;
+            files::sync(file)
+                .map_err(|error| files::typed("spool_sync", &self.paths.marks, error))?;
+        }
         if self.kept.1 < self.events_bytes {
             let synced = match &self.events {
                 Some(file) => files::sync(file),
@@ -303,13 +348,6 @@ impl Segment {
                 return Err(files::typed("spool_sync", &self.paths.events, error));
             }
             self.trust_the_disk();
-        }
-        if self.has_unkept_marks
-            && let Some(file) = &self.marks
-        {
-            self.has_unkept_marks = false;
-            files::sync(file)
-                .map_err(|error| files::typed("spool_sync", &self.paths.marks, error))?;
         }
         Ok(())
     }
@@ -348,13 +386,17 @@ impl Segment {
     }
 
     /// Removes its files: the events first, because marks without events do no
-    /// harm, and events without marks would be sent again.
+    /// harm, and events without marks would be sent again. Where there was no
+    /// room to set damage aside that is in it, all of its events are.
     ///
     /// # Errors
     /// Those of the disk.
     pub(super) fn remove(&mut self) -> Result<()> {
         self.events = None;
         self.marks = None;
+        if self.has_damage {
+            quarantine::move_all(&self.paths.events)?;
+        }
         files::remove(&self.paths.events)
             .and_then(|()| files::remove(&self.paths.marks))
             .map_err(|error| files::typed("spool_remove", &self.paths.events, error))

@@ -21,6 +21,11 @@ pub struct SentContext {
 }
 
 impl SentContext {
+    /// Whether an event of both stands behind the same message of the same stream.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        self.stream_created == other.stream_created && self.last_sequence == other.last_sequence
+    }
+
     /// For events whose `sent` marks were lost: no stream was created at
     /// [`Timestamp::MIN`], so these are found in none, and count as possible
     /// duplicates when they are sent again.

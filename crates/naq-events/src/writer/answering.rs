@@ -49,8 +49,7 @@ impl State {
             self.losses.stream_returns(now);
         }
         self.losses.stream_flows();
-        let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-        self.latencies.record(now.saturating_sub(accepted), 1, now);
+        self.latencies.record(self.steady.at(now).since(slot.accepted), 1, now);
         let duplicate = ack.as_ref().is_some_and(|ack| ack.duplicate);
         let receipt = slot.item.receipt.is_some().then(|| {
             let sequence = ack.map_or(0, |ack| ack.sequence);
@@ -285,8 +284,7 @@ impl State {
                 LossReason::Failed
             }
         };
-        let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-        self.losses.add(slot.item.event.event_type(), why, logged);
+        self.losses.add(slot.item.event.event_type(), why, slot.accepted);
         // The server's own words rather than those that sum them up.
         notice.cause = slot.trouble.clone().or_else(|| self.trouble.clone());
         self.settle(slot, outcome, Some(Err(error)), effects);

@@ -125,8 +125,7 @@ impl State {
     ) {
         let stored = self.schedule.line().take_stored(|slot| slot.in_doubt && is_stored(slot));
         for slot in stored {
-            let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-            self.latencies.record(now.saturating_sub(accepted), 1, now);
+            self.latencies.record(self.steady.at(now).since(slot.accepted), 1, now);
             self.settle(slot, Outcome::Acked { duplicate: false }, None, effects);
         }
         if certain {

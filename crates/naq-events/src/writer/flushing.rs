@@ -16,6 +16,9 @@ use super::{Writer, refusals};
 /// How long a stop lets the spool take what has no outcome, behind its own time.
 const RESCUE: Duration = Duration::from_secs(5);
 
+/// How long a stop lets the spool's disk keep what it has, behind that.
+const CLOSING: Duration = Duration::from_secs(5);
+
 impl Writer {
     /// Sends what is pending now and waits until all of it has its outcome, at most `within`.
     pub(crate) async fn flush(&self, within: Duration) -> FlushReport {
@@ -66,9 +69,9 @@ impl Writer {
                 self.shared.tell_losses(true);
             }
             // What becomes of these is in no report: it is about the events of others. Some
-            // may have been told before, and stand in the spool behind what was there.
-            let are_stored = || self.shared.lock().ledger.has_no_notices();
-            Watch::begin(&self.shared).wait(deadline, are_stored).await;
+            // may be on their way, or stand in the spool behind what was there.
+            let are_over = || !self.shared.lock().losses.is_telling();
+            Watch::begin(&self.shared).wait(deadline, are_over).await;
         }
         if self.shared.spool().is_some() {
             report.add(&self.rescue().await);
@@ -98,12 +101,17 @@ impl Writer {
     async fn close_spool(&self) {
         if let Some(keeper) = self.take_keeper() {
             keeper.end().await;
+            // What it was writing has come back without an outcome.
+            self.shared.end();
         }
         let Some(spool) = self.shared.set_spool(None) else { return };
-        if let Some(spool) = Arc::into_inner(spool)
-            && let Err(error) = spool.close().await
-        {
-            tracing::error!(%error, "the spool was not closed as it should be");
+        let clock = &self.shared.clock;
+        match clock.until(clock.deadline(CLOSING), spool.close()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::error!(%error, "the spool was not closed as it should be");
+            }
+            None => tracing::error!("the spool's disk does not answer: it is closed when it does"),
         }
     }
 

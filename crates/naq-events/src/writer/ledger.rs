@@ -98,11 +98,6 @@ impl Ledger {
         self.next_is_own = true;
     }
 
-    /// Whether none of the service's own events waits for its outcome.
-    pub(super) const fn has_no_notices(&self) -> bool {
-        self.notices.is_empty()
-    }
-
     /// Whether nothing has no outcome but events of the service's own.
     pub(super) const fn has_notices_alone(&self) -> bool {
         self.counters.pending + self.counters.spooled == 0
@@ -320,7 +315,7 @@ mod tests {
         assert!(ledger.is_tally_over(tally) && ledger.has_notices_alone());
         ledger.settle_spooled(3, Outcome::Acked { duplicate: false }, 1);
         let counters = ledger.counters();
-        assert!(ledger.has_no_notices() && counters.is_balanced());
+        assert!(ledger.notices.is_empty() && counters.is_balanced());
         assert_eq!((counters.offered, counters.acked, counters.notices), (1, 1, 1));
         let report = ledger.end_tally(tally);
         assert_eq!((report.acked, report.failed, report.unknown), (1, 0, 0));

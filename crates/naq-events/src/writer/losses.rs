@@ -30,8 +30,8 @@ const LONGEST: Duration = Duration::from_secs(64);
 pub(super) struct Sum {
     count: u64,
     by_type: BTreeMap<EventType, u64>,
-    /// When the first and the last of them were logged, in monotonic time.
-    span: Option<(Duration, Duration)>,
+    /// When the first and the last of them were logged, in steady time.
+    span: Option<(Timestamp, Timestamp)>,
 }
 
 impl Sum {
@@ -39,7 +39,7 @@ impl Sum {
         self.count
     }
 
-    pub(super) fn add(&mut self, event_type: &EventType, logged: Duration) {
+    pub(super) fn add(&mut self, event_type: &EventType, logged: Timestamp) {
         self.add_many(event_type, 1);
         self.widen(logged, logged);
     }
@@ -55,7 +55,7 @@ impl Sum {
         }
     }
 
-    fn widen(&mut self, first: Duration, last: Duration) {
+    fn widen(&mut self, first: Timestamp, last: Timestamp) {
         let (from, to) = self.span.unwrap_or((first, last));
         self.span = Some((from.min(first), to.max(last)));
     }
@@ -76,15 +76,15 @@ impl Sum {
         types.join(" ")
     }
 
-    /// The event that tells the stream; `wall` and `now` are the same instant.
-    pub(super) fn event(&self, reason: LossReason, wall: Timestamp, now: Duration) -> Event {
+    /// The event that tells the stream; `wall` and `now`, in steady time, are the same instant.
+    pub(super) fn event(&self, reason: LossReason, wall: Timestamp, now: Timestamp) -> Event {
         let types: Map<String, Value> = self
             .by_type
             .iter()
             .map(|(event_type, count)| (event_type.as_str().to_owned(), Value::from(*count)))
             .collect();
         let (first, last) = self.span.unwrap_or((now, now));
-        let at = |logged: Duration| wall.saturating_sub(now.saturating_sub(logged)).to_string();
+        let at = |logged: Timestamp| wall.saturating_sub(now.since(logged)).to_string();
         Event::events_lost(self.count, reason.as_str())
             .with_field("types", types)
             .with_field("first_time", at(first))
@@ -120,7 +120,7 @@ impl Losses {
     /// An event is lost that was logged at this time.
     ///
     /// One that told of losses is none: its sum goes back, and is told again.
-    pub(super) fn add(&mut self, event_type: &EventType, reason: LossReason, logged: Duration) {
+    pub(super) fn add(&mut self, event_type: &EventType, reason: LossReason, logged: Timestamp) {
         if *event_type == EventType::EventsLost {
             return;
         }
@@ -142,9 +142,13 @@ impl Losses {
     /// When the stream is to be told, if there is anything to tell: at once as
     /// it flows, and as a try where `idle` says that nothing else is under way.
     pub(super) fn due(&self, idle: bool) -> Option<Duration> {
-        let is_telling = self.taken > 0 || !self.telling.is_empty();
-        let wanted = !self.untold.is_empty() && !is_telling && (self.flows || idle);
+        let wanted = !self.untold.is_empty() && !self.is_telling() && (self.flows || idle);
         wanted.then_some(self.not_before)
+    }
+
+    /// Whether events that tell of losses are made, or have no outcome yet.
+    pub(super) fn is_telling(&self) -> bool {
+        self.taken > 0 || !self.telling.is_empty()
     }
 
     /// Whether the stream knows of everything.
@@ -174,7 +178,7 @@ impl Losses {
     }
 
     /// So many events are lost of which nobody knows the type, as was noticed at this time.
-    pub(super) fn add_nameless(&mut self, count: u64, reason: LossReason, noticed: Duration) {
+    pub(super) fn add_nameless(&mut self, count: u64, reason: LossReason, noticed: Timestamp) {
         for sums in [&mut self.total, &mut self.untold].into_iter().filter(|_| count > 0) {
             let sum = sums.entry(reason).or_default();
             sum.add_many(&OTHER.into(), count);
@@ -213,15 +217,19 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn lost(losses: &mut Losses, event_type: &str, at: Duration) {
-        losses.add(&event_type.into(), LossReason::DropNewest, at);
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn lost(losses: &mut Losses, event_type: &str, seconds: i64) {
+        losses.add(&event_type.into(), LossReason::DropNewest, at(seconds));
     }
 
     #[test]
     fn a_loss_is_told_when_the_stream_flows_or_nothing_else_is_under_way() {
         let mut losses = Losses::default();
         assert_eq!((losses.due(true), losses.are_told()), (None, true));
-        lost(&mut losses, "x", SECOND);
+        lost(&mut losses, "x", 1);
         assert_eq!((losses.due(false), losses.due(true)), (None, Some(Duration::ZERO)));
         losses.stream_flows();
         assert_eq!(losses.due(false), Some(Duration::ZERO));
@@ -232,15 +240,15 @@ mod tests {
     fn what_was_taken_before_a_loss_says_nothing_about_it() {
         let mut losses = Losses::default();
         losses.stream_flows();
-        lost(&mut losses, "x", SECOND);
+        lost(&mut losses, "x", 1);
         assert_eq!(losses.due(false), None);
     }
 
     #[test]
     fn a_notice_that_is_lost_goes_back_into_the_sum_and_waits_longer_each_time() {
         let mut losses = Losses::default();
-        lost(&mut losses, "a", SECOND);
-        lost(&mut losses, "b", 3 * SECOND);
+        lost(&mut losses, "a", 1);
+        lost(&mut losses, "b", 3);
         let mut waits = Vec::new();
         for number in 0..3 {
             let before = losses.untold();
@@ -248,7 +256,7 @@ mod tests {
             assert_eq!(losses.untold(), before, "told is what is stored");
             losses.telling(number, reason, sum);
             assert_eq!((losses.untold(), losses.due(true)), (before, None), "one at a time");
-            lost(&mut losses, "a", 2 * SECOND);
+            lost(&mut losses, "a", 2);
             losses.settled(99, false);
             losses.settled(number, false);
             waits.push(losses.due(true).unwrap().as_secs());
@@ -256,7 +264,7 @@ mod tests {
         assert_eq!(waits, [1, 2, 4]);
         let (_, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
         assert_eq!((sum.count(), sum.types().as_str()), (5, "a=4 b=1"));
-        assert_eq!(sum.span, Some((SECOND, 3 * SECOND)));
+        assert_eq!(sum.span, Some((at(1), at(3))));
         losses.telling(7, LossReason::DropNewest, sum);
         losses.settled(7, true);
         assert!(losses.are_told());
@@ -272,7 +280,7 @@ mod tests {
     #[test]
     fn a_stream_that_takes_events_again_is_told_within_a_second() {
         let mut losses = Losses::default();
-        lost(&mut losses, "a", SECOND);
+        lost(&mut losses, "a", 1);
         for number in 0..7 {
             let (reason, sum) = losses.take(Duration::ZERO).pop_first().unwrap();
             losses.telling(number, reason, sum);
@@ -290,7 +298,7 @@ mod tests {
     fn types_beyond_the_first_ones_share_a_name() {
         let mut losses = Losses::default();
         for number in 0..100 {
-            lost(&mut losses, &format!("type_{number:02}"), SECOND);
+            lost(&mut losses, &format!("type_{number:02}"), 1);
         }
         let account = losses.account();
         assert_eq!(account.len(), TYPES + 1);
@@ -302,10 +310,9 @@ mod tests {
     #[test]
     fn the_event_says_how_many_of_what_when_and_why() {
         let mut sum = Sum::default();
-        sum.add(&EventType::JobFailed, 10 * SECOND);
-        sum.add(&EventType::JobFailed, 12 * SECOND);
-        let wall = Timestamp::from_nanos(100_000_000_000);
-        let event = sum.event(LossReason::DropOldest, wall, 20 * SECOND);
+        sum.add(&EventType::JobFailed, at(10));
+        sum.add(&EventType::JobFailed, at(12));
+        let event = sum.event(LossReason::DropOldest, at(100), at(20));
         assert_eq!(event.event_type, EventType::EventsLost);
         assert_eq!(event.reason.as_deref(), Some("drop_oldest"));
         assert_eq!(event.custom["count"], 2);

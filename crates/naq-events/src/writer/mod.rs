@@ -44,12 +44,14 @@ mod slot;
 mod source;
 mod spooling;
 mod state;
+mod steady;
 mod telling_losses;
 mod verdict;
 mod waiting;
 mod way;
 
 use std::hash::RandomState;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -252,25 +254,36 @@ impl Writer {
 
     /// Accepts an event and waits until it is on disk.
     async fn submit_to_disk(&self, mut item: Item, deadline: Duration) -> Result<()> {
-        let (told, kept) = oneshot::channel();
+        let (told, mut kept) = oneshot::channel();
+        let begun = Arc::new(AtomicBool::new(false));
         let otherwise = match self.policies.of(item.event.event_type()) {
             OverflowPolicy::Wait => Otherwise::Wait,
             OverflowPolicy::DropNewest | OverflowPolicy::DropOldest => Otherwise::Drop,
             _ => Otherwise::Reject,
         };
-        item.on_disk = Some(OnDisk { told, otherwise });
+        item.on_disk = Some(OnDisk { told, begun: Arc::clone(&begun), otherwise });
         if let Offer::Waits(turn) = self.offer(item, false)? {
             self.wait_for_room(turn, deadline).await?;
         }
-        match self.shared.clock.until(deadline, kept).await {
+        match self.shared.clock.until(deadline, &mut kept).await {
             Some(Ok(kept)) => kept,
-            Some(Err(_)) => Err(refusals::not_kept(None)),
-            None => Err(refusals::not_kept(self.spool_trouble().as_ref())),
+            // Handed over to the disk by a service that ended.
+            Some(Err(_)) => Err(refusals::being_kept()),
+            None => {
+                // Under the lock it is either written already, or withdrawn by this.
+                let state = self.shared.lock();
+                kept.close();
+                let is_begun = begun.load(Ordering::Relaxed);
+                let trouble =
+                    state.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned());
+                drop(state);
+                match kept.try_recv() {
+                    Ok(kept) => kept,
+                    Err(_) if is_begun => Err(refusals::being_kept()),
+                    Err(_) => Err(refusals::not_kept(trouble.as_ref())),
+                }
+            }
         }
-    }
-
-    fn spool_trouble(&self) -> Option<Error> {
-        self.shared.lock().spooling.as_ref().and_then(|spooling| spooling.trouble().cloned())
     }
 
     /// Accepts an event and waits for its outcome.

@@ -82,7 +82,8 @@ impl Writer {
             };
             if !made_room {
                 state.ledger.drop_newest();
-                state.lose(item.event.event_type(), LossReason::DropNewest, now);
+                let logged = state.steady.at(now);
+                state.lose(item.event.event_type(), LossReason::DropNewest, logged);
                 self.shared.carry_out(state, effects);
                 return match item.receipt {
                     Some(_) => Err(refusals::dropped()),

@@ -21,7 +21,10 @@ fn with(entities: &[Option<u64>]) -> Queues {
     let encoder = EventEncoder::new(EventSubjects::default());
     let mut queues = Queues::new();
     for (number, &entity) in (0..).zip(entities) {
-        queues.accept(Slot::new(item(&encoder, entity), number, 60 * SECOND), false);
+        queues.accept(
+            Slot::new(item(&encoder, entity), number, Timestamp::default(), 60 * SECOND),
+            false,
+        );
     }
     queues
 }
@@ -59,7 +62,7 @@ fn recalled_events_are_in_doubt_and_go_again_in_their_order_before_fresh_ones() 
     let mut queues = with(&[Some(1), Some(2)]);
     sent(&mut queues);
     let encoder = EventEncoder::new(EventSubjects::default());
-    queues.accept(Slot::new(item(&encoder, Some(3)), 2, 60 * SECOND), false);
+    queues.accept(Slot::new(item(&encoder, Some(3)), 2, Timestamp::default(), 60 * SECOND), false);
     queues.recall_sent();
     assert_eq!(sent(&mut queues), [0, 1, 2]);
     assert!(queues.settle_first().is_some_and(|slot| slot.in_doubt));
@@ -143,7 +146,7 @@ proptest! {
         for step in steps.into_iter().chain(drain) {
             match step {
                 Step::Accept(entity) => {
-                    let slot = Slot::new(item(&encoder, entity), accepted, now + 9 * SECOND);
+                    let slot = Slot::new(item(&encoder, entity), accepted, Timestamp::default(), now + 9 * SECOND);
                     queues.accept(slot, false);
                     accepted += 1;
                 }

@@ -32,12 +32,18 @@ pub(super) fn stopped(slot: &Slot, trouble: Option<&Error>) -> Error {
 
 /// It was to be on disk before it counts as accepted, and isn't.
 pub(super) fn not_kept(trouble: Option<&Error>) -> Error {
-    let kind = trouble.map_or(ErrorKind::OutcomeUnknown, Error::kind);
+    let kind = trouble.map_or(ErrorKind::Timeout, Error::kind);
     let error = Error::new(kind, LOG, "the event could not be written to the spool in time");
     match trouble {
         Some(trouble) => error.with_source(trouble.clone()),
         None => error,
     }
+}
+
+/// It was to be on disk before it counts as accepted, and the disk has it without having answered.
+pub(super) fn being_kept() -> Error {
+    Error::new(ErrorKind::OutcomeUnknown, LOG, "the spool's disk did not answer in time")
+        .with_hint("the event may be in the spool, and is stored then")
 }
 
 /// The service ended without a stop, and the spool got it without answering.

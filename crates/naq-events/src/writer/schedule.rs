@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use naq_core::Error;
+use naq_core::{Error, Timestamp};
 
 use super::line::Line;
 use super::queues::Queues;
@@ -40,9 +40,9 @@ impl Schedule {
     }
 
     /// Takes an event in, behind all others of its entity, and says by which way it will go.
-    pub(super) fn accept(&mut self, item: Item, deadline: Duration) -> Way {
+    pub(super) fn accept(&mut self, item: Item, accepted: Timestamp, deadline: Duration) -> Way {
         let number = self.next_number();
-        self.admit(Slot::new(item, number, deadline))
+        self.admit(Slot::new(item, number, accepted, deadline))
     }
 
     /// Gives an event that is accepted its number.

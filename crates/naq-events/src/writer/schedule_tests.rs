@@ -23,7 +23,7 @@ fn sent(schedule: &mut Schedule, way: Way) -> Vec<u64> {
 }
 
 fn accept(schedule: &mut Schedule, item: Item) -> Way {
-    schedule.accept(item, 60 * SECOND)
+    schedule.accept(item, Timestamp::default(), 60 * SECOND)
 }
 
 #[test]
@@ -170,7 +170,8 @@ proptest! {
         for step in steps.into_iter().chain(drain) {
             match step {
                 Step::Accept(entity, receipt, may_drop) => {
-                    schedule.accept(item(entity, receipt, may_drop), now + 1_000 * SECOND);
+                    let item = item(entity, receipt, may_drop);
+                    schedule.accept(item, Timestamp::default(), now + 1_000 * SECOND);
                 }
                 Step::Send(way) => {
                     schedule.send_next(way);

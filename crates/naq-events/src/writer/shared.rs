@@ -19,6 +19,7 @@ use super::sender::PerWay;
 use super::sending::{Outgoing, Taken};
 use super::slot::Slot;
 use super::state::{Effects, Intake, Limits, State};
+use super::steady::Steady;
 use super::telling_losses::LossEvents;
 use super::verdict::Verdict;
 use super::way::Way;
@@ -58,11 +59,12 @@ impl Shared {
         limits: Limits,
         loss_events: LossEvents,
     ) -> Self {
+        let steady = Steady::new(&*clock);
         Self {
             clock,
             stream,
             loss_events,
-            state: Mutex::new(State::new(limits)),
+            state: Mutex::new(State::new(limits, steady)),
             current: PerWay::default(),
             max_payload: AtomicU64::new(0),
             max_message: AtomicU64::new(0),

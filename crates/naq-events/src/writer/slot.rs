@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use naq_core::events::{EncodedEvent, EventReceipt};
-use naq_core::{Error, Result};
+use naq_core::{Error, Result, Timestamp};
 use tokio::sync::oneshot;
 
 use super::spooling::OnDisk;
@@ -47,6 +47,8 @@ pub(super) struct Slot {
     pub(super) item: Item,
     /// How many were accepted before it.
     pub(super) number: u64,
+    /// When it was accepted, in steady time: maybe by a program before this one.
+    pub(super) accepted: Timestamp,
     /// When it is given up.
     pub(super) deadline: Duration,
     /// How often it was sent.
@@ -61,8 +63,13 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) const fn new(item: Item, number: u64, deadline: Duration) -> Self {
+    pub(super) const fn new(
+        item: Item,
+        number: u64,
+        accepted: Timestamp,
+        deadline: Duration,
+    ) -> Self {
         let (in_doubt, is_nameless) = (false, false);
-        Self { item, number, deadline, tries: 0, in_doubt, is_nameless, trouble: None }
+        Self { item, number, accepted, deadline, tries: 0, in_doubt, is_nameless, trouble: None }
     }
 }

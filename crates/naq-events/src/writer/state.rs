@@ -23,6 +23,7 @@ use super::schedule::Schedule;
 use super::sender::{Flow, PerWay, Sender, Wakes};
 use super::slot::{Item, Slot};
 use super::spooling::Spooling;
+use super::steady::Steady;
 use super::waiting::WaitingRoom;
 use super::way::Way;
 use crate::stream_setup::StreamFacts;
@@ -77,6 +78,7 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limits: Limits,
+    pub(super) steady: Steady,
     pub(super) schedule: Schedule,
     pub(super) ledger: Ledger,
     pub(super) losses: Losses,
@@ -117,8 +119,9 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, steady: Steady) -> Self {
         Self {
+            steady,
             schedule: Schedule::new(),
             ledger: Ledger::new(limits.max_events, limits.max_bytes),
             losses: Losses::default(),
@@ -155,14 +158,16 @@ impl State {
     /// flow the sender comes back by itself.
     pub(super) fn accept(&mut self, item: Item, charge: u64, now: Duration, effects: &mut Effects) {
         self.ledger.accept(charge);
+        let accepted = self.steady.at(now);
         let deadline = now.saturating_add(self.limits.delivery_timeout);
         if self.goes_to_disk() {
             let number = self.schedule.next_number();
-            effects.nudges_keeper |= self.queue_for_disk(Slot::new(item, number, deadline));
+            effects.nudges_keeper |=
+                self.queue_for_disk(Slot::new(item, number, accepted, deadline));
             return;
         }
         self.hurry |= item.receipt.is_some();
-        let way = self.schedule.accept(item, deadline);
+        let way = self.schedule.accept(item, accepted, deadline);
         // Looked at by itself at the latest when the oldest event is late.
         effects.nudges_driver |= self.spooling.is_some() && self.is_half_full();
         self.send_by(way, now, effects);
@@ -202,7 +207,7 @@ impl State {
     }
 
     /// An event of this type, logged at that time, was dropped.
-    pub(super) fn lose(&mut self, event_type: &EventType, reason: LossReason, logged: Duration) {
+    pub(super) fn lose(&mut self, event_type: &EventType, reason: LossReason, logged: Timestamp) {
         self.losses.add(event_type, reason, logged);
         self.notices.gather().dropped.add(event_type, logged);
     }
@@ -216,8 +221,7 @@ impl State {
             let oldest = self.schedule.drop_oldest().or_else(|| self.drop_queued());
             let Some(slot) = oldest else { return false };
             missing = missing.saturating_sub(slot.item.charge());
-            let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-            self.lose(slot.item.event.event_type(), LossReason::DropOldest, logged);
+            self.lose(slot.item.event.event_type(), LossReason::DropOldest, slot.accepted);
             let receipt = slot.item.receipt.is_some().then(|| Err(refusals::dropped()));
             self.settle(slot, Outcome::Dropped, receipt, effects);
         }

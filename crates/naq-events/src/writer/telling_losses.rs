@@ -10,6 +10,7 @@ use super::losses::Sum;
 use super::shared::Shared;
 use super::slot::Item;
 use super::state::Effects;
+use super::steady::Steady;
 
 /// Makes the events of losses.
 #[derive(Debug)]
@@ -29,9 +30,9 @@ impl LossEvents {
         Self { encoder, service: (name != SERVICE).then(|| name.into()), clock }
     }
 
-    fn encode(&self, reason: LossReason, sum: &Sum) -> Option<EncodedEvent> {
+    fn encode(&self, reason: LossReason, sum: &Sum, steady: Steady) -> Option<EncodedEvent> {
         let wall = self.clock.now();
-        let mut event = sum.event(reason, wall, self.clock.monotonic());
+        let mut event = sum.event(reason, wall, steady.at(self.clock.monotonic()));
         event.service = self.service.clone();
         match self.encoder.encode(&event, wall) {
             Ok(encoded) => Some(encoded),
@@ -52,19 +53,19 @@ impl Shared {
     /// than that.
     pub(super) fn tell_losses(&self, at_once: bool) {
         let now = self.now();
-        let sums = {
+        let (sums, steady) = {
             let mut state = self.lock();
             if state.is_over {
                 return;
             }
             let idle = state.schedule.is_empty();
             match state.losses.due(idle || at_once) {
-                Some(due) if due <= now || at_once => state.losses.take(now),
+                Some(due) if due <= now || at_once => (state.losses.take(now), state.steady),
                 _ => return,
             }
         };
         for (reason, sum) in sums {
-            let event = self.loss_events.encode(reason, &sum);
+            let event = self.loss_events.encode(reason, &sum, steady);
             let mut state = self.lock();
             let number = state.schedule.accepted();
             state.losses.telling(number, reason, sum);

@@ -77,7 +77,7 @@ mod tests {
         let event = EventEncoder::new(EventSubjects::default())
             .encode(&event, Timestamp::default())
             .unwrap();
-        Item { event, entity: None, may_drop: false, receipt: None, position: None, on_disk: None }
+        Item::new(event, None, false)
     }
 
     #[test]

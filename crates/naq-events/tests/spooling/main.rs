@@ -35,9 +35,16 @@ fn quick(dir: &Path) -> EventsConfig {
 }
 
 async fn started(jetstream: &MemoryJetStream, config: EventsConfig) -> Arc<EventService> {
+    started_by(jetstream, config, Arc::new(SystemClock::new())).await
+}
+
+async fn started_by(
+    jetstream: &MemoryJetStream,
+    config: EventsConfig,
+    clock: Arc<dyn Clock>,
+) -> Arc<EventService> {
     let connections = SingleJetStream::provider(Arc::new(jetstream.clone()));
     let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-    let clock = Arc::new(SystemClock::new());
     let service = EventService::new(connections, streams, clock, config).unwrap();
     service.start().await.unwrap();
     Arc::new(service)

@@ -42,6 +42,25 @@ async fn the_policy_applies_where_the_spool_is_full_and_the_program_lives() {
 }
 
 #[tokio::test]
+async fn what_fits_goes_to_a_spool_that_has_no_room_for_all_that_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let spool = SpoolConfig::in_folder(dir.path()).with_max_bytes(Size::from_mib(1));
+    let config = quick(dir.path()).with_spool(spool).with_buffer_max_events(1_000_usize);
+    let events = started(&jetstream, config).await;
+    jetstream.faults().disconnect();
+    // All of it waits before the spool is asked: more than it holds, at once.
+    for _ in 0..150 {
+        events.try_log_event(large()).unwrap();
+    }
+    until(&events, "what fits", |counters| counters.spooled > 50).await;
+    let counters = events.counters();
+    assert_eq!((counters.spooled + counters.pending, counters.rejected), (150, 0));
+    jetstream.faults().reconnect();
+    until(&events, "the drain", |counters| counters.acked == 150).await;
+}
+
+#[tokio::test]
 async fn dropping_the_newest_is_counted_where_the_spool_is_full() {
     let dir = tempfile::tempdir().unwrap();
     let jetstream = MemoryJetStream::new();

@@ -89,17 +89,56 @@ fn an_outcome_holds_though_the_full_disk_cannot_note_it_and_is_noted_later() {
 }
 
 #[test]
-fn a_sending_that_cannot_be_noted_is_refused_and_can_be_noted_later() {
+fn where_a_sending_cannot_be_noted_each_event_of_the_segment_counts_as_sent() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(root.path());
+    log.append(&entries(1..=3)).unwrap();
+    fail(Op::Write, 0, 1, io::ErrorKind::StorageFull);
+    log.mark_sent(&run(1, 2), context(5)).unwrap();
+    assert_eq!(in_doubt(&mut log), [1, 2, 3]);
+    log.settle(&run(1, 1), SpoolOutcome::Acked);
+    drop(log);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!((recovered.lost_marks, recovered.in_doubt), (1, 2));
+    assert_eq!(in_doubt(&mut log), [2, 3], "and what was noted holds");
+    log.settle(&run(2, 3), SpoolOutcome::Acked);
+    assert_eq!(files(root.path(), "events"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_sending_of_which_no_note_at_all_can_be_made_is_refused_and_can_be_noted_later() {
     let root = tempfile::tempdir().unwrap();
     let (mut log, _) = open(root.path());
     log.append(&entries(1..=2)).unwrap();
     fail(Op::Write, 0, 1, io::ErrorKind::StorageFull);
+    fail(Op::Overwrite, 0, 1, io::ErrorKind::Other);
     let error = log.mark_sent(&run(1, 2), context(5)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(in_doubt(&mut log), Vec::<u64>::new());
     log.mark_sent(&run(1, 2), context(5)).unwrap();
     drop(log);
-    assert_eq!(in_doubt(&mut open(root.path()).0), [1, 2]);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!((in_doubt(&mut log), recovered.lost_marks), (vec![1, 2], 0));
+}
+
+#[test]
+fn what_was_sent_before_is_in_doubt_as_soon_as_it_is_there() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(root.path());
+    let sent = |number, sequence| entry(number).in_doubt(context(sequence));
+    // Of four events the second and the third were sent; the process ends behind the marks.
+    let mixed = [entry(1), sent(2, 5), sent(3, 5), entry(4)];
+    fail(Op::Write, 2, 1, io::ErrorKind::StorageFull);
+    log.append(&mixed).unwrap_err();
+    assert_eq!(in_doubt(&mut log), Vec::<u64>::new());
+    log.append(&mixed).unwrap();
+    log.append(&[sent(5, 5), sent(6, 9)]).unwrap();
+    drop(log);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!((in_doubt(&mut log), recovered.lost_marks), (vec![2, 3, 5, 6], 0));
+    let states: Vec<_> = read_all(&mut log).iter().map(|event| event.state).collect();
+    assert_eq!(states[1], SpoolState::InDoubt(context(5)));
+    assert_eq!(states[5], SpoolState::InDoubt(context(9)));
 }
 
 #[test]
@@ -179,7 +218,7 @@ fn a_sync_that_fails_now_and_then_keeps_the_events_and_tells() {
 }
 
 #[test]
-fn damage_that_cannot_be_set_aside_stays_until_it_can() {
+fn damage_for_which_there_is_no_room_holds_nothing_up_and_is_set_aside_with_its_segment() {
     let root = tempfile::tempdir().unwrap();
     let (mut log, _) = open(root.path());
     log.append(&entries(1..=4)).unwrap();
@@ -187,13 +226,16 @@ fn damage_that_cannot_be_set_aside_stays_until_it_can() {
     let path = files(root.path(), "events").remove(0);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    fail(Op::Create, 1, 2, io::ErrorKind::StorageFull);
+    std::fs::write(&path, &bytes).unwrap();
+    fail(Op::Create, 1, 1, io::ErrorKind::StorageFull);
     let (mut log, recovered) = open(root.path());
-    assert_eq!(recovered.events, 4);
-    let full = log.read(SpoolPosition::START, ReadLimit::default()).unwrap_err();
-    assert_eq!(full.kind(), ErrorKind::LimitReached);
-    assert_eq!(log.pending(), 4);
+    assert_eq!((recovered.events, recovered.corrupt), (3, 1));
+    assert_eq!(log.status().trouble.unwrap().kind(), ErrorKind::LimitReached);
     assert_eq!(ids(&mut log), [2, 3, 4]);
-    assert_eq!(log.corrupt, 1);
+    let aside = root.path().join("1/quarantine");
+    assert!(!aside.exists() || aside.read_dir().unwrap().next().is_none());
+    log.settle(&run(2, 4), SpoolOutcome::Acked);
+    assert_eq!(files(root.path(), "events"), Vec::<PathBuf>::new());
+    let kept = aside.join(path.file_name().unwrap());
+    assert_eq!(std::fs::read(kept).unwrap(), bytes, "all of it");
 }

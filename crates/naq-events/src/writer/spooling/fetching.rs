@@ -79,7 +79,7 @@ impl Shared {
         let now = self.now();
         let mut effects = Effects::default();
         let mut state = self.lock();
-        state.fetched(fetched, now, hasher, &mut effects);
+        state.fetched(fetched, now, self.clock.now(), hasher, &mut effects);
         state.consider_going_past(now);
         self.carry_out(state, effects);
     }
@@ -127,19 +127,31 @@ impl State {
                     .and_then(|view| view.duplicate_window)
                     .unwrap_or(spooling.duplicate_window),
                 now: wall,
-                steady_now: spooling.steady(now),
+                steady_now: self.steady.at(now),
             },
         })
     }
 
+    /// Whether this session sends what is read from the spool.
+    pub(super) fn is_wanted(&self, session: u64) -> bool {
+        session == self.session && !self.broken
+    }
+
     /// Whether the disk has to be asked for something.
-    pub(super) fn has_work_for_the_disk(&self, now: Duration, not_before: Duration) -> bool {
+    ///
+    /// Nothing is to be read before `not_before`; where that is `None`, nothing at all.
+    pub(super) fn has_work_for_the_disk(
+        &self,
+        now: Duration,
+        not_before: Option<Duration>,
+    ) -> bool {
         let Some(spooling) = &self.spooling else { return false };
         let has_queued = !spooling.queue.is_empty()
             && spooling.is_through
             && spooling.turning_since.is_none()
             && spooling.takes(now);
-        let reads = now >= not_before && self.next_fetch(now, Timestamp::default()).is_some();
+        let reads = not_before.is_some_and(|at| now >= at)
+            && self.next_fetch(now, Timestamp::default()).is_some();
         has_queued || !spooling.notes.is_empty() || reads
     }
 
@@ -152,7 +164,7 @@ impl State {
 
     /// The spool passed over damaged events.
     pub(super) fn events_corrupt(&mut self, count: u64, now: Duration) {
-        self.losses.add_nameless(count, LossReason::Corrupt, now);
+        self.losses.add_nameless(count, LossReason::Corrupt, self.steady.at(now));
         for _ in 0..count {
             self.ledger.settle_spooled(RECOVERED, Outcome::Failed, 0);
         }
@@ -177,17 +189,20 @@ impl State {
         &mut self,
         fetched: Fetched,
         now: Duration,
+        wall: Timestamp,
         hasher: &RandomState,
         effects: &mut Effects,
     ) {
-        if fetched.session != self.session || self.broken {
+        if !self.is_wanted(fetched.session) {
             return;
         }
+        let steady_now = self.steady.at(now);
         let Some(spooling) = &mut self.spooling else { return };
         self.ledger.possible_duplicates(fetched.possible_duplicates);
         for event in fetched.events {
             let position = event.position;
             let receipt = spooling.held.remove(&position);
+            let accepted = steady_now.saturating_sub(event.age(wall));
             let entity = event.event.entity().map(|entity| hasher.hash_one(entity));
             let item = Item {
                 receipt: receipt.map(|Held { receipt, .. }| receipt),
@@ -198,7 +213,7 @@ impl State {
             spooling.in_hand_bytes += item.event.size() as u64;
             let patience = now.saturating_add(self.limits.delivery_timeout);
             let number = spooling.numbers.get(position);
-            self.schedule.admit(Slot::new(item, number, patience));
+            self.schedule.admit(Slot::new(item, number, accepted, patience));
         }
         spooling.next = fetched.next;
         // Nobody waits for these: they are on disk, and gather as others do.

@@ -3,18 +3,16 @@
 use std::future;
 use std::hash::RandomState;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use naq_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::doubts::{self, Cleared};
 use super::fetching::{Fetch, Fetched};
-use super::views::StreamView;
-use crate::spool::{
-    PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome, SpoolPosition, SpooledEvent,
-};
+use super::looking::{Looked, Looking};
+use crate::spool::{PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome, SpoolPosition};
 use crate::writer::alarm::Alarm;
 use crate::writer::shared::Shared;
 use crate::writer::slot::Slot;
@@ -50,7 +48,6 @@ pub(in crate::writer) fn spawn(
     shared: Arc<Shared>,
     spool: Arc<Spool>,
     hasher: RandomState,
-    delivery_timeout: Duration,
 ) -> Result<KeeperGuard> {
     let runtime = Handle::try_current().map_err(|error| {
         Error::new(ErrorKind::Unsupported, "start", "the spool needs a tokio runtime")
@@ -58,8 +55,8 @@ pub(in crate::writer) fn spawn(
     })?;
     let alarm = Alarm::new(Arc::clone(&shared.clock));
     let corrupt = spool.status().corrupt;
-    let not_before = Duration::ZERO;
-    let keeper = Keeper { shared, spool, hasher, delivery_timeout, alarm, corrupt, not_before };
+    let (looking, not_before) = (None, Duration::ZERO);
+    let keeper = Keeper { shared, spool, hasher, alarm, looking, corrupt, not_before };
     Ok(KeeperGuard(runtime.spawn(keeper.run())))
 }
 
@@ -67,8 +64,9 @@ struct Keeper {
     shared: Arc<Shared>,
     spool: Arc<Spool>,
     hasher: RandomState,
-    delivery_timeout: Duration,
     alarm: Alarm,
+    /// What the stream is asked about what was read.
+    looking: Option<Looking>,
     /// How many damaged events are accounted for.
     corrupt: u64,
     /// Nothing is read before this, because the disk failed.
@@ -76,12 +74,35 @@ struct Keeper {
 }
 
 /// Events that are being written, put back if the writing is given up.
-struct Writing<'a> {
-    shared: &'a Shared,
+struct Writing {
+    shared: Arc<Shared>,
     batch: Vec<Slot>,
 }
 
-impl Drop for Writing<'_> {
+impl Writing {
+    /// Writes as many of the events as there is room for, the first ones. Answers
+    /// where the first one stands, and how many were written.
+    async fn append(&mut self, spool: &Spool) -> Result<(SpoolPosition, usize)> {
+        let mut count = self.batch.len();
+        loop {
+            match spool.append(self.entries(count)).await {
+                Ok(positions) => return Ok((*positions.start(), count)),
+                // None of them is in: fewer may fit.
+                Err(error) if error.kind() == ErrorKind::LimitReached && count > 1 => count /= 2,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// So many of the events, as the spool takes them.
+    fn entries(&self, count: usize) -> Vec<SpoolEntry> {
+        let (now, wall) = (self.shared.now(), self.shared.clock.now());
+        let state = self.shared.lock();
+        self.batch[..count].iter().map(|slot| state.spool_entry(slot, now, wall)).collect()
+    }
+}
+
+impl Drop for Writing {
     fn drop(&mut self) {
         if !self.batch.is_empty() {
             let batch = std::mem::take(&mut self.batch);
@@ -120,24 +141,19 @@ impl Keeper {
 
     /// Writes the next events. Says whether there were any.
     async fn keep(&mut self) -> bool {
-        let now = self.shared.now();
-        let batch = self.take_for_disk(now);
+        let batch = self.take_for_disk();
         if batch.is_empty() {
             return false;
         }
-        let (entries, doubts) = self.entries(&batch, now);
-        let mut writing = Writing { shared: &self.shared, batch };
-        let appended = self.spool.append(entries).await.map(|positions| *positions.start());
-        if let Ok(first) = appended {
-            mark(&self.spool, in_runs(first, doubts)).await;
-        }
+        let mut writing = Writing { shared: Arc::clone(&self.shared), batch };
+        let appended = writing.append(&self.spool).await;
         let batch = std::mem::take(&mut writing.batch);
-        drop(writing);
         self.shared.written(batch, appended);
         true
     }
 
-    fn take_for_disk(&self, now: Duration) -> Vec<Slot> {
+    fn take_for_disk(&self) -> Vec<Slot> {
+        let now = self.shared.now();
         let mut effects = Effects::default();
         let mut state = self.shared.lock();
         let batch = state.take_for_disk(now, &mut effects);
@@ -145,50 +161,50 @@ impl Keeper {
         batch
     }
 
-    /// The events as the spool takes them, and those of them that are in doubt.
-    fn entries(&self, batch: &[Slot], now: Duration) -> (Vec<SpoolEntry>, Vec<(u64, SentContext)>) {
-        let wall = self.shared.clock.now();
-        let mut entries = Vec::with_capacity(batch.len());
-        let mut doubts = Vec::new();
-        for (index, slot) in (0..).zip(batch) {
-            let accepted = slot.deadline.saturating_sub(self.delivery_timeout);
-            // As far as it can be told from the time that has passed since.
-            let accepted_at = wall.saturating_sub(now.saturating_sub(accepted));
-            if slot.in_doubt {
-                doubts.push((index, self.shared.lock().sent_context(accepted, accepted_at)));
-            }
-            entries.push(SpoolEntry::new(slot.item.event.clone(), accepted_at));
-        }
-        (entries, doubts)
-    }
-
-    /// Reads what the session can send next. Says whether there was anything.
+    /// Reads what the session can send next, and hands it in once the stream has said
+    /// which of it it has. Says whether there was anything to do.
     async fn fetch(&mut self) -> bool {
         let now = self.shared.now();
-        if now < self.not_before {
-            return false;
-        }
-        let wall = self.shared.clock.now();
-        let Some(mut fetch) = self.shared.lock().next_fetch(now, wall) else { return false };
-        if fetch.is_stale
-            && let Ok(info) = fetch.jetstream.stream_info(&self.shared.stream).await
-        {
-            let view = StreamView::new(&info, now);
-            self.shared.lock().stream_seen(view);
-            fetch.view = Some(view);
-        }
-        if let Err(error) = self.hand_in(fetch).await {
+        let handed = match &mut self.looking {
+            Some(looking) if self.shared.lock().is_wanted(looking.session) => {
+                if future::poll_fn(|cx| Poll::Ready(looking.poll(cx))).await.is_pending() {
+                    return false;
+                }
+                let looked = looking.take();
+                self.looking = None;
+                match looked {
+                    Some(Ok(looked)) => self.hand_in(looked).await,
+                    Some(Err(error)) => Err(error),
+                    None => Ok(()),
+                }
+            }
+            _ => {
+                self.looking = None;
+                if now < self.not_before {
+                    return false;
+                }
+                let wall = self.shared.clock.now();
+                let Some(fetch) = self.shared.lock().next_fetch(now, wall) else { return false };
+                self.read(fetch).await
+            }
+        };
+        if let Err(error) = handed {
             tracing::warn!(%error, "events in the spool can't be sent at the moment");
             self.not_before = now.saturating_add(PAUSE);
         }
         true
     }
 
-    async fn hand_in(&mut self, fetch: Fetch) -> Result<()> {
+    async fn read(&mut self, fetch: Fetch) -> Result<()> {
         let chunk = self.spool.read(fetch.from, fetch.limit).await?;
         self.count_corrupt();
+        self.looking = Some(Looking::begin(&self.shared, fetch, chunk));
+        Ok(())
+    }
+
+    async fn hand_in(&mut self, looked: Looked) -> Result<()> {
+        let Looked { fetch, chunk, cleared } = looked;
         let mut events = chunk.events;
-        let cleared = self.clear(&fetch, &events).await?;
         if !cleared.found.is_empty() {
             let positions: PositionSet = cleared.found.keys().copied().collect();
             self.spool.settle(positions, SpoolOutcome::Acked).await?;
@@ -201,7 +217,7 @@ impl Keeper {
         };
         let positions: PositionSet = events.iter().map(|event| event.position).collect();
         if !positions.is_empty() {
-            mark(&self.spool, vec![(positions, context)]).await;
+            self.spool.mark_sent(positions, context).await?;
         }
         let handed = Fetched {
             session: fetch.session,
@@ -211,18 +227,6 @@ impl Keeper {
         };
         self.shared.fetched(handed, &self.hasher);
         Ok(())
-    }
-
-    /// Finds out about events that are in doubt and not recognised by their ids any more.
-    async fn clear(&mut self, fetch: &Fetch, events: &[SpooledEvent]) -> Result<Cleared> {
-        let doubtful: Vec<(&SpooledEvent, SentContext)> = events
-            .iter()
-            .filter_map(|event| Some((event, doubts::doubt(event, &fetch.recognition)?)))
-            .collect();
-        if doubtful.is_empty() {
-            return Ok(Cleared::default());
-        }
-        doubts::clear(&*fetch.jetstream, &self.shared.stream, fetch.view, &doubtful).await
     }
 
     /// Accounts for damaged events that were passed over.
@@ -241,61 +245,28 @@ impl Keeper {
     /// Waits until there is something to do.
     async fn rest(&mut self) {
         let now = self.shared.now();
+        let not_before = self.looking.is_none().then_some(self.not_before);
         let until = {
             let mut state = self.shared.lock();
-            if state.has_work_for_the_disk(now, self.not_before) {
+            if state.has_work_for_the_disk(now, not_before) {
                 return;
             }
             let Some(spooling) = &mut state.spooling else { return };
             spooling.is_idle = true;
             let retry = spooling.trouble.is_some().then_some(spooling.retry_at);
-            [retry.filter(|&at| at > now), Some(self.not_before).filter(|&at| at > now)]
-                .into_iter()
-                .flatten()
-                .min()
+            [retry, not_before].into_iter().flatten().filter(|&at| at > now).min()
         };
-        let alarm = &mut self.alarm;
+        let (alarm, looking) = (&mut self.alarm, &mut self.looking);
         tokio::select! {
             () = self.shared.keeper_nudge.notified() => {}
             () = future::poll_fn(|cx| alarm.poll(until, cx)) => {}
+            () = future::poll_fn(|cx| match looking {
+                Some(looking) => looking.poll(cx),
+                None => Poll::Pending,
+            }) => {}
         }
         if let Some(spooling) = &mut self.shared.lock().spooling {
             spooling.is_idle = false;
-        }
-    }
-}
-
-/// Runs of events with the same context, by their place behind the first one.
-fn in_runs(
-    first: SpoolPosition,
-    doubts: Vec<(u64, SentContext)>,
-) -> Vec<(PositionSet, SentContext)> {
-    let mut marks: Vec<(PositionSet, SentContext)> = Vec::new();
-    let (mut position, mut at) = (first, 0);
-    for (index, context) in doubts {
-        while at < index {
-            (position, at) = (position.next(), at + 1);
-        }
-        match marks.last_mut() {
-            Some((positions, same))
-                if same.stream_created == context.stream_created
-                    && same.last_sequence == context.last_sequence =>
-            {
-                // The earlier time is before both were sent.
-                positions.insert(position);
-            }
-            _ => marks.push(([position].into_iter().collect(), context)),
-        }
-    }
-    marks
-}
-
-/// Notes that events are being sent, or were.
-async fn mark(spool: &Spool, marks: Vec<(PositionSet, SentContext)>) {
-    for (positions, context) in marks {
-        if let Err(error) = spool.mark_sent(positions, context).await {
-            // They are sent nevertheless: their ids are recognised for a while.
-            tracing::warn!(%error, "that spooled events were sent could not be noted");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From memory to disk: the steps under the lock.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use naq_core::config::SpoolMode;
@@ -29,6 +31,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 pub(in crate::writer) struct OnDisk {
     /// Told that it is, or why not.
     pub(in crate::writer) told: oneshot::Sender<Result<()>>,
+    /// Whether it is being written, so that nobody can take it back.
+    pub(in crate::writer) begun: Arc<AtomicBool>,
     /// What becomes of it where the spool takes nothing.
     pub(in crate::writer) otherwise: Otherwise,
 }
@@ -45,14 +49,19 @@ pub(in crate::writer) enum Otherwise {
 }
 
 impl Shared {
-    /// The spool has answered about these events: the position of the first one, or why not.
-    pub(super) fn written(&self, batch: Vec<Slot>, appended: Result<SpoolPosition>) {
+    /// The spool has answered about these events: where the first one stands and how
+    /// many were written, or why none was.
+    pub(super) fn written(&self, mut batch: Vec<Slot>, appended: Result<(SpoolPosition, usize)>) {
         let now = self.now();
         let mut effects = Effects::default();
         let mut state = self.lock();
         let was_in_trouble = state.spooling.as_ref().is_some_and(|s| s.trouble.is_some());
         match &appended {
-            Ok(first) => state.kept(batch, *first, now, &mut effects),
+            Ok((first, count)) => {
+                let rest = batch.split_off(*count);
+                state.kept(batch, *first, now, &mut effects);
+                state.put_back(rest);
+            }
             Err(error) => state.not_kept(batch, error, now, &mut effects),
         }
         state.consider_going_past(now);
@@ -69,7 +78,7 @@ impl State {
     /// Takes an accepted event in, for the spool.
     pub(in crate::writer) fn queue_for_disk(&mut self, slot: Slot) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
-        spooling.queue.push_back(slot);
+        spooling.queue.push(slot);
         spooling.is_idle && spooling.turning_since.is_none()
     }
 
@@ -82,10 +91,13 @@ impl State {
         }
         let (mut bytes, mut withdrawn) = (0, Vec::new());
         while batch.len() < MAX_EVENTS && bytes < MAX_BYTES {
-            let Some(slot) = spooling.queue.pop_front() else { break };
-            if slot.item.on_disk.as_ref().is_some_and(|on_disk| on_disk.told.is_closed()) {
-                withdrawn.push(slot);
-                continue;
+            let Some(slot) = spooling.queue.pop() else { break };
+            if let Some(on_disk) = &slot.item.on_disk {
+                if on_disk.told.is_closed() {
+                    withdrawn.push(slot);
+                    continue;
+                }
+                on_disk.begun.store(true, Ordering::Relaxed);
             }
             bytes += slot.item.event.size() as u64;
             batch.push(slot);
@@ -101,19 +113,29 @@ impl State {
         batch
     }
 
-    /// What is known of an event that was sent, and was accepted at these times.
-    pub(super) fn sent_context(&self, accepted: Duration, accepted_at: Timestamp) -> SentContext {
+    /// An event as the spool takes it; `now` and `wall` are the same instant.
+    pub(super) fn spool_entry(&self, slot: &Slot, now: Duration, wall: Timestamp) -> SpoolEntry {
+        let age = self.steady.at(now).since(slot.accepted);
+        // As far as it can be told from the time that has passed since.
+        let accepted_at = wall.saturating_sub(age);
+        let entry = SpoolEntry::new(slot.item.event.clone(), accepted_at);
+        if !slot.in_doubt {
+            return entry;
+        }
+        let accepted = now.saturating_sub(age);
         let view = self.spooling.as_ref().and_then(|spooling| spooling.views.before(accepted));
-        view.map_or(SentContext::lost(accepted_at), |view| view.context(accepted_at))
+        let lost = SentContext::lost(accepted_at);
+        entry.in_doubt(view.map_or(lost, |view| view.context(accepted_at)))
     }
 
     /// Puts events back that were not written, in front of all others.
     pub(super) fn put_back(&mut self, batch: Vec<Slot>) {
         let Some(spooling) = &mut self.spooling else { return };
         spooling.writing = 0;
-        for slot in batch.into_iter().rev() {
-            spooling.queue.push_front(slot);
+        for on_disk in batch.iter().filter_map(|slot| slot.item.on_disk.as_ref()) {
+            on_disk.begun.store(false, Ordering::Relaxed);
         }
+        spooling.queue.put_back(batch);
     }
 
     /// The events are in the spool, the first one at this position.
@@ -168,8 +190,7 @@ impl State {
                 Some(Otherwise::Drop) => {
                     let (charge, bytes) = (slot.item.charge(), slot.item.event.size() as u64);
                     self.ledger.settle(slot.number, Outcome::Dropped, charge, bytes);
-                    let logged = slot.deadline.saturating_sub(self.limits.delivery_timeout);
-                    self.lose(slot.item.event.event_type(), LossReason::DropNewest, logged);
+                    self.lose(slot.item.event.event_type(), LossReason::DropNewest, slot.accepted);
                 }
             }
             if let Some(on_disk) = slot.item.on_disk.take() {
@@ -192,7 +213,7 @@ impl State {
         if on_disk == 0 && spooling.mode == SpoolMode::Overflow {
             // As if there were no spool, until it is tried again.
             spooling.is_through = false;
-            for slot in std::mem::take(&mut spooling.queue) {
+            for slot in spooling.queue.take() {
                 self.schedule.admit(slot);
             }
             effects.nudges_driver = true;
@@ -208,7 +229,7 @@ impl State {
             {
                 return;
             }
-            let Some(slot) = spooling.queue.pop_front() else { return };
+            let Some(slot) = spooling.queue.pop() else { return };
             self.give_up(slot, refusals::expired, effects);
         }
     }
@@ -224,17 +245,19 @@ impl State {
     ) {
         self.unload(effects);
         self.tell_held(effects);
-        let timeout = self.limits.delivery_timeout;
-        let Some(spooling) = &mut self.spooling else { return };
-        while spooling.trouble.is_none() && !spooling.queue.is_empty() {
-            let count = spooling.queue.len().min(MAX_EVENTS);
-            let entries = spooling.queue.iter().take(count).map(|slot| {
-                let waited = now.saturating_sub(slot.deadline.saturating_sub(timeout));
-                SpoolEntry::new(slot.item.event.clone(), wall.saturating_sub(waited))
-            });
+        loop {
+            let Some(spooling) = self.spooling.as_ref().filter(|s| s.trouble.is_none()) else {
+                return;
+            };
+            let next = spooling.queue.iter().take(MAX_EVENTS);
+            let entries: Vec<_> = next.map(|slot| self.spool_entry(slot, now, wall)).collect();
+            let count = entries.len();
             // It writes them even though nobody waits for the answer.
-            let Ok(_) = spool.try_append(entries.collect()) else { return };
-            for mut slot in spooling.queue.drain(..count) {
+            if count == 0 || spool.try_append(entries).is_err() {
+                return;
+            }
+            for _ in 0..count {
+                let Some(mut slot) = self.take_queued() else { return };
                 self.ledger.keep(slot.number, slot.item.charge());
                 if let Some(receipt) = slot.item.receipt.take() {
                     effects.receipts.push((receipt, Err(refusals::handed_over())));
@@ -246,13 +269,11 @@ impl State {
 
     /// Gives up the oldest event that waits for the spool and may be dropped.
     pub(in crate::writer) fn drop_queued(&mut self) -> Option<Slot> {
-        let queue = &mut self.spooling.as_mut()?.queue;
-        let oldest = queue.iter().position(|slot| slot.item.may_drop && slot.tries == 0)?;
-        queue.remove(oldest)
+        self.spooling.as_mut()?.queue.drop_oldest()
     }
 
     /// Takes out the oldest event that waits for the spool.
     pub(in crate::writer) fn take_queued(&mut self) -> Option<Slot> {
-        self.spooling.as_mut()?.queue.pop_front()
+        self.spooling.as_mut()?.queue.pop()
     }
 }

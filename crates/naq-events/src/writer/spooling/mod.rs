@@ -14,10 +14,12 @@
 //! | file | concept |
 //! |---|---|
 //! | `state.rs` | what the writer's lock has of it |
+//! | `queue.rs` | what was accepted and is not in the spool yet |
 //! | `turning.rs` | when events go through the spool, and when past it again |
 //! | `keeping.rs` | from memory to disk: the steps under the lock |
 //! | `fetching.rs` | from disk into the schedule: the steps under the lock |
 //! | `keeper.rs` | the task that asks the disk, so that nobody else waits for it |
+//! | `looking.rs` | what was read from the spool, until the stream said which of it it has |
 //! | `doubts.rs` | whether an event that was sent before is in the stream |
 //! | `views.rs` | what was known of the stream, and when |
 //! | `opening.rs` | opening the spool at the start |
@@ -27,8 +29,10 @@ mod doubts;
 mod fetching;
 mod keeper;
 mod keeping;
+mod looking;
 mod numbers;
 mod opening;
+mod queue;
 mod state;
 mod turning;
 mod views;

@@ -1,15 +1,20 @@
 //! Opening the spool, and giving it back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use naq_core::Result;
+use naq_core::clock::ClockExt;
 use naq_core::config::EventsConfig;
 use naq_core::events::LossReason;
+use naq_core::{Error, ErrorKind, Result};
 
 use super::keeper::{self, KeeperGuard};
 use super::state::Spooling;
 use crate::spool::{Recovered, Spool, SpoolOptions, spool_folders};
 use crate::writer::Writer;
+
+/// How long opening the spool may take: all marks are read, and the events of the last segment.
+const OPENING: Duration = Duration::from_secs(60);
 
 /// A spool that was just opened.
 #[derive(Debug)]
@@ -23,13 +28,23 @@ impl Writer {
     /// Opens the spool, if the configuration names one.
     ///
     /// # Errors
-    /// Those of [`Spool::open`].
+    /// Those of [`Spool::open`]; `Timeout` for a disk that doesn't answer.
     pub(crate) async fn open_spool(&self, config: &EventsConfig) -> Result<Option<OpenedSpool>> {
         let Some(dir) = &config.spool.dir else { return Ok(None) };
-        let opened = Spool::open(dir, SpoolOptions::from(&config.spool)).await;
+        let clock = &self.shared.clock;
+        let opening = Spool::open(dir, SpoolOptions::from(&config.spool));
+        let Some(opened) = clock.until(clock.deadline(OPENING), opening).await else {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "start",
+                "the spool's disk does not answer",
+            )
+            .with("path", dir.display().to_string())
+            .with_hint("look for errors of the disk in the system's log"));
+        };
         let (spool, recovered) = opened.map_err(|error| error.in_operation("start"))?;
         let left = recovered.events > 0;
-        let state = Box::new(Spooling::new(config, left, &*self.shared.clock));
+        let state = Box::new(Spooling::new(config, left));
         tell(&recovered);
         tell_others(dir.clone());
         Ok(Some(OpenedSpool { spool, recovered, state }))
@@ -42,17 +57,12 @@ impl Writer {
     pub(in crate::writer) fn use_spool(&self, opened: OpenedSpool) -> Result<KeeperGuard> {
         let OpenedSpool { spool, recovered, state: spooling } = opened;
         let spool = Arc::new(spool);
-        let timeout = self.delivery_timeout;
-        let guard = keeper::spawn(
-            Arc::clone(&self.shared),
-            Arc::clone(&spool),
-            self.hasher.clone(),
-            timeout,
-        )?;
+        let (shared, hasher) = (Arc::clone(&self.shared), self.hasher.clone());
+        let guard = keeper::spawn(shared, Arc::clone(&spool), hasher)?;
         let mut state = self.shared.lock();
         state.spooling = Some(spooling);
         state.ledger.recover(recovered.events, recovered.torn, recovered.corrupt);
-        let now = self.shared.now();
+        let now = state.steady.at(self.shared.now());
         state.losses.add_nameless(recovered.corrupt, LossReason::Corrupt, now);
         drop(state);
         self.shared.set_spool(Some(spool));

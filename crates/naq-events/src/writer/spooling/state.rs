@@ -1,20 +1,19 @@
 //! What the writer's lock has of the spool.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::clock::Clock;
+use naq_core::Error;
 use naq_core::config::{EventsConfig, SpoolMode, StreamMode};
 use naq_core::events::EventId;
 use naq_core::jetstream::JetStream;
-use naq_core::{Error, Timestamp};
 
 use super::numbers::Numbers;
+use super::queue::Queue;
 use super::views::Views;
 use crate::spool::{PositionSet, SpoolOutcome, SpoolPosition};
 use crate::writer::Receipt;
-use crate::writer::slot::Slot;
 
 /// Somebody waits for the outcome of an event that is in the spool.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub(in crate::writer) struct Spooling {
     /// Whether everything is to go to disk, because nobody will send it any more.
     pub(super) is_rescuing: bool,
     /// Accepted and not in the spool yet, in this order.
-    pub(super) queue: VecDeque<Slot>,
+    pub(super) queue: Queue,
     /// How many events are being written at the moment; they are not in the queue.
     pub(super) writing: usize,
     /// What became of events in the spool, to be noted there.
@@ -68,15 +67,13 @@ pub(in crate::writer) struct Spooling {
     pub(super) failures: u32,
     /// Whether the task that asks the disk waits to be told of work.
     pub(super) is_idle: bool,
-    /// The wall clock when the service was made, and the monotonic one.
-    anchor: (Timestamp, Duration),
 }
 
 impl Spooling {
     /// Nothing in hand, and everything that is there still to be read.
     ///
     /// New events go through the spool where events were `left` in it.
-    pub(in crate::writer) fn new(config: &EventsConfig, left: bool, clock: &dyn Clock) -> Self {
+    pub(in crate::writer) fn new(config: &EventsConfig, left: bool) -> Self {
         let mode = config.spool.mode;
         Self {
             mode,
@@ -86,7 +83,7 @@ impl Spooling {
             is_through: left || mode == SpoolMode::Always,
             turning_since: None,
             is_rescuing: false,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             writing: 0,
             notes: Vec::new(),
             is_noting: false,
@@ -101,23 +98,12 @@ impl Spooling {
             retry_at: Duration::ZERO,
             failures: 0,
             is_idle: false,
-            anchor: (clock.now(), clock.monotonic()),
         }
     }
 
     /// Why the spool takes nothing at the moment.
     pub(in crate::writer) const fn trouble(&self) -> Option<&Error> {
         self.trouble.as_ref()
-    }
-
-    /// The wall time at this monotonic time, had nobody set the clock.
-    pub(super) fn steady(&self, monotonic: Duration) -> Timestamp {
-        let (wall, then) = self.anchor;
-        if monotonic >= then {
-            wall.saturating_add(monotonic - then)
-        } else {
-            wall.saturating_sub(then - monotonic)
-        }
     }
 
     /// Whether the spool can be asked to take something now.

@@ -105,9 +105,7 @@ impl State {
             }
         }
         spooling.in_hand_bytes = 0;
-        for slot in first.into_iter().rev() {
-            spooling.queue.push_front(slot);
-        }
+        spooling.queue.put_back(first);
         effects.nudges_keeper |= !spooling.queue.is_empty();
         if !self.gate.is_open() {
             self.tell_held(effects);
