@@ -169,6 +169,28 @@ pub async fn two_that_remove_at_once_do_no_harm(js: Arc<dyn JetStream>) {
     assert_eq!(counted(&two).await, before);
 }
 
+/// Whoever has counted a part in its own memory has not counted what came
+/// behind it, and went before it asked again: another one has.
+pub async fn who_asks_now_and_then_misses_nothing_that_was_removed_between(js: Arc<dyn JetStream>) {
+    let (own, border) = old(js, 2).await;
+    let at = border.saturating_add(2 * HOUR);
+    let (asking, removing) = (own.keeping_at(at, ages()).await, own.keeping_at(at, ages()).await);
+    let mut total = 13;
+    assert_eq!(counted(&asking).await.total_events, total);
+    for _ in 0..3 {
+        logged(&own, 2).await;
+        total += 12;
+        let later = now().saturating_add(2 * HOUR);
+        let later = own.keeping_at(later, ages()).await;
+        let removed: u64 = applied(&later).await.iter().map(|step| step.removed).sum();
+        assert!(removed > 0);
+        assert_eq!(counted(&asking).await.total_events, total);
+        assert_eq!(counted(&removing).await.total_events, total);
+        let another = own.keeping_at(at, ages()).await;
+        assert_eq!(counted(&another).await.total_events, total);
+    }
+}
+
 pub async fn nothing_has_an_age_unless_it_is_given_one(js: Arc<dyn JetStream>) {
     let (own, border) = old(js, 2).await;
     let at = border.saturating_add(100 * HOUR);

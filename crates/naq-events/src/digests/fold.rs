@@ -47,7 +47,7 @@ impl Digests {
             let blocks = start..end.min(start + CHUNK);
             start = blocks.end;
             let loaded = self
-                .load(created, blocks.clone(), state.first_sequence)
+                .load(created, blocks.clone(), state)
                 .await
                 .map_err(|error| error.in_operation(operation))?;
             let mut run: Vec<(Rest, Open)> = Vec::new();

@@ -114,7 +114,7 @@ impl Gathering<'_> {
         let first = blocks.start;
         let loaded = self
             .digests
-            .load(created, blocks, state.first_sequence)
+            .load(created, blocks, state)
             .await
             .map_err(|error| error.in_operation(ask.operation))?;
         let mut parts = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
 use naq_core::{ErrorKind, Result, Timestamp};
 
@@ -38,6 +39,9 @@ struct Kept {
     order: VecDeque<u64>,
     cells: usize,
     open: Option<Open>,
+    /// The log's first sequence, and how many behind it were gone, when the
+    /// open block was looked for in the store last.
+    gone: (u64, u64),
 }
 
 /// The block that still grows.
@@ -47,6 +51,8 @@ pub(crate) struct Open {
     sealed: Arc<Digest>,
     /// The last sequence that is in the store.
     saved: u64,
+    /// The extent of the digest in the store that the draft has in it.
+    base: (u64, u64),
 }
 
 impl Digests {
@@ -69,17 +75,19 @@ impl Digests {
         kept
     }
 
-    /// The digests of these blocks, from memory or the store.
+    /// The digests of these blocks of a log in such a state, from memory or the store.
     pub(crate) async fn load(
         &self,
         created: Timestamp,
         blocks: std::ops::Range<u64>,
-        first_sequence: u64,
+        state: &StreamState,
     ) -> Result<Vec<Option<Arc<Digest>>>> {
         let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
         let mut missing = Vec::new();
         {
-            let kept = self.kept(created);
+            let mut kept = self.kept(created);
+            let gone = (state.first_sequence, state.num_deleted);
+            let has_lost = kept.gone != gone;
             for block in blocks.clone() {
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 let known = kept.blocks.get(&block);
@@ -87,8 +95,13 @@ impl Digests {
                     Some(open) => Some(Arc::clone(&open.sealed)),
                     None => known.cloned().flatten(),
                 });
-                if open.is_none() && known.is_none() {
+                // Of what left the log meanwhile, another one may have counted
+                // more before it went.
+                if (open.is_none() || has_lost) && known.is_none() {
                     missing.push(block);
+                }
+                if open.is_some() {
+                    kept.gone = gone;
                 }
             }
         }
@@ -109,10 +122,16 @@ impl Digests {
             if let Some(place) = usize::try_from(block - blocks.start).ok()
                 && let Some(slot) = found.get_mut(place)
             {
+                let has_seen = |it: &Arc<Digest>| it.extent();
+                if slot.as_ref().map(has_seen) >= digest.as_ref().map(has_seen) {
+                    continue;
+                }
+                // What grows here has seen less.
+                kept.open.take_if(|open| open.sealed.block == block);
                 slot.clone_from(&digest);
             }
             let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
-            if is_whole || (digest.is_none() && block_end(block) < first_sequence) {
+            if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
                 kept.insert(block, digest);
             }
         }
@@ -140,7 +159,8 @@ impl Digests {
         }
         let draft = from.map_or_else(|| Draft::new(created, block), Draft::from_digest);
         let sealed = Arc::new(from.cloned().unwrap_or_else(|| draft.seal().0));
-        Open { saved: sealed.through, draft, sealed }
+        let base = from.map_or((0, 0), Digest::extent);
+        Open { saved: sealed.through, base, draft, sealed }
     }
 
     /// Takes back what has grown: a whole block is kept for good, one that
@@ -156,10 +176,17 @@ impl Digests {
             open.sealed = Arc::new(digest);
             // A digest of nothing tells nothing that its absence doesn't.
             if (is_whole || is_due) && open.draft.seen() > 0 {
-                let better = self.save(&open.sealed, bytes, replicas).await;
+                let better = self.save(&open.sealed, bytes, open.base, replicas).await;
                 open.saved = open.sealed.through;
-                if let Some(better) = better.filter(|_| is_whole) {
-                    open.sealed = Arc::new(better);
+                open.base = open.sealed.extent();
+                if let Some(better) = better {
+                    if better.through < block_end(block) && better.holes() < open.sealed.holes() {
+                        // The next one to look goes on from that.
+                        return;
+                    }
+                    if is_whole {
+                        open.sealed = Arc::new(better);
+                    }
                 }
             }
         }
@@ -189,8 +216,9 @@ impl Digests {
         }
         let (digest, bytes) = open.draft.seal();
         open.sealed = Arc::new(digest);
-        self.store.save(&open.sealed, bytes, replicas).await?;
+        self.store.save(&open.sealed, bytes, open.base, replicas).await?;
         open.saved = open.sealed.through;
+        open.base = open.sealed.extent();
         let mut kept = self.kept(created);
         // A question may have taken it on meanwhile.
         if let Some(mine) = &mut kept.open
@@ -213,11 +241,17 @@ impl Digests {
 
     /// Keeps a digest, and answers the one in the store where that has seen
     /// more. One that can't be kept is told, and costs the answer nothing.
-    async fn save(&self, digest: &Digest, bytes: Vec<u8>, replicas: u32) -> Option<Digest> {
+    async fn save(
+        &self,
+        digest: &Digest,
+        bytes: Vec<u8>,
+        base: (u64, u64),
+        replicas: u32,
+    ) -> Option<Digest> {
         if !self.may_write.load(Ordering::Relaxed) {
             return None;
         }
-        match self.store.save(digest, bytes, replicas).await {
+        match self.store.save(digest, bytes, base, replicas).await {
             Ok(better) => better,
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 self.may_write.store(false, Ordering::Relaxed);
@@ -274,6 +308,38 @@ mod tests {
         let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
         let position = Position::new(at, sequence);
         RecordedEvent::decode(position, at, "events.log".to_owned(), payload.into()).unwrap()
+    }
+
+    /// A store in this process.
+    fn kv() -> Arc<dyn KvStore> {
+        let js = Arc::new(naq_memory::MemoryJetStream::new());
+        Arc::new(naq_kv::KvStoreService::new(naq_core::connection::SingleJetStream::provider(js)))
+    }
+
+    /// A digest of block 0 that has looked at all through a sequence, where
+    /// only some are there, and its bytes.
+    fn digest(seen: impl IntoIterator<Item = u64>, through: u64) -> (Digest, Vec<u8>) {
+        let mut draft = Draft::new(Timestamp::from_nanos(0), 0);
+        seen.into_iter().for_each(|sequence| draft.observe(&log(sequence)));
+        draft.reach(through);
+        draft.seal()
+    }
+
+    #[tokio::test]
+    async fn what_has_seen_more_of_what_is_gone_is_not_replaced_by_what_has_come_further() {
+        let store = DigestStore::new(kv(), "events");
+        let (early, bytes) = digest(1..=9, 9);
+        assert_eq!(store.save(&early, bytes, (0, 0), 1).await.unwrap(), None);
+        // Another one has counted the first two, and found the others gone.
+        let (far, bytes) = digest([1, 2].into_iter().chain(10..40), 40);
+        assert!(far.extent() > early.extent() && far.holes() > 0);
+        let better = store.save(&far, bytes.clone(), (2, 2), 1).await.unwrap();
+        assert_eq!(better.as_ref(), Some(&early));
+        // Made from the one in the store it is the better one, holes or not.
+        let (on, bytes) = digest((1..=9).chain(20..40), 40);
+        assert_eq!(store.save(&on, bytes, early.extent(), 1).await.unwrap(), None);
+        let stored = store.get(early.created, &[0]).await.unwrap();
+        assert_eq!(stored, [Some(on)]);
     }
 
     #[tokio::test]

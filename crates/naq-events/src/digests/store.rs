@@ -61,12 +61,15 @@ impl DigestStore {
         Ok(digests)
     }
 
-    /// Keeps a digest, unless one is there that has seen as much: then that is
-    /// the answer. A bucket that has to be made gets so many replicas.
+    /// Keeps a digest, unless one is there that has seen as much, or that has
+    /// seen what this one found gone: then that is the answer. `base` is the
+    /// extent of the one that it was made from. A bucket that has to be made
+    /// gets so many replicas.
     pub(crate) async fn save(
         &self,
         digest: &Digest,
         bytes: Vec<u8>,
+        base: (u64, u64),
         replicas: u32,
     ) -> Result<Option<Digest>> {
         let key = self.key(digest.created, digest.block);
@@ -85,8 +88,12 @@ impl DigestStore {
                     options = match bucket.get(&key).await? {
                         Some(entry) => {
                             let theirs = readable(&entry, digest.created, digest.block);
-                            let seen_more = |theirs: &Digest| theirs.extent() >= digest.extent();
-                            if let Some(theirs) = theirs.filter(seen_more) {
+                            let is_better = |theirs: &Digest| {
+                                let is_other = theirs.extent() != base;
+                                theirs.extent() >= digest.extent()
+                                    || (is_other && theirs.holes() < digest.holes())
+                            };
+                            if let Some(theirs) = theirs.filter(is_better) {
                                 return Ok(Some(theirs));
                             }
                             PutOptions::update(entry.revision)
