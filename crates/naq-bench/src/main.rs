@@ -11,6 +11,7 @@ mod ingest;
 mod machine;
 mod outage;
 mod pace;
+mod query;
 mod reactions;
 mod report;
 mod samples;
@@ -41,6 +42,8 @@ enum Benchmark {
     OutageProducer(outage::ProducerOptions),
     /// Handling events: groups of reactions beside a raw durable consumer
     Reactions(reactions::Options),
+    /// What answers cost, beside raw scans and consumers of the same log
+    Query(query::Options),
 }
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -53,5 +56,6 @@ async fn main() -> Outcome {
         Benchmark::Outage(options) => outage::run(options).await,
         Benchmark::OutageProducer(options) => outage::produce(options).await,
         Benchmark::Reactions(options) => reactions::run(options).await,
+        Benchmark::Query(options) => query::run(options).await,
     }
 }

@@ -9,6 +9,7 @@ use naq_core::config::{ConnectionConfig, EventsConfig, ServerConfig};
 use naq_core::connection::ConnectionProvider;
 use naq_core::service::Service;
 use naq_events::EventService;
+use naq_kv::KvStoreService;
 use naq_streams::StreamService;
 
 use crate::Outcome;
@@ -33,7 +34,9 @@ impl Logging {
         let connections: Arc<dyn ConnectionProvider> = connection.clone();
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(SystemClock::new());
-        let events = Arc::new(EventService::new(connections, streams, clock, config)?);
+        let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
+        let events = EventService::new(connections, streams, clock, config)?.with_digests(kv);
+        let events = Arc::new(events);
         events.start().await?;
         Ok(Self { events, connection })
     }

@@ -1,0 +1,204 @@
+//! The raw ways of the NATS client, as a good user without naq would write
+//! them: a scan that decodes what the question needs, and a consumer for one job.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::stream::Stream;
+use futures::TryStreamExt;
+use jiff::fmt::temporal::DateTimeParser;
+use serde::Deserialize;
+use sketches_ddsketch::{Config, DDSketch};
+
+use super::ask::{Counts, Question, Range};
+use crate::Outcome;
+
+/// How many messages one pull asks for: with the client's default of 200 a scan takes longer.
+const BATCH: usize = 5_000;
+
+/// After so long without a pull the server forgets a consumer.
+const FORGOTTEN: Duration = Duration::from_secs(30);
+
+/// What questions ask of an event, borrowed from the message where it can be.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawEvent<'a> {
+    #[serde(rename = "type", borrow)]
+    event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    timestamp: Cow<'a, str>,
+    #[serde(borrow)]
+    job_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    queue: Option<Text<'a>>,
+    #[serde(borrow)]
+    job_name: Option<Text<'a>>,
+    #[serde(borrow)]
+    error: Option<Text<'a>>,
+    #[serde(borrow)]
+    error_type: Option<Text<'a>>,
+    duration: Option<f64>,
+}
+
+/// A text that may have escapes: serde borrows it inside of an `Option` only so.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A consumer of the stream's messages from its beginning, without acknowledgements.
+async fn consumer(stream: &Stream, filter: &str) -> Outcome<PullConsumer> {
+    let config = pull::Config {
+        ack_policy: AckPolicy::None,
+        filter_subject: filter.to_owned(),
+        inactive_threshold: FORGOTTEN,
+        memory_storage: true,
+        ..pull::Config::default()
+    };
+    Ok(stream.create_consumer(config).await?)
+}
+
+/// Shows the payload of each message that a consumer has, as the stream stands.
+async fn each(consumer: &PullConsumer, mut visit: impl FnMut(&[u8]) -> Outcome) -> Outcome {
+    if consumer.cached_info().num_pending == 0 {
+        return Ok(());
+    }
+    let mut messages = consumer.stream().max_messages_per_batch(BATCH).messages().await?;
+    while let Some(message) = messages.try_next().await? {
+        visit(&message.payload)?;
+        if message.info()?.pending == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the whole log, and counts what the question asks for.
+pub(super) async fn scan(stream: &Stream, question: &Question) -> Outcome<Counts> {
+    let mut fold = Fold::default();
+    let all = consumer(stream, ">").await?;
+    each(&all, |payload| {
+        let event: RawEvent<'_> = serde_json::from_slice(payload)?;
+        fold.add(question, &event)
+    })
+    .await?;
+    Ok(fold.counts)
+}
+
+/// The events of one job, by a consumer of its subjects; how many there are.
+pub(super) async fn history(stream: &Stream, job: &str) -> Outcome<usize> {
+    let mut events = Vec::new();
+    let of_job = consumer(stream, &format!("events.*.{job}")).await?;
+    let pending = usize::try_from(of_job.cached_info().num_pending)?;
+    if pending > 0 {
+        let mut messages = of_job.fetch().max_messages(pending).messages().await?;
+        while let Some(message) = messages.try_next().await? {
+            events.push(naq_core::events::decode(&message.payload)?);
+        }
+    }
+    let (stream, name) = (stream.clone(), of_job.cached_info().name.clone());
+    tokio::spawn(async move { stream.delete_consumer(&name).await });
+    Ok(events.len())
+}
+
+/// The completed jobs of a log that took longer than so many seconds; how many
+/// completed ones were read, and how many of them took longer.
+pub(super) async fn filtered(stream: &Stream, seconds: f64) -> Outcome<(u64, u64)> {
+    let (mut read, mut long) = (0, 0);
+    let completed = consumer(stream, "events.job_completed.>").await?;
+    each(&completed, |payload| {
+        let event = naq_core::events::decode(payload)?;
+        read += 1;
+        long += u64::from(event.duration.is_some_and(|duration| duration > seconds));
+        Ok(())
+    })
+    .await?;
+    Ok((read, long))
+}
+
+/// What a scan adds up.
+#[derive(Default)]
+struct Fold {
+    counts: Counts,
+    durations: BTreeMap<String, DDSketch>,
+}
+
+impl Fold {
+    fn add(&mut self, question: &Question, event: &RawEvent<'_>) -> Outcome {
+        if let Question::History(job) = question {
+            if event.job_id.as_ref().is_some_and(|id| id.0 == job.as_str()) {
+                self.count("events", "", 1);
+            }
+            return Ok(());
+        }
+        if !is_in(question.range(), &event.timestamp)? {
+            return Ok(());
+        }
+        match question {
+            Question::Stats(_) => {
+                self.count("type", &event.event_type, 1);
+                for (group, name) in [("queue", &event.queue), ("job_name", &event.job_name)] {
+                    if let Some(name) = name {
+                        self.count(group, &name.0, 1);
+                    }
+                }
+            }
+            Question::Analytics(_) if event.event_type == "job_completed" => {
+                let queue = event.queue.as_ref().map_or("", |queue| &queue.0);
+                self.count("queue", queue, 1);
+                if let Some(duration) = event.duration {
+                    if !self.durations.contains_key(queue) {
+                        let sketch = DDSketch::new(Config::defaults());
+                        self.durations.insert(queue.to_owned(), sketch);
+                    }
+                    if let Some(sketch) = self.durations.get_mut(queue) {
+                        sketch.add(duration);
+                    }
+                }
+            }
+            Question::TopErrors(_) => {
+                if let (Some(error), Some(class)) = (&event.error, &event.error_type) {
+                    self.count(&class.0, &without_numbers(&error.0), 1);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, group: &str, name: &str, more: u64) {
+        let groups = &mut self.counts;
+        if !groups.contains_key(group) {
+            groups.insert(group.to_owned(), BTreeMap::new());
+        }
+        let Some(names) = groups.get_mut(group) else { return };
+        match names.get_mut(name) {
+            Some(count) => *count += more,
+            None => {
+                names.insert(name.to_owned(), more);
+            }
+        }
+    }
+}
+
+fn is_in(range: Option<Range>, timestamp: &str) -> Outcome<bool> {
+    const PARSER: DateTimeParser = DateTimeParser::new();
+    let Some(Range { start, end }) = range else { return Ok(true) };
+    let at = PARSER.parse_timestamp(timestamp)?.as_nanosecond();
+    Ok(i128::from(start.as_nanos()) <= at && at <= i128::from(end.as_nanos()))
+}
+
+/// The message with each number as `#`.
+fn without_numbers(message: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    let mut in_number = false;
+    for c in message.chars() {
+        if !c.is_ascii_digit() {
+            text.push(c);
+        } else if !in_number {
+            text.push('#');
+        }
+        in_number = c.is_ascii_digit();
+    }
+    text
+}
