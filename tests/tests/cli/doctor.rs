@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::stream::{DiscardPolicy, PersistenceMode};
 use naq_tests::command;
 use naq_tests::server::{NatsServer, User, Version};
 use serde_json::Value;
@@ -144,6 +145,32 @@ async fn what_naq_promises_is_held_against_the_stream() {
         assert_eq!(state(&diagnosis, check), "warn", "{check} in {diagnosis}");
     }
     assert!(diagnosis.to_string().contains("--duplicate-window 1m"), "{diagnosis}");
+}
+
+#[tokio::test]
+async fn a_stream_that_refuses_when_it_is_full_or_acknowledges_too_early_is_warned_about() {
+    let naq = Naq::new().await;
+    let js = async_nats::jetstream::new(naq.server.client().await);
+    let config = async_nats::jetstream::stream::Config {
+        name: "events".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        max_bytes: 1 << 20,
+        discard: DiscardPolicy::New,
+        persist_mode: Some(PersistenceMode::Async),
+        ..Default::default()
+    };
+    js.create_stream(config).await.unwrap();
+    let diagnosis = naq.json("doctor --output json");
+    let found = |check: &str| {
+        let checks = diagnosis["checks"].as_array().unwrap();
+        let found = checks.iter().find(|found| found["check"] == check).unwrap();
+        assert_eq!(found["state"], "warn", "{found}");
+        found["found"].as_str().unwrap().to_owned()
+    };
+    let full = "new events are refused, at 1.0 MiB: they wait for room, and fail after 1m";
+    assert_eq!(found("when full"), full);
+    let durable = "in files, on one server, and acknowledged before they are written";
+    assert_eq!(found("durable"), durable);
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ impl RawInfo {
     ) -> Result<StreamInfo> {
         let created = required(operation, &self.created)?;
         let mut info = StreamInfo::new(read(&self.config, can), self.state.into_state(), created);
+        info.acks_before_writing = text(&self.config, "persist_mode") == Some("async");
         // A lone server tells itself as the leader of a cluster without a name.
         if let Some(cluster) = self.cluster.filter(|cluster| !cluster.name.is_empty()) {
             let current = cluster.replicas.iter().flatten().filter(|p| p.current && !p.offline);

@@ -237,13 +237,23 @@ pub struct StreamInfo {
     pub leader: Option<String>,
     /// How many of its replicas (the leader included) are there and up to date, in a cluster.
     pub replicas_current: Option<u32>,
+    /// Whether messages are acknowledged before they are written (the server's
+    /// `persist_mode: async`): a server that dies loses what it acknowledged last.
+    pub acks_before_writing: bool,
 }
 
 impl StreamInfo {
     /// An info of its necessary parts, not in a cluster.
     #[must_use]
     pub fn new(config: StreamConfig, state: StreamState, created: Timestamp) -> Self {
-        Self { config, state, created, leader: None, replicas_current: None }
+        Self {
+            config,
+            state,
+            created,
+            leader: None,
+            replicas_current: None,
+            acks_before_writing: false,
+        }
     }
 }
 

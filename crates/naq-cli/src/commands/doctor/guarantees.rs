@@ -9,7 +9,7 @@ use crate::output::human;
 /// Examines what deduplication, retention and durability hang on.
 pub(super) fn examine(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
     once(info, events, findings);
-    when_full(info, findings);
+    when_full(info, events, findings);
     durable(info, findings);
 }
 
@@ -32,19 +32,26 @@ fn once(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
     }
 }
 
-fn when_full(info: &StreamInfo, findings: &mut Findings) {
+fn when_full(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
     let config = &info.config;
-    let goes = match config.discard {
-        Some(Discard::New) => "new events are refused",
-        _ => "the oldest events go",
-    };
-    match config.max_bytes.filter(|bytes| *bytes > 0) {
-        Some(bytes) => findings.ok("when full", format!("{goes}, at {}", human::size(bytes))),
-        None => findings.warn(
+    let refuses = config.discard == Some(Discard::New);
+    let goes = if refuses { "new events are refused" } else { "the oldest events go" };
+    let Some(bytes) = config.max_bytes.filter(|bytes| *bytes > 0) else {
+        return findings.warn(
             "when full",
             format!("{goes}, and there is no limit of bytes"),
             "`naq streams ensure --max-bytes SIZE`: a full disk stops the whole server",
-        ),
+        );
+    };
+    let found = format!("{goes}, at {}", human::size(bytes));
+    if refuses {
+        let tries = format_duration(events.delivery_timeout);
+        let found = format!("{found}: they wait for room, and fail after {tries}");
+        let advice = "`naq streams ensure` lets the oldest go instead; or make room in time \
+                      (`naq cleanup`)";
+        findings.warn("when full", found, advice);
+    } else {
+        findings.ok("when full", found);
     }
 }
 
@@ -57,7 +64,15 @@ fn durable(info: &StreamInfo, findings: &mut Findings) {
         let found = format!("in memory, {copies}: gone when it stops");
         return findings.warn("durable", found, "a log that shall stay needs a stream of files");
     }
-    // No client is told how often a server syncs.
-    let found = format!("in files, {copies}; synced as the server's sync_interval has it (2m)");
+    if info.acks_before_writing {
+        let found = format!("in files, {copies}, and acknowledged before they are written");
+        let advice = "the stream's persist_mode is async: a server that dies loses what it \
+                      acknowledged last. It can't be changed: make the stream anew without";
+        return findings.warn("durable", found, advice);
+    }
+    let found = format!(
+        "in files, {copies}; how often the server syncs them no client is told (sync_interval, \
+         2m unless it is set)"
+    );
     findings.ok("durable", found);
 }

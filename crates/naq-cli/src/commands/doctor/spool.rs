@@ -84,7 +84,12 @@ fn disk(dir: &Path, config: &SpoolConfig, findings: &mut Findings) {
 
 fn time_writes(dir: &Path) -> io::Result<Duration> {
     let path = dir.join(format!(".doctor-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    // As all else in the folder, for its owner alone.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&path)?;
     let mut times = Vec::with_capacity(WRITES);
     let written = (0..WRITES).try_for_each(|_| {
         let begun = Instant::now();
