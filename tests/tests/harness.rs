@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
+#[path = "harness/fence.rs"]
+mod fence;
 #[path = "harness/ledger.rs"]
 mod ledger;
 #[path = "harness/proxy.rs"]

@@ -13,9 +13,11 @@
 //! | `book.rs` | writing the file |
 //! | `history.rs` | the file as read afterwards: what became of each event |
 //! | `stored.rs` | what the stream holds, read by a consumer and by direct get |
+//! | `evidence.rs` | what there is to judge, with each stored message read once |
 //! | `rules.rs` | the rules, each a function with a name |
 
 mod book;
+mod evidence;
 mod history;
 mod line;
 mod notice;
@@ -24,6 +26,7 @@ mod stamp;
 mod stored;
 
 pub use book::Book;
+pub use evidence::Evidence;
 pub use history::{Fate, History, Outcome};
 pub use line::Line;
 pub use notice::Notice;

@@ -1,11 +1,10 @@
 //! The rules, each a function with a name.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use naq_core::events::EventCounters;
-
-use super::{Fate, Found, History, Notice, Outcome, Readings, Stamp};
+use super::evidence::{Content, Evidence};
+use super::{Fate, History, Notice, Outcome, Readings};
 
 /// How late a call may come back, beyond its own deadline, on a busy machine.
 const LATE_MS: u64 = 1_000;
@@ -36,7 +35,7 @@ pub struct Case {
 }
 
 /// A rule: answers each fault that it finds, in words.
-pub type Rule = fn(&Case) -> Vec<String>;
+pub type Rule = fn(&Evidence<'_>) -> Vec<String>;
 
 /// Every rule by its name.
 pub const RULES: &[(&str, Rule)] = &[
@@ -75,64 +74,25 @@ impl fmt::Display for Violation {
 impl Case {
     /// Every rule that is broken.
     pub fn violations(&self) -> Vec<Violation> {
-        let hold = |&(rule, check): &(&'static str, Rule)| Violation { rule, faults: check(self) };
+        let evidence = Evidence::of(self);
+        let hold =
+            |&(rule, check): &(&'static str, Rule)| Violation { rule, faults: check(&evidence) };
         RULES.iter().map(hold).filter(|violation| !violation.faults.is_empty()).collect()
-    }
-
-    /// The ledger's events in the stream, in its order.
-    fn stamps(&self) -> impl Iterator<Item = (&Found, Stamp, u32)> {
-        self.readings
-            .by_get
-            .iter()
-            .filter_map(|found| Stamp::of(&found.payload).map(|(stamp, sum)| (found, stamp, sum)))
-    }
-
-    fn stored_ids(&self) -> HashSet<String> {
-        self.stamps().map(|(_, stamp, _)| stamp.id()).collect()
-    }
-
-    /// The numbers of each series in the order in which they were first stored.
-    fn first_occurrences(&self) -> BTreeMap<String, Vec<u64>> {
-        let mut seen = HashSet::new();
-        let mut series: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (_, stamp, _) in self.stamps() {
-            if seen.insert(stamp.id()) {
-                series.entry(stamp.series()).or_default().push(stamp.n);
-            }
-        }
-        series
     }
 
     /// What naq's own events in the stream tell of, each of them once.
     pub fn notices(&self) -> Vec<Notice> {
-        let mut seen = HashSet::new();
-        let notices = self.readings.by_get.iter().filter_map(|found| Notice::of(&found.payload));
-        notices.filter(|notice| seen.insert(notice.id.clone())).collect()
+        Evidence::of(self).notices()
     }
 
     /// How many stored messages are of an event that is stored already.
     pub fn repeated(&self) -> usize {
-        self.stamps().count() - self.stored_ids().len()
-    }
-
-    /// How many events naq counts as lost, and how many of them as not told of in the stream.
-    fn lost(&self) -> (u64, u64) {
-        let losses = self.history.losses.values();
-        losses.fold((0, 0), |(lost, untold), of_one| (lost + of_one.0, untold + of_one.1))
-    }
-
-    /// How many events naq counts as lost without having said which.
-    fn lost_namelessly(&self) -> u64 {
-        let told = self.history.ended(|end| matches!(end, Outcome::Failed(_) | Outcome::Unknown));
-        self.lost().0.saturating_sub(told)
-    }
-
-    fn total(&self, of: impl Fn(&EventCounters) -> u64) -> u64 {
-        self.history.counters.values().map(of).sum()
+        let evidence = Evidence::of(self);
+        evidence.stamps().count() - evidence.stored_ids().len()
     }
 }
 
-fn both_readings_agree(case: &Case) -> Vec<String> {
+fn both_readings_agree(case: &Evidence<'_>) -> Vec<String> {
     let Readings { by_consumer, by_get } = &case.readings;
     let mut faults = Vec::new();
     if by_consumer.len() != by_get.len() {
@@ -148,7 +108,7 @@ fn both_readings_agree(case: &Case) -> Vec<String> {
     faults
 }
 
-fn nothing_acked_is_missing(case: &Case) -> Vec<String> {
+fn nothing_acked_is_missing(case: &Evidence<'_>) -> Vec<String> {
     let stored = case.stored_ids();
     let must_be = |fate: &Fate| fate.is_acked() && !fate.may_be_gone;
     let events = case.history.events.iter();
@@ -158,7 +118,7 @@ fn nothing_acked_is_missing(case: &Case) -> Vec<String> {
         .collect()
 }
 
-fn what_was_acked_is_where_it_was_said_to_be(case: &Case) -> Vec<String> {
+fn what_was_acked_is_where_it_was_said_to_be(case: &Evidence<'_>) -> Vec<String> {
     let at: HashMap<u64, String> =
         case.stamps().map(|(found, stamp, _)| (found.sequence, stamp.id())).collect();
     let mut faults = Vec::new();
@@ -174,7 +134,7 @@ fn what_was_acked_is_where_it_was_said_to_be(case: &Case) -> Vec<String> {
     faults
 }
 
-fn nothing_is_stored_twice(case: &Case) -> Vec<String> {
+fn nothing_is_stored_twice(case: &Evidence<'_>) -> Vec<String> {
     let mut seen = HashMap::new();
     let mut faults = Vec::new();
     for (found, stamp, _) in case.stamps() {
@@ -190,7 +150,7 @@ fn nothing_is_stored_twice(case: &Case) -> Vec<String> {
     }
 }
 
-fn each_series_is_in_order(case: &Case) -> Vec<String> {
+fn each_series_is_in_order(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     for (series, numbers) in case.first_occurrences() {
         for pair in numbers.windows(2).filter(|pair| pair[0] >= pair[1]) {
@@ -203,7 +163,7 @@ fn each_series_is_in_order(case: &Case) -> Vec<String> {
 /// Before an event that is stored nothing of its series is missing but what
 /// naq said it doesn't vouch for, by its name or by a count: also where the
 /// program was killed.
-fn no_series_has_a_hole(case: &Case) -> Vec<String> {
+fn no_series_has_a_hole(case: &Evidence<'_>) -> Vec<String> {
     let stored = case.stored_ids();
     let last: BTreeMap<String, u64> = case
         .first_occurrences()
@@ -223,12 +183,15 @@ fn no_series_has_a_hole(case: &Case) -> Vec<String> {
     if holes.len() as u64 <= case.lost_namelessly() { Vec::new() } else { holes }
 }
 
-fn nothing_is_stored_that_was_not_offered(case: &Case) -> Vec<String> {
+fn nothing_is_stored_that_was_not_offered(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
-    for found in &case.readings.by_get {
-        let offered = Stamp::of(&found.payload)
-            .is_some_and(|(stamp, _)| case.history.events.contains_key(&stamp.id()));
-        if !offered && Notice::of(&found.payload).is_none() {
+    for (found, content) in case.contents() {
+        let is_known = match content {
+            Content::Stamp(stamp, _) => case.history.events.contains_key(&stamp.id()),
+            Content::Notice(_) => true,
+            Content::Foreign => false,
+        };
+        if !is_known {
             let start: String = String::from_utf8_lossy(&found.payload).chars().take(200).collect();
             faults.push(format!("{} {}: {start}", found.sequence, found.subject));
         }
@@ -236,7 +199,7 @@ fn nothing_is_stored_that_was_not_offered(case: &Case) -> Vec<String> {
     faults
 }
 
-fn everything_is_stored_as_it_was_offered(case: &Case) -> Vec<String> {
+fn everything_is_stored_as_it_was_offered(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     for (found, stamp, told) in case.stamps() {
         let Some(fate) = case.history.events.get(&stamp.id()) else { continue };
@@ -251,7 +214,7 @@ fn everything_is_stored_as_it_was_offered(case: &Case) -> Vec<String> {
     faults
 }
 
-fn nothing_refused_is_stored(case: &Case) -> Vec<String> {
+fn nothing_refused_is_stored(case: &Evidence<'_>) -> Vec<String> {
     let stored = case.stored_ids();
     let events = case.history.events.iter();
     events
@@ -260,7 +223,7 @@ fn nothing_refused_is_stored(case: &Case) -> Vec<String> {
         .collect()
 }
 
-fn each_event_ends_once(case: &Case) -> Vec<String> {
+fn each_event_ends_once(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = case.history.contradictions.clone();
     for (id, fate) in &case.history.events {
         let was_told = fate.accepted || !fate.outcomes.is_empty();
@@ -276,7 +239,7 @@ fn each_event_ends_once(case: &Case) -> Vec<String> {
 
 /// Events whose end nobody was told one by one may be any of what naq counts
 /// beyond those of which it was told; there must be as many of them as that.
-fn the_counters_say_what_the_ledger_says(case: &Case) -> Vec<String> {
+fn the_counters_say_what_the_ledger_says(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     if case.history.counters.is_empty() {
         return faults;
@@ -320,7 +283,7 @@ fn the_counters_say_what_the_ledger_says(case: &Case) -> Vec<String> {
 
 /// What is lost, or may be, is counted; and the stream tells of as many, but
 /// for those of which naq says that it could not tell yet.
-fn every_hole_is_told_in_the_stream(case: &Case) -> Vec<String> {
+fn every_hole_is_told_in_the_stream(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     let history = &case.history;
     if history.losses.is_empty() || history.was_emptied {
@@ -342,14 +305,14 @@ fn every_hole_is_told_in_the_stream(case: &Case) -> Vec<String> {
     faults
 }
 
-fn memory_keeps_its_bound(case: &Case) -> Vec<String> {
+fn memory_keeps_its_bound(case: &Evidence<'_>) -> Vec<String> {
     let over = |&&(baseline, peak, buffer): &&(u64, u64, u64)| {
         peak.saturating_sub(baseline) > buffer + buffer / 2 + BESIDE_THE_BUFFER
     };
     case.history.memory.iter().filter(over).map(|seen| format!("{seen:?}")).collect()
 }
 
-fn calls_keep_their_deadlines(case: &Case) -> Vec<String> {
+fn calls_keep_their_deadlines(case: &Evidence<'_>) -> Vec<String> {
     let calls = case.history.calls.iter();
     calls
         .filter(|(_, took, within)| *took > within + LATE_MS)

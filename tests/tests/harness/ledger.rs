@@ -9,13 +9,13 @@ use naq_tests::ledger::{Book, Case, Found, History, Line, RULES, Readings, Repea
 
 use super::*;
 
-const EVENTS: u64 = 6;
+pub(super) const EVENTS: u64 = 6;
 
-fn stamp(n: u64) -> Stamp {
+pub(super) fn stamp(n: u64) -> Stamp {
     Stamp::new("p1", "job1", n, 20)
 }
 
-fn found(sequence: u64, stamp: &Stamp) -> Found {
+pub(super) fn found(sequence: u64, stamp: &Stamp) -> Found {
     Found {
         sequence,
         subject: format!("events.job_progress.{}", stamp.job),
@@ -83,7 +83,7 @@ fn case(lines: Vec<Line>, stream: Vec<Found>) -> Case {
     Case { history: History::of(lines), readings, repeats: Repeats::Never }
 }
 
-fn broken(case: &Case) -> BTreeSet<&'static str> {
+pub(super) fn broken(case: &Case) -> BTreeSet<&'static str> {
     case.violations().into_iter().map(|violation| violation.rule).collect()
 }
 
@@ -191,7 +191,7 @@ fn every_rule_is_broken_by_a_writer_that_breaks_it() {
         }),
     );
     sees(
-        "sends behind a fence",
+        "stores what it said failed",
         &["nothing_refused_is_stored"],
         with(|lines, _| {
             *end_of(lines, 5) = Line::Failed { id: stamp(5).id(), kind: "timed out".to_owned() };
@@ -350,7 +350,8 @@ enum Broken {
     LosesOne,
     ResendsWithANewId,
     ReordersTwo,
-    SendsBehindAFence,
+    DropsAnAck,
+    StoresWhatFailed,
     StoresAGhost,
     AltersAPayload,
 }
@@ -404,10 +405,17 @@ async fn play(broken: Broken) -> Case {
         if here && matches!(broken, Broken::StoresAGhost) {
             store(&self::stamp(77), "ghost".to_owned()).await;
         }
-        book.write(&match broken {
-            Broken::SendsBehindAFence if here => Line::Failed { id, kind: "conflict".to_owned() },
-            _ => Line::Acked { id, sequence },
-        });
+        match broken {
+            Broken::DropsAnAck if here => {}
+            Broken::StoresWhatFailed if here => {
+                book.write(&Line::Failed { id, kind: "conflict".to_owned() });
+            }
+            _ => book.write(&Line::Acked { id, sequence }),
+        }
+    }
+    if matches!(broken, Broken::No | Broken::DropsAnAck) {
+        let dropped = u64::from(matches!(broken, Broken::DropsAnAck));
+        book.write(&counters(EVENTS, EVENTS - dropped));
     }
     let readings = Readings::of(&client, &name).await;
     Case { history: book.history(), readings, repeats: Repeats::Never }
@@ -420,7 +428,8 @@ async fn a_writer_that_is_broken_on_a_real_server_is_caught() {
         (Broken::LosesOne, "nothing_acked_is_missing"),
         (Broken::ResendsWithANewId, "nothing_is_stored_twice"),
         (Broken::ReordersTwo, "each_series_is_in_order"),
-        (Broken::SendsBehindAFence, "nothing_refused_is_stored"),
+        (Broken::DropsAnAck, "the_counters_say_what_the_ledger_says"),
+        (Broken::StoresWhatFailed, "nothing_refused_is_stored"),
         (Broken::StoresAGhost, "nothing_is_stored_that_was_not_offered"),
         (Broken::AltersAPayload, "everything_is_stored_as_it_was_offered"),
     ] {
