@@ -18,6 +18,8 @@ mod processes;
 mod servers;
 #[path = "faults/spool.rs"]
 mod spool;
+#[path = "faults/spooling.rs"]
+mod spooling;
 #[path = "faults/streams.rs"]
 mod streams;
 #[path = "faults/together.rs"]
@@ -27,7 +29,10 @@ mod words;
 
 use std::time::Duration;
 
-use naq_core::config::NaqConfig;
+use async_nats::jetstream;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use naq_core::config::{NaqConfig, StreamMode};
+use naq_tests::faults::{Scene, quick};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -44,4 +49,26 @@ fn events(
 ) -> NaqConfig {
     config.events = change(config.events);
     config
+}
+
+/// The stream as another program makes it, with fast ingest or without.
+fn foreign(takes_batches: bool) -> Config {
+    Config {
+        name: "events".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        discard: DiscardPolicy::New,
+        allow_direct: true,
+        allow_batch_publish: takes_batches,
+        ..Config::default()
+    }
+}
+
+/// The server as a program without naq sees it.
+async fn js(scene: &Scene) -> jetstream::Context {
+    jetstream::new(scene.server.client().await)
+}
+
+/// A program that takes the stream as it is, and asks nothing about it.
+fn assuming(url: &str) -> NaqConfig {
+    events(quick(url), |events| events.with_stream(StreamMode::Assume))
 }

@@ -13,7 +13,8 @@ use std::thread;
 
 use naq_core::ErrorKind;
 use naq_core::config::NaqConfig;
-use naq_tests::faults::{Load, Order, Producer, Program};
+use naq_services::ShutdownReport;
+use naq_tests::faults::{Load, Order, Producer, Program, Stopped};
 use naq_tests::ledger::Book;
 
 #[tokio::main]
@@ -52,15 +53,22 @@ async fn main() {
         logged.await.unwrap();
         producer.count();
     }
-    let code = match stopped {
+    let code = match &stopped {
         Ok(report) => {
-            println!("{report:?}");
+            tell(report);
             i32::from(!report.is_clean())
         }
         Err(error) => {
             println!("{error:?}");
+            // A second signal leaves no report.
+            error.source_as().iter().copied().for_each(tell);
             2
         }
     };
     process::exit(code);
+}
+
+fn tell(report: &ShutdownReport) {
+    println!("{report:?}");
+    println!("{}", serde_json::to_string(&Stopped::from(report.total())).unwrap());
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use naq_core::service::StopReport;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,34 @@ pub struct Order {
     pub seed: u64,
     /// How long a file of it may get, in bytes, as if the disk were full then.
     pub file_limit: Option<u64>,
+}
+
+/// What a program that ended in order said of its last events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// How many were stored while it stopped.
+    pub acked: u64,
+    /// How many had no outcome, or an unknown one.
+    pub pending: u64,
+    /// How many failed.
+    pub failed: u64,
+}
+
+impl From<StopReport> for Stopped {
+    fn from(report: StopReport) -> Self {
+        Self { acked: report.acked, pending: report.pending, failed: report.failed }
+    }
+}
+
+impl Stopped {
+    /// Finds it in what a program wrote.
+    ///
+    /// # Panics
+    /// When it isn't there.
+    pub fn read(said: &str) -> Self {
+        let found = said.lines().find_map(|line| serde_json::from_str(line).ok());
+        found.unwrap_or_else(|| panic!("it doesn't say how it stopped: {said}"))
+    }
 }
 
 /// The running program. It is killed when this is dropped, and ends by itself

@@ -19,7 +19,7 @@ mod program;
 mod rounds;
 mod scene;
 
-pub use child::{Child, Order};
+pub use child::{Child, Order, Stopped};
 pub use logging::{Load, Logging, Producer};
 pub use program::{Program, quick};
 pub use rounds::{Round, rounds};

@@ -7,7 +7,7 @@ use naq_core::config::NaqConfig;
 use tempfile::TempDir;
 
 use super::memory::MemoryWatch;
-use super::{Producer, Program};
+use super::{PATIENCE, Producer, Program};
 use crate::ledger::{Book, Case, Readings, Repeats, Violation};
 use crate::server::{NatsServer, ServerBuilder};
 
@@ -74,6 +74,18 @@ impl Scene {
         assert!(violations.is_empty(), "{}", self.told(&violations));
         // A scenario in which nothing happened has shown nothing.
         assert!(!case.history.events.is_empty(), "nothing was offered");
+        case
+    }
+
+    /// Ends a program whose events all get stored, and judges.
+    ///
+    /// # Panics
+    /// When one isn't stored, when a rule is broken, and when the stop leaves something undone.
+    pub async fn ends_well(&self, program: Program, producer: &Producer) -> Case {
+        producer.settle(PATIENCE).await;
+        producer.count();
+        let case = self.judge().await;
+        program.stop().await;
         case
     }
 

@@ -91,6 +91,25 @@ async fn at_a_break_a_prefix_is_stored_and_closing_the_batch_tells_how_much() {
     assert!(told > 0, "no batch was known to the server any more");
 }
 
+/// Sends seven messages as two batches of the server's: few messages are
+/// committed by themselves, and what comes next is another batch with another id.
+async fn several_parts(
+    sender: &mpsc::UnboundedSender<PublishMessage>,
+    messages: &mut impl Iterator<Item = PublishMessage>,
+    answers: &mut BoxStream<'static, Result<Published>>,
+) {
+    for count in [3, 4] {
+        for message in messages.by_ref().take(count) {
+            sender.unbounded_send(message).unwrap();
+        }
+        let mut stored = 0;
+        while stored < count as u64 {
+            let answer = wait::within("an answer", PATIENCE, answers.next()).await;
+            stored += answer.unwrap().unwrap().count();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_had_committed_counts_when_a_batch_is_closed() {
     let server = NatsServer::start().await;
@@ -101,17 +120,7 @@ async fn what_the_server_had_committed_counts_when_a_batch_is_closed() {
     let (sender, messages) = mpsc::unbounded();
     let mut all = numbered("S", 700).into_iter();
     let mut answers = batch(&*jetstream, "b", messages);
-    // Few messages are committed by themselves: the next ones are another batch of the server's.
-    for count in [3, 4] {
-        for message in all.by_ref().take(count) {
-            sender.unbounded_send(message).unwrap();
-        }
-        let mut stored = 0;
-        while stored < count as u64 {
-            let answer = wait::within("an answer", PATIENCE, answers.next()).await;
-            stored += answer.unwrap().unwrap().count();
-        }
-    }
+    several_parts(&sender, &mut all, &mut answers).await;
     // These arrive, while no answer gets through.
     proxy.black_hole(Direction::ToClient);
     for message in all {
@@ -227,17 +236,7 @@ async fn a_batch_is_fenced_off_over_another_connection_and_what_comes_late_is_no
     let (sender, messages) = mpsc::unbounded();
     let mut all = numbered("S", 1_000).into_iter();
     let mut answers = batch(&*jetstream, "b", messages);
-    // Several batches of the server's, each committed: the last one has another id.
-    for count in [3, 4] {
-        for message in all.by_ref().take(count) {
-            sender.unbounded_send(message).unwrap();
-        }
-        let mut stored = 0;
-        while stored < count as u64 {
-            let answer = wait::within("an answer", PATIENCE, answers.next()).await;
-            stored += answer.unwrap().unwrap().count();
-        }
-    }
+    several_parts(&sender, &mut all, &mut answers).await;
     // These arrive and stay uncommitted; the rest stays in the network.
     proxy.black_hole(Direction::ToClient);
     let sending = tokio::spawn(async move { outcome(answers).await });

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use naq_core::config::{Guarantee, StreamMode};
+use async_nats::jetstream::stream::Config;
+use naq_core::config::Guarantee;
 use naq_core::events::{EventSink, LossReason};
 use naq_tests::faults::{Load, PATIENCE, Round, Scene, quick, rounds};
 use naq_tests::ledger::{Line, Repeats, Stamp};
@@ -12,7 +12,7 @@ use naq_tests::server::{NatsServer, Version};
 use naq_tests::wait;
 
 use crate::words::Words;
-use crate::{events, ms, secs};
+use crate::{assuming, events, foreign, js, ms, secs};
 
 /// Holds what goes to the server for longer than it remembers a batch, again
 /// and again until it has forgotten one, and lets it go on then: the connection stays.
@@ -49,10 +49,7 @@ async fn forgotten_for_want_of_signs(
     for logging in logging {
         logging.end().await;
     }
-    producer.settle(PATIENCE).await;
-    producer.count();
-    scene.judge().await;
-    program.stop().await;
+    scene.ends_well(program, &producer).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,29 +71,14 @@ async fn a_batch_that_the_server_forgot_for_want_of_signs_goes_on_in_another_one
     .await;
 }
 
-/// A stream of others that takes fast batches.
-fn foreign() -> Config {
-    Config {
-        name: "events".to_owned(),
-        subjects: vec!["events.>".to_owned()],
-        discard: DiscardPolicy::New,
-        allow_direct: true,
-        allow_batch_publish: true,
-        ..Config::default()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_within_a_batch_fails_alone_and_the_stream_tells_of_it() {
     rounds("poison in a batch", async |mut round| {
         const MOST: i32 = 2_000;
         let scene = Scene::new().await;
-        let js = async_nats::jetstream::new(scene.server.client().await);
-        js.create_stream(Config { max_message_size: MOST, ..foreign() }).await.unwrap();
-        // Nobody asks what the stream takes.
-        let config =
-            events(quick(&scene.server.url()), |events| events.with_stream(StreamMode::Assume));
-        let (program, producer) = scene.program("p1", config).await;
+        let config = Config { max_message_size: MOST, ..foreign(true) };
+        js(&scene).await.create_stream(config).await.unwrap();
+        let (program, producer) = scene.program("p1", assuming(&scene.server.url())).await;
         let mut poison = Vec::new();
         for n in 0..round.choose(600, 3_000) {
             let is_poison = round.random.u32(0..40) == 0;
@@ -134,19 +116,14 @@ async fn a_job_whose_subject_is_full_holds_up_no_other_one() {
     rounds("subject full", async |mut round| {
         const ROOM: u64 = 20;
         let scene = Scene::new().await;
-        let js = async_nats::jetstream::new(scene.server.client().await);
+        let js = js(&scene).await;
         let config = Config {
             max_messages_per_subject: ROOM as i64,
             discard_new_per_subject: true,
-            ..foreign()
+            ..foreign(true)
         };
         js.create_stream(config.clone()).await.unwrap();
-        let (program, producer) = scene
-            .program(
-                "p1",
-                events(quick(&scene.server.url()), |events| events.with_stream(StreamMode::Assume)),
-            )
-            .await;
+        let (program, producer) = scene.program("p1", assuming(&scene.server.url())).await;
         let full = ROOM + 1 + round.random.u64(0..20);
         for n in 0..full {
             producer.log("full", n, 50).await.unwrap();
@@ -164,10 +141,7 @@ async fn a_job_whose_subject_is_full_holds_up_no_other_one() {
         assert_eq!(producer.events.counters().pending, full - ROOM);
         // Room for the rest, and for all that this leaves.
         js.update_stream(Config { max_messages_per_subject: 1_000, ..config }).await.unwrap();
-        producer.settle(PATIENCE).await;
-        producer.count();
-        scene.judge().await;
-        program.stop().await;
+        scene.ends_well(program, &producer).await;
     })
     .await;
 }

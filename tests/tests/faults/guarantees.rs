@@ -35,11 +35,7 @@ async fn broken_within_batches(round: &mut Round, version: Version, guarantee: G
     }
     round.sometime(ms(400)).await;
     logging.end().await;
-    producer.settle(PATIENCE).await;
-    producer.count();
-    let case = scene.judge().await;
-    program.stop().await;
-    case
+    scene.ends_well(program, &producer).await
 }
 
 /// Servers with fast ingest: one of them, at full length all.
@@ -115,10 +111,7 @@ async fn with_read_back_a_fence_keeps_out_what_comes_late_over_the_old_connectio
         for logging in logging {
             logging.end().await;
         }
-        producer.settle(PATIENCE).await;
-        producer.count();
-        scene.judge().await;
-        program.stop().await;
+        scene.ends_well(program, &producer).await;
     })
     .await;
 }

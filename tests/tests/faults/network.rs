@@ -21,14 +21,6 @@ async fn behind_a_proxy(
     (proxy, program, producer)
 }
 
-/// Ends with all events stored, and the ledger content.
-async fn all_is_well(scene: &Scene, program: Program, producer: &Producer) {
-    producer.settle(PATIENCE).await;
-    producer.count();
-    scene.judge().await;
-    program.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acks_that_a_reset_loses_cost_no_event_and_store_none_twice() {
     rounds("acks lost", async |mut round| {
@@ -42,7 +34,7 @@ async fn acks_that_a_reset_loses_cost_no_event_and_store_none_twice() {
         proxy.heal();
         round.sometime(ms(500)).await;
         logging.end().await;
-        all_is_well(&scene, program, &producer).await;
+        scene.ends_well(program, &producer).await;
     })
     .await;
 }
@@ -102,7 +94,7 @@ async fn a_connection_reset_at_any_byte_loses_tears_and_repeats_nothing() {
         let cuts = round.choose(10, 60);
         cut_anywhere(&mut round, &proxy, cuts).await;
         logging.end().await;
-        all_is_well(&scene, program, &producer).await;
+        scene.ends_well(program, &producer).await;
     })
     .await;
 }
@@ -126,14 +118,14 @@ async fn a_frozen_server_is_noticed_and_costs_no_event_when_it_goes_on() {
         scene.server.resume();
         round.sometime(ms(500)).await;
         logging.end().await;
-        all_is_well(&scene, program, &producer).await;
+        scene.ends_well(program, &producer).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_over_a_slow_line_waits_until_all_is_stored() {
-    rounds("slow line", async |round| {
+    rounds("slow line", async |mut round| {
         let scene = Scene::new().await;
         let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
         proxy.throttle(Direction::ToServer, 64 << 10);
@@ -145,6 +137,7 @@ async fn a_stop_over_a_slow_line_waits_until_all_is_stored() {
             producer.events.counters().offered == 240
         })
         .await;
+        round.sometime(secs(1)).await;
         let stop = program.services.stop_within(secs(30));
         let report = producer.book.timed("stop", secs(30), stop).await.unwrap();
         assert!(report.is_clean(), "{report:?}");
@@ -158,7 +151,7 @@ async fn a_stop_over_a_slow_line_waits_until_all_is_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_that_has_too_little_time_says_what_it_leaves() {
-    rounds("slow line and little time", async |round| {
+    rounds("slow line and little time", async |mut round| {
         let scene = Scene::new().await;
         let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
         proxy.throttle(Direction::ToServer, 16 << 10);
@@ -169,6 +162,7 @@ async fn a_stop_that_has_too_little_time_says_what_it_leaves() {
             producer.events.counters().offered == 600
         })
         .await;
+        round.sometime(secs(1)).await;
         let stop = program.services.stop_within(secs(1));
         let stopped = producer.book.timed("stop", secs(1), stop).await;
         assert!(stopped.is_err(), "300 KiB passed 16 KiB/s in a second: {stopped:?}");

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use naq_core::config::{OverflowPolicy, Size};
+use naq_core::config::{OverflowPolicy, Size, SpoolMode};
 use naq_core::events::{EventSink, LossReason};
 use naq_tests::faults::{Child, Load, PATIENCE, Round, Scene, quick, rounds};
 use naq_tests::ledger::{Fate, Line};
 use naq_tests::wait;
 
-use crate::processes::{all_accepted_are_safe, order, program};
+use crate::processes::program;
+use crate::spooling::{all_accepted_are_safe, spooling, taken_over};
 use crate::{events, ms};
 
 /// The files of events below a spool's folder, oldest first.
@@ -57,10 +58,7 @@ fn damage(spool: &Path, round: &mut Round) -> String {
 async fn a_torn_end_and_a_damaged_record_of_a_spool_cost_that_record_alone() {
     rounds("spool damaged", async |mut round| {
         let mut scene = Scene::new().await;
-        let spool = scene.folder().join("spool");
-        let mut order = order(&scene, &round, &scene.server.url());
-        order.config.push_str(&format!("[events.spool]\ndir = \"{}\"\n", spool.display()));
-        order.config.push_str("mode = \"always\"\n");
+        let (order, spool) = spooling(&scene, &round, SpoolMode::Always);
         let mut child = Child::start(program(), &order);
         // Everything stays in the spool.
         scene.server.kill();
@@ -72,16 +70,7 @@ async fn a_torn_end_and_a_damaged_record_of_a_spool_cost_that_record_alone() {
         child.kill();
         let lost = damage(&spool, &mut round);
         scene.server.restart().await;
-        let config = events(quick(&scene.server.url()), |mut events| {
-            events.spool = events.spool.with_dir(spool.clone());
-            events
-        });
-        let (next, producer) = scene.program("p2", config).await;
-        producer.log_acked("after", 0, 10).await.unwrap();
-        wait::until("the spool to be empty", PATIENCE, async || {
-            producer.events.counters().spooled == 0 && producer.events.account().untold == 0
-        })
-        .await;
+        let (next, producer) = taken_over(&scene, &spool).await;
         let counters = producer.events.counters();
         assert_eq!((counters.corrupt, counters.torn, counters.failed), (1, 1, 1), "{counters:?}");
         assert!(counters.is_balanced(), "{counters:?}");
@@ -101,10 +90,8 @@ async fn a_torn_end_and_a_damaged_record_of_a_spool_cost_that_record_alone() {
 async fn a_disk_without_room_for_the_spool_is_told_and_the_program_lives_on() {
     rounds("disk full", async |mut round| {
         let mut scene = Scene::new().await;
-        let spool = scene.folder().join("spool");
-        let mut order = order(&scene, &round, &scene.server.url());
+        let (mut order, _) = spooling(&scene, &round, SpoolMode::Overflow);
         order.config.push_str("buffer_max_events = 500\noverflow = \"fail\"\n");
-        order.config.push_str(&format!("[events.spool]\ndir = \"{}\"\n", spool.display()));
         // The ledger's file has to do with as much.
         order.file_limit = Some(2 << 20);
         (order.pad, order.rest) = (8_000, ms(20));
