@@ -24,15 +24,30 @@ pub(super) struct Line {
     empty: usize,
     /// At so many of the first of these places nothing may be dropped.
     kept: usize,
+    /// The number of the last event that was taken in.
+    last: u64,
+    /// Whether one was taken in behind another with a greater number: what was
+    /// on disk may come back so.
+    is_mixed: bool,
 }
 
 impl Line {
     pub(super) const fn new() -> Self {
-        Self { sent: VecDeque::new(), under_way: 0, fresh: VecDeque::new(), empty: 0, kept: 0 }
+        Self {
+            sent: VecDeque::new(),
+            under_way: 0,
+            fresh: VecDeque::new(),
+            empty: 0,
+            kept: 0,
+            last: 0,
+            is_mixed: false,
+        }
     }
 
     /// Takes an event in, behind all others.
     pub(super) fn accept(&mut self, slot: Slot) {
+        self.is_mixed = !self.is_empty() && (self.is_mixed || slot.number < self.last);
+        self.last = slot.number;
         self.fresh.push_back(Some(slot));
     }
 
@@ -181,8 +196,12 @@ impl Line {
         self.first().map(|slot| slot.deadline)
     }
 
-    /// The number of the oldest event.
+    /// The smallest number of an event.
     pub(super) fn oldest_number(&self) -> Option<u64> {
+        if self.is_mixed {
+            let all = self.sent.iter().chain(self.fresh.iter().flatten());
+            return all.map(|slot| slot.number).min();
+        }
         self.first().map(|slot| slot.number)
     }
 

@@ -218,3 +218,23 @@ proptest! {
         prop_assert_eq!((schedule.ready(Way::Fast), schedule.ready(Way::Pipeline)), (0, 0));
     }
 }
+
+#[test]
+fn the_oldest_number_is_the_smallest_in_whatever_order_a_spool_gives_them_back() {
+    let mut schedule = Schedule::new();
+    for number in [50, 51, 10, 11] {
+        let slot = Slot::new(plain(None), number, Timestamp::default(), 60 * SECOND);
+        assert_eq!(schedule.admit(slot), Way::Fast);
+    }
+    assert_eq!(schedule.oldest_number(), Some(10));
+    assert_eq!(sent(&mut schedule, Way::Fast).len(), 4);
+    let mut oldest = Vec::new();
+    while schedule.settle_first(Way::Fast).is_some() {
+        oldest.push(schedule.oldest_number());
+    }
+    assert_eq!(oldest, [Some(10), Some(10), Some(11), None]);
+    for number in [60, 61] {
+        schedule.admit(Slot::new(plain(None), number, Timestamp::default(), 60 * SECOND));
+    }
+    assert_eq!(schedule.oldest_number(), Some(60));
+}
