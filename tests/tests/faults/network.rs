@@ -35,6 +35,9 @@ async fn acks_that_a_reset_loses_cost_no_event_and_store_none_twice() {
         round.sometime(ms(500)).await;
         logging.end().await;
         scene.ends_well(program, &producer).await;
+        // What was sent again was there, and the server says so where it speaks of single events.
+        let counters = producer.events.counters();
+        assert!(counters.duplicates > 0, "{counters:?}");
     })
     .await;
 }
@@ -114,7 +117,7 @@ async fn a_frozen_server_is_noticed_and_costs_no_event_when_it_goes_on() {
             program.services.health().await.state() != HealthState::Healthy
         })
         .await;
-        round.rest(ms(300), secs(10)).await;
+        round.rest(ms(300), secs(13)).await;
         scene.server.resume();
         round.sometime(ms(500)).await;
         logging.end().await;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use naq_core::ErrorKind;
 use naq_core::config::{ConnectPolicy, OverflowPolicy};
 use naq_core::events::EventSink;
+use naq_core::service::HealthState;
 use naq_tests::faults::{Load, PATIENCE, Program, Round, Scene, quick, rounds};
 use naq_tests::server::{NatsServer, ServerBuilder, Version};
 use naq_tests::wait;
@@ -18,6 +19,10 @@ async fn kill_and_restart(server: ServerBuilder, round: &mut Round) {
     let logging = producer.load(&Load::steady(round.seed));
     round.sometime(round.choose(ms(500), secs(2))).await;
     scene.server.kill();
+    wait::until("the outage to be seen", PATIENCE, async || {
+        program.services.health().await.state() != HealthState::Healthy
+    })
+    .await;
     round.rest(ms(300), secs(2)).await;
     scene.server.restart().await;
     round.sometime(round.choose(ms(300), secs(2))).await;
