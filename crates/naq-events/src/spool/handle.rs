@@ -127,13 +127,16 @@ impl Spool {
         self.ask(|reply| Request::Append { entries, reply }).await
     }
 
-    /// Hands events over without waiting, as [`append`](Self::append) does.
+    /// Hands events over without waiting: the first ones of them are added, as many
+    /// as there is room for, in this order.
     ///
-    /// For code that isn't async: the events are written even if the answer is
-    /// not awaited, but only the answer says that they were.
+    /// They are written even if the answer is not awaited, but only the answer says
+    /// how many were. Where nobody awaits it, the program's log tells of those that
+    /// were refused.
     ///
     /// # Errors
-    /// `LimitReached` where 256 calls wait already, `Closed`.
+    /// `LimitReached` where 256 calls wait already, `Closed`. The answer has those of
+    /// [`append`](Self::append), where not even the first one was added.
     pub fn try_append(&self, entries: Vec<SpoolEntry>) -> Result<Appending> {
         let permit = Arc::clone(&self.shared.room).try_acquire_owned().map_err(|refused| {
             if matches!(refused, tokio::sync::TryAcquireError::Closed) {
@@ -143,7 +146,7 @@ impl Spool {
                 .with_hint("log more slowly, or give the spool a faster disk")
         })?;
         let (reply, answer) = oneshot::channel();
-        self.shared.ask(Request::Append { entries, reply }, permit)?;
+        self.shared.ask(Request::AppendFitting { entries, reply }, permit)?;
         Ok(Appending(answer))
     }
 
@@ -226,13 +229,35 @@ impl Drop for Spool {
     }
 }
 
+/// What was added of events that were handed over.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Appended {
+    /// The first and the last position of those that were added: the first ones.
+    pub positions: RangeInclusive<SpoolPosition>,
+    /// Why the others were not, if there are others.
+    pub refused: Option<Error>,
+}
+
+impl Appended {
+    pub(crate) const fn new(first: u64, last: u64, refused: Option<Error>) -> Self {
+        Self { positions: SpoolPosition(first)..=SpoolPosition(last), refused }
+    }
+
+    /// How many were added.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.positions.end().get() - self.positions.start().get() + 1
+    }
+}
+
 /// The answer to [`Spool::try_append`].
 #[derive(Debug)]
-#[must_use = "only the answer says whether the events are in the spool"]
-pub struct Appending(oneshot::Receiver<Result<RangeInclusive<SpoolPosition>>>);
+#[must_use = "only the answer says how many of the events are in the spool"]
+pub struct Appending(oneshot::Receiver<Result<Appended>>);
 
 impl Future for Appending {
-    type Output = Result<RangeInclusive<SpoolPosition>>;
+    type Output = Result<Appended>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(closed())))

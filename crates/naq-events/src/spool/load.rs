@@ -60,7 +60,9 @@ pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
     }
     segment.trust_the_disk();
     segment.is_sealed = sealed.is_some();
-    segment.has_lost_marks = is_unmarked.unwrap_or_default();
+    // A header that can't be read may have said so.
+    segment.has_lost_marks = is_unmarked.unwrap_or(true);
+    segment.tells_lost_marks = is_unmarked.unwrap_or_default();
     let (marks_end, has_foreign_marks) = (marks.end, marks.is_foreign);
     marks.apply(&mut segment);
     Ok(Loaded { segment, tail, marks_end, has_foreign_marks })

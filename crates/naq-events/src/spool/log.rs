@@ -86,6 +86,34 @@ impl SpoolLog {
         Ok(first..=self.next - 1)
     }
 
+    /// Adds as many of the events as there is room for, the first ones, at least
+    /// one. Answers their positions, and why the others were refused.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), of the first one.
+    pub(super) fn append_fitting(
+        &mut self,
+        entries: &[SpoolEntry],
+    ) -> Result<(RangeInclusive<u64>, Option<Error>)> {
+        let first = self.next;
+        let (mut rest, mut count) = (entries, entries.len());
+        loop {
+            match self.append(&rest[..count]) {
+                Ok(_) => {
+                    rest = &rest[count..];
+                    count = count.min(rest.len());
+                    if rest.is_empty() {
+                        return Ok((first..=self.next - 1, None));
+                    }
+                }
+                // Fewer may fit.
+                Err(error) if error.kind() == ErrorKind::LimitReached && count > 1 => count /= 2,
+                Err(error) if self.next == first => return Err(error),
+                Err(error) => return Ok((first..=self.next - 1, Some(error))),
+            }
+        }
+    }
+
     fn append_frames(&mut self, entries: &[SpoolEntry], frames: &mut Vec<u8>) -> Result<()> {
         let mut landmarks = Vec::with_capacity(entries.len());
         for (number, entry) in (self.next..).zip(entries) {
@@ -123,14 +151,14 @@ impl SpoolLog {
         let count = landmarks.len() as u64;
         let last = self.next + count - 1;
         let segment = self.active(frames.len() as u64, first)?;
-        let base = segment.events_bytes;
+        let (base, marks_bytes) = (segment.events_bytes, segment.marks_bytes);
         // Before the events: there must be no instant at which what was sent
-        // would pass for unsent. A mark without its event does no harm.
+        // would pass for unsent.
         let marked = sent
             .iter()
-            .try_for_each(|&(first, last, context)| segment.mark_sent(first, last, context));
+            .try_for_each(|&(first, last, context)| segment.write_sent(first, last, context));
         if let Err(error) = marked.and_then(|()| segment.append(frames, count)) {
-            segment.forget_sent(last);
+            segment.take_back_sent(marks_bytes, last);
             return Err(error);
         }
         for landmark in landmarks {
@@ -322,21 +350,18 @@ impl SpoolLog {
     /// Notes what is not noted yet, makes the disk keep it, and removes what is not needed.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The first of the disk's; what can be done is done nevertheless.
     pub(super) fn close(mut self) -> Result<()> {
         let bases: Vec<u64> = self.segments.keys().copied().collect();
+        let mut closed = Ok(());
         for base in bases {
             if self.segments.get(&base).is_some_and(|segment| segment.pending() == 0) {
                 self.remove(base);
             } else if let Some(segment) = self.segments.get_mut(&base) {
-                segment.pay()?;
-                if segment.is_open() {
-                    segment.sync()?;
-                    segment.seal()?;
-                }
+                closed = closed.and(segment.close());
             }
         }
-        self.sync()
+        closed.and(self.sync())
     }
 
     /// How many events have no outcome.

@@ -83,7 +83,7 @@ mod tests;
 
 pub use naq_core::config::SpoolFsync;
 
-pub use handle::{Appending, Spool};
+pub use handle::{Appended, Appending, Spool};
 pub use inspect::{SpoolFolder, SpoolReport, SpoolWalk, spool_folders};
 pub use mark::SpoolOutcome;
 pub use options::SpoolOptions;

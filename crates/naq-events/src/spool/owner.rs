@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use naq_core::{Error, ErrorKind, Result};
 
-use super::files;
+use super::{files, quarantine};
 
 const OPEN: &str = "spool_open";
 const LOCK_FILE: &str = "lock";
@@ -81,6 +81,7 @@ impl Owner {
         }
         // For people alone, so a full disk is no reason to do without the spool.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "pid {}", std::process::id()));
+        quarantine::prepare(folder);
         Ok(Some(Self { folder: folder.to_owned(), _lock: lock }))
     }
 }
@@ -96,7 +97,12 @@ fn create(folder: &Path) -> Result<()> {
     files::create_folder(folder).map_err(fail)?;
     for made in missing {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty());
-        files::sync_folder(above.unwrap_or(Path::new("."))).map_err(fail)?;
+        match files::sync_folder(above.unwrap_or(Path::new("."))) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!(folder = %made.display(), "a power cut may lose this new folder");
+            }
+            synced => synced.map_err(fail)?,
+        }
     }
     Ok(())
 }

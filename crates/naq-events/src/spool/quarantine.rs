@@ -7,19 +7,28 @@ use std::path::Path;
 use naq_core::Result;
 
 use super::files;
+use super::header::Identity;
 use super::scan::Damage;
 use super::segment::Paths;
 
 const FOLDER: &str = "quarantine";
 
+/// Makes the place for it, so that a disk without room has it later; else it is
+/// made when it is needed.
+pub(super) fn prepare(folder: &Path) {
+    if let Err(error) = files::create_folder(&folder.join(FOLDER)) {
+        tracing::debug!(%error, "the spool's quarantine is made when it is needed");
+    }
+}
+
 /// Copies damaged bytes into a file of their own, named by segment and offset.
 ///
 /// # Errors
 /// Those of the disk; then no file is left.
-pub(super) fn set_aside(folder: &Path, base: u64, damage: Damage) -> Result<()> {
+pub(super) fn set_aside(folder: &Path, identity: Identity, damage: Damage) -> Result<()> {
     let place = folder.join(FOLDER);
-    let path = place.join(format!("{base:020}-{}.bin", damage.offset));
-    let copied = copy(&Paths::of(folder, base).events, damage, &place, &path);
+    let path = place.join(format!("{}-{}.bin", name(identity), damage.offset));
+    let copied = copy(&Paths::of(folder, identity.base).events, damage, &place, &path);
     copied.or_else(|error| {
         // What is there already was set aside before.
         if error.kind() == io::ErrorKind::AlreadyExists {
@@ -40,14 +49,19 @@ fn copy(events: &Path, damage: Damage, place: &Path, path: &Path) -> io::Result<
     files::sync(&target)
 }
 
+/// What tells a segment's files from those of another one of the same base.
+fn name(Identity { base, nonce, .. }: Identity) -> String {
+    format!("{base:020}-{nonce:08x}")
+}
+
 /// Sets all of a segment's events aside, which takes no room of the disk.
 ///
 /// # Errors
 /// Those of the disk; then the file is where it was.
-pub(super) fn move_all(events: &Path) -> Result<()> {
-    let (Some(folder), Some(name)) = (events.parent(), events.file_name()) else { return Ok(()) };
+pub(super) fn move_all(events: &Path, identity: Identity) -> Result<()> {
+    let Some(folder) = events.parent() else { return Ok(()) };
     let place = folder.join(FOLDER);
-    let path = place.join(name);
+    let path = place.join(format!("{}.events", name(identity)));
     files::create_folder(&place)
         .and_then(|()| fs::rename(events, &path))
         .map_err(|error| files::typed("spool_quarantine", &path, error))

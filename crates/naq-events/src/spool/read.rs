@@ -180,23 +180,27 @@ impl SpoolLog {
         let positions = Self::run(*missing.start(), *missing.end());
         let Some(segment) = self.segments.get(&reader.base) else { return };
         let is_news = segment.settled.first_outside(*missing.start()) <= *missing.end();
-        if !positions.is_empty() && is_news {
-            if let Some(damage) = reader.damage
-                && let Err(error) = quarantine::set_aside(&self.owner.folder, reader.base, damage)
-                && let Some(segment) = self.segments.get_mut(&reader.base)
-            {
-                // What stands behind it goes on, or no room would ever come back.
-                segment.has_damage = true;
-                self.trouble = Some(error);
-            }
-            tracing::error!(
-                folder = %self.owner.folder.display(),
-                first = missing.start(),
-                last = missing.end(),
-                "damaged events in the spool were set aside",
-            );
-            self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
+        let damage = reader.damage.take();
+        if positions.is_empty() || !is_news {
+            return;
         }
-        reader.damage = None;
+        let (folder, identity) = (&self.owner.folder, segment.identity);
+        let kept = damage.map_or(Ok(()), |damage| quarantine::set_aside(folder, identity, damage));
+        let (folder, first, last) = (folder.display(), missing.start(), missing.end());
+        match kept {
+            Ok(()) => {
+                tracing::error!(%folder, first, last, "damaged events in the spool were set aside");
+                self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
+            }
+            Err(error) => {
+                tracing::error!(%folder, first, last, %error, "damaged events in the spool can't be set aside yet");
+                // What stands behind them goes on, or no room would ever come back.
+                if let Some(segment) = self.segments.get_mut(&reader.base) {
+                    self.corrupt += segment.pass_over(&positions);
+                }
+                self.trouble = Some(error);
+                self.remove_if_done(reader.base);
+            }
+        }
     }
 }

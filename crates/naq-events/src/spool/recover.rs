@@ -81,6 +81,13 @@ impl SpoolLog {
     /// Cuts off what is no event and no mark at the ends of its files, and seals it.
     fn put_in_order(&mut self, loaded: Loaded) -> Result<Segment> {
         let Loaded { mut segment, tail, marks_end, has_foreign_marks } = loaded;
+        if segment.has_lost_marks
+            && let Err(error) = segment.tell_lost_marks()
+        {
+            // What tells it otherwise is not cut off then.
+            self.trouble = Some(error);
+            return Ok(segment);
+        }
         if has_foreign_marks {
             let marks = &segment.paths.marks;
             files::remove(marks).map_err(|error| files::typed(OPEN, marks, error))?;
@@ -88,7 +95,7 @@ impl SpoolLog {
             cut(&segment.paths.marks, end)?;
         }
         if let Some(tail) = tail {
-            if let Err(error) = self.count_tail(segment.identity.base, tail) {
+            if let Err(error) = self.count_tail(&segment, tail) {
                 // On a full disk it stays where it is. Nothing is added to this
                 // file any more, and the next time its end is looked at again.
                 self.trouble = Some(error);
@@ -104,9 +111,9 @@ impl SpoolLog {
     }
 
     /// Counts what stood behind the last event of a file, and keeps it if it was once whole.
-    fn count_tail(&mut self, base: u64, tail: super::scan::Damage) -> Result<()> {
+    fn count_tail(&mut self, segment: &Segment, tail: super::scan::Damage) -> Result<()> {
         if tail.is_whole {
-            quarantine::set_aside(&self.owner.folder, base, tail)?;
+            quarantine::set_aside(&self.owner.folder, segment.identity, tail)?;
             self.corrupt += 1;
         } else {
             self.torn += 1;
@@ -117,8 +124,12 @@ impl SpoolLog {
     /// Removes a segment of which nothing is needed.
     fn drop_segment(&mut self, Loaded { mut segment, tail, .. }: Loaded) -> Result<()> {
         // What stands behind the last event may have been one.
-        if let Some(tail) = tail {
-            self.count_tail(segment.identity.base, tail)?;
+        if let Some(tail) = tail
+            && let Err(error) = self.count_tail(&segment, tail)
+        {
+            self.corrupt += 1;
+            self.trouble = Some(error);
+            segment.has_damage = true;
         }
         segment.remove().map_err(|error| error.in_operation(OPEN))
     }

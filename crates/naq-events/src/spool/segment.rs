@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use naq_core::{Error, Result, Timestamp};
+use naq_core::{Result, Timestamp};
 
 use super::files;
 use super::header::{FileKind, HEADER_BYTES, Identity};
@@ -53,8 +53,10 @@ pub(super) struct Segment {
     pub(super) marks_bytes: u64,
     pub(super) settled: PositionSet,
     pub(super) sent: SentRuns,
-    /// Whether marks were lost: then each event may have been sent.
+    /// Whether marks were lost before it was loaded: then each event may have been sent.
     pub(super) has_lost_marks: bool,
+    /// Whether its header says that marks are missing.
+    pub(super) tells_lost_marks: bool,
     /// Whether damage is in it that could not be set aside.
     pub(super) has_damage: bool,
     pub(super) landmarks: Vec<Landmark>,
@@ -81,6 +83,7 @@ impl Segment {
             settled: PositionSet::new(),
             sent: SentRuns::default(),
             has_lost_marks: false,
+            tells_lost_marks: false,
             has_damage: false,
             landmarks: Vec::new(),
             owed: Vec::new(),
@@ -192,49 +195,66 @@ impl Segment {
         })
     }
 
-    /// Notes that a run of its events is about to be sent, or was.
+    /// Notes that a run of its events is about to be sent.
     ///
-    /// Where there is no room for that, the segment itself says from now on that
-    /// marks are missing, which takes no room: then each of its events may have been sent.
+    /// Where there is no room for that, the segment says from now on that marks are
+    /// missing, which takes none: whoever opens it takes each of its events for sent.
     ///
     /// # Errors
     /// Those of the disk; then neither is noted.
     pub(super) fn mark_sent(&mut self, first: u64, last: u64, context: SentContext) -> Result<()> {
-        if self.sent.knows(first, last, context.stream_created) {
-            return Ok(());
+        if let Err(error) = self.write_sent(first, last, context) {
+            self.tell_lost_marks()?;
+            tracing::warn!(
+                %error,
+                segment = self.identity.base,
+                "the spool can't note what is sent: after a crash these events count as sent",
+            );
+            self.sent.mark(first, last, context);
         }
-        if let Err(error) = self.write_mark(&Mark::Sent { first, last, context }) {
-            self.lose_marks(error)?;
-        }
-        self.sent.mark(first, last, context);
         Ok(())
     }
 
-    /// Notes in the header that marks are missing.
-    fn lose_marks(&mut self, why: Error) -> Result<()> {
-        if self.has_lost_marks {
-            return Ok(());
+    /// Notes that a run was sent, or is about to be.
+    ///
+    /// # Errors
+    /// Those of the disk; then it is not noted.
+    pub(super) fn write_sent(&mut self, first: u64, last: u64, context: SentContext) -> Result<()> {
+        if !self.sent.knows(first, last, context.stream_created) {
+            self.write_mark(&Mark::Sent { first, last, context })?;
+            self.sent.mark(first, last, context);
         }
-        if !self.has_header() {
-            return Err(why);
-        }
-        let header = self.identity.header(FileKind::UnmarkedEvents);
-        files::overwrite(&self.paths.events, &header)
-            .map_err(|error| files::typed("spool_mark", &self.paths.events, error))?;
-        self.has_lost_marks = true;
-        tracing::warn!(
-            error = %why,
-            segment = self.identity.base,
-            "the spool can't note what is sent: after a crash these events count as sent",
-        );
         Ok(())
     }
 
-    /// Forgets that events behind the last one were sent.
-    pub(super) fn forget_sent(&mut self, last: u64) {
+    /// Takes back what was noted, behind this length of the marks, of events
+    /// up to `last` that were not added then.
+    pub(super) fn take_back_sent(&mut self, marks_bytes: u64, last: u64) {
         if self.next <= last {
             self.sent.forget(self.next, last);
         }
+        if let Some(file) = &self.marks
+            && marks_bytes < self.marks_bytes
+            && files::cut(file, marks_bytes).is_ok()
+        {
+            // Where it can't be cut off, others at these positions count as sent: no harm.
+            self.marks_bytes = marks_bytes;
+        }
+    }
+
+    /// Notes in the header that marks are missing, for whoever opens the segment.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn tell_lost_marks(&mut self) -> Result<()> {
+        // Without a header it is taken for that anyway.
+        if !self.tells_lost_marks && self.has_header() {
+            let header = self.identity.header(FileKind::UnmarkedEvents);
+            files::overwrite(&self.paths.events, &header)
+                .map_err(|error| files::typed("spool_mark", &self.paths.events, error))?;
+            self.tells_lost_marks = true;
+        }
+        Ok(())
     }
 
     /// Notes what became of its events. Answers for how many that is news.
@@ -266,6 +286,25 @@ impl Segment {
         // Of a segment that is about to go nobody reads the marks again.
         let written = if self.pending() == 0 && !self.is_open() { Ok(()) } else { self.pay() };
         (new, written)
+    }
+
+    /// Gives up events of which nothing could be set aside: that isn't noted, so
+    /// that whoever opens the segment tries again.
+    pub(super) fn pass_over(&mut self, positions: &PositionSet) -> u64 {
+        self.has_damage = true;
+        positions.pairs().map(|(first, last)| self.settled.insert_run(first, last)).sum()
+    }
+
+    /// Notes what is not noted yet, makes the disk keep it, and adds nothing any more.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn close(&mut self) -> Result<()> {
+        let paid = self.pay();
+        if !self.is_open() {
+            return paid;
+        }
+        paid.and(self.sync()).and(self.seal())
     }
 
     /// Writes the outcomes that are not noted on the disk yet.
@@ -334,9 +373,13 @@ impl Segment {
         if self.has_unkept_marks
             && let Some(file) = &self.marks
         {
+            let synced = files::sync(file);
             self.has_unkept_marks = false;
-            files::sync(file)
-                .map_err(|error| files::typed("spool_sync", &self.paths.marks, error))?;
+            if let Err(error) = synced {
+                self.events = None;
+                let error = files::typed("spool_sync", &self.paths.marks, error);
+                return self.tell_lost_marks().and(Err(error));
+            }
         }
         if self.kept.1 < self.events_bytes {
             let synced = match &self.events {
@@ -365,6 +408,7 @@ impl Segment {
         if bytes >= self.events_bytes {
             return (self.next, 0);
         }
+        self.sent.forget(next, self.next.saturating_sub(1));
         let bytes = bytes.max(HEADER_BYTES as u64);
         let is_cut =
             files::append(&self.paths.events).and_then(|file| files::cut(&file, bytes)).is_ok();
@@ -395,7 +439,7 @@ impl Segment {
         self.events = None;
         self.marks = None;
         if self.has_damage {
-            quarantine::move_all(&self.paths.events)?;
+            quarantine::move_all(&self.paths.events, self.identity)?;
         }
         files::remove(&self.paths.events)
             .and_then(|()| files::remove(&self.paths.marks))

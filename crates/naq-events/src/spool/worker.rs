@@ -9,6 +9,7 @@ use super::SpoolFsync;
 use naq_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::handle::Appended;
 use super::log::{NotKept, SpoolLog};
 use super::mark::SpoolOutcome;
 use super::positions::{PositionSet, SpoolPosition};
@@ -27,6 +28,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug)]
 pub(super) enum Request {
     Append { entries: Vec<SpoolEntry>, reply: Reply<RangeInclusive<SpoolPosition>> },
+    AppendFitting { entries: Vec<SpoolEntry>, reply: Reply<Appended> },
     MarkSent { positions: PositionSet, context: SentContext, reply: Reply<()> },
     Settle { positions: PositionSet, outcome: SpoolOutcome, reply: Reply<u64> },
     Read { from: SpoolPosition, limit: ReadLimit, reply: Reply<SpoolChunk> },
@@ -146,6 +148,7 @@ impl Drop for EndOfThread {
 struct Answers {
     /// Not before the disk keeps what they are about.
     appended: Vec<(Reply<RangeInclusive<SpoolPosition>>, RangeInclusive<u64>)>,
+    fitted: Vec<(Reply<Appended>, RangeInclusive<u64>, Option<Error>)>,
     marked: Vec<Reply<()>>,
     ready: Vec<Box<dyn FnOnce()>>,
 }
@@ -154,6 +157,18 @@ impl Answers {
     fn ready<T: 'static>(&mut self, reply: Reply<T>, answer: Result<T>) {
         // Whoever doesn't wait for an answer any more has no use for it.
         self.ready.push(Box::new(move || drop(reply.send(answer))));
+    }
+
+    /// Where nobody waits for the answer, the program's log is told of what is refused.
+    fn fitted(&mut self, reply: Reply<Appended>, answer: Result<Appended>) {
+        let refused = match &answer {
+            Ok(appended) => appended.refused.as_ref(),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused.filter(|_| reply.is_closed()) {
+            tracing::error!(%error, "the spool did not take all events that were handed over");
+        }
+        self.ready(reply, answer);
     }
 
     /// Makes the disk keep what is waited for.
@@ -168,6 +183,17 @@ impl Answers {
                 _ => Ok(kept),
             };
             self.ready(reply, answer);
+        }
+        for (reply, positions, refused) in std::mem::take(&mut self.fitted) {
+            let (first, last) = (*positions.start(), *positions.end());
+            let answer = match &not_kept {
+                Some(NotKept { error, taken_back }) if first >= *taken_back => Err(error.clone()),
+                Some(NotKept { error, taken_back }) if last >= *taken_back => {
+                    Ok(Appended::new(first, taken_back - 1, Some(error.clone())))
+                }
+                _ => Ok(Appended::new(first, last, refused)),
+            };
+            self.fitted(reply, answer);
         }
         for reply in std::mem::take(&mut self.marked) {
             let answer = not_kept.as_ref().map_or(Ok(()), |not| Err(not.error.clone()));
@@ -236,6 +262,10 @@ fn work(log: &mut SpoolLog, request: Request, answers: &mut Answers) -> Go {
         Request::Append { entries, reply } => match log.append(&entries) {
             Ok(positions) => answers.appended.push((reply, positions)),
             Err(error) => answers.ready(reply, Err(error)),
+        },
+        Request::AppendFitting { entries, reply } => match log.append_fitting(&entries) {
+            Ok((positions, refused)) => answers.fitted.push((reply, positions, refused)),
+            Err(error) => answers.fitted(reply, Err(error)),
         },
         Request::MarkSent { positions, context, reply } => {
             match log.mark_sent(&positions, context) {

@@ -305,6 +305,13 @@ impl State {
             }
         }
         let item = &mut slot.item;
+        if let Some(on_disk) = item.on_disk.take() {
+            let told = match &receipt {
+                Some(Err(error)) if outcome != Outcome::Dropped => Err(error.clone()),
+                _ => Ok(()),
+            };
+            effects.on_disk.push((on_disk.told, told));
+        }
         self.losses.settled(slot.number, matches!(outcome, Outcome::Acked { .. }));
         if let (Some(sender), Some(receipt)) = (item.receipt.take(), receipt) {
             effects.receipts.push((sender, receipt));

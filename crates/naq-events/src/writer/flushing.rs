@@ -76,6 +76,10 @@ impl Writer {
         if self.shared.spool().is_some() {
             report.add(&self.rescue().await);
         }
+        if let Some(keeper) = self.take_keeper() {
+            // Before the end: what it has written stands before all that is left.
+            keeper.end().await;
+        }
         self.end();
         self.close_spool().await;
         report
@@ -99,11 +103,6 @@ impl Writer {
 
     /// Gives the spool's folder back.
     async fn close_spool(&self) {
-        if let Some(keeper) = self.take_keeper() {
-            keeper.end().await;
-            // What it was writing has come back without an outcome.
-            self.shared.end();
-        }
         let Some(spool) = self.shared.set_spool(None) else { return };
         let clock = &self.shared.clock;
         match clock.until(clock.deadline(CLOSING), spool.close()).await {

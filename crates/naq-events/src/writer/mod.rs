@@ -267,7 +267,7 @@ impl Writer {
         }
         match self.shared.clock.until(deadline, &mut kept).await {
             Some(Ok(kept)) => kept,
-            // Handed over to the disk by a service that ended.
+            // The disk has it, and the service that would hear the answer has ended.
             Some(Err(_)) => Err(refusals::being_kept()),
             None => {
                 // Under the lock it is either written already, or withdrawn by this.

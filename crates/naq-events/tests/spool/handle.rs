@@ -63,8 +63,8 @@ async fn what_was_handed_over_without_waiting_is_written_though_the_answer_is_dr
     let root = tempfile::tempdir().unwrap();
     let (spool, _) = Spool::open(root.path(), SpoolOptions::default()).await.unwrap();
     drop(spool.try_append(entries(1..=2)).unwrap());
-    let positions = spool.try_append(entries(3..=3)).unwrap().await.unwrap();
-    assert_eq!(positions.start().get(), 3);
+    let appended = spool.try_append(entries(3..=3)).unwrap().await.unwrap();
+    assert_eq!(appended.positions.start().get(), 3);
     assert_eq!(numbers(&spool).await, [1, 2, 3]);
 }
 

@@ -89,13 +89,13 @@ fn an_outcome_holds_though_the_full_disk_cannot_note_it_and_is_noted_later() {
 }
 
 #[test]
-fn where_a_sending_cannot_be_noted_each_event_of_the_segment_counts_as_sent() {
+fn where_a_sending_cannot_be_noted_each_event_of_the_segment_counts_as_sent_the_next_time() {
     let root = tempfile::tempdir().unwrap();
     let (mut log, _) = open(root.path());
     log.append(&entries(1..=3)).unwrap();
     fail(Op::Write, 0, 1, io::ErrorKind::StorageFull);
     log.mark_sent(&run(1, 2), context(5)).unwrap();
-    assert_eq!(in_doubt(&mut log), [1, 2, 3]);
+    assert_eq!(in_doubt(&mut log), [1, 2]);
     log.settle(&run(1, 1), SpoolOutcome::Acked);
     drop(log);
     let (mut log, recovered) = open(root.path());
@@ -139,6 +139,55 @@ fn what_was_sent_before_is_in_doubt_as_soon_as_it_is_there() {
     let states: Vec<_> = read_all(&mut log).iter().map(|event| event.state).collect();
     assert_eq!(states[1], SpoolState::InDoubt(context(5)));
     assert_eq!(states[5], SpoolState::InDoubt(context(9)));
+}
+
+#[test]
+fn what_was_sent_is_not_written_where_that_cannot_be_noted() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(root.path());
+    log.append(&entries(1..=1)).unwrap();
+    fail(Op::Write, 0, 1, io::ErrorKind::StorageFull);
+    let error = log.append(&[entry(2).in_doubt(context(5))]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    drop(log);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!((ids(&mut log), recovered.in_doubt, recovered.lost_marks), (vec![1], 0, 0));
+}
+
+#[test]
+fn marks_that_the_disk_does_not_keep_are_missed_the_next_time() {
+    let root = tempfile::tempdir().unwrap();
+    let mut log = always(root.path());
+    log.append(&entries(1..=1)).unwrap();
+    log.commit().unwrap();
+    log.append(&[entry(2).in_doubt(context(5))]).unwrap();
+    fail(Op::Sync, 0, 1, io::ErrorKind::Other);
+    assert_eq!(log.commit().unwrap_err().taken_back, 2);
+    assert_eq!(in_doubt(&mut log), Vec::<u64>::new());
+    log.append(&[entry(2).in_doubt(context(5))]).unwrap();
+    log.commit().unwrap();
+    assert_eq!(log.segments.len(), 2, "nothing more in the file that the disk may have forgotten");
+    assert_eq!(in_doubt(&mut log), [2]);
+    drop(log);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!((in_doubt(&mut log), recovered.lost_marks), (vec![1, 2], 1));
+}
+
+#[test]
+fn of_events_that_are_handed_over_the_first_ones_are_kept_as_many_as_fit() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(root.path());
+    log.append(&entries(1..=1)).unwrap();
+    // Eight don't fit, nor do four; two do, and not one more.
+    fail(Op::Write, 0, 2, io::ErrorKind::StorageFull);
+    fail(Op::Write, 1, 2, io::ErrorKind::StorageFull);
+    let (kept, refused) = log.append_fitting(&entries(2..=9)).unwrap();
+    assert_eq!((kept, refused.unwrap().kind()), (2..=3, ErrorKind::LimitReached));
+    let (kept, refused) = log.append_fitting(&entries(4..=9)).unwrap();
+    assert!(kept == (4..=9) && refused.is_none());
+    fail(Op::Write, 0, 2, io::ErrorKind::StorageFull);
+    log.append_fitting(&entries(10..=11)).unwrap_err();
+    assert_eq!(ids(&mut log), (1..=9).collect::<Vec<_>>());
 }
 
 #[test]
@@ -236,6 +285,6 @@ fn damage_for_which_there_is_no_room_holds_nothing_up_and_is_set_aside_with_its_
     assert!(!aside.exists() || aside.read_dir().unwrap().next().is_none());
     log.settle(&run(2, 4), SpoolOutcome::Acked);
     assert_eq!(files(root.path(), "events"), Vec::<PathBuf>::new());
-    let kept = aside.join(path.file_name().unwrap());
+    let kept = aside.read_dir().unwrap().next().unwrap().unwrap().path();
     assert_eq!(std::fs::read(kept).unwrap(), bytes, "all of it");
 }

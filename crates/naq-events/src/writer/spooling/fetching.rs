@@ -80,7 +80,7 @@ impl Shared {
         let mut effects = Effects::default();
         let mut state = self.lock();
         state.fetched(fetched, now, self.clock.now(), hasher, &mut effects);
-        state.consider_going_past(now);
+        state.consider_going_past(now, &mut effects);
         self.carry_out(state, effects);
     }
 
@@ -91,8 +91,9 @@ impl Shared {
         if let Some(spooling) = &mut state.spooling {
             spooling.is_noting = false;
         }
-        state.consider_going_past(now);
-        self.carry_out(state, Effects { are_settled: true, ..Effects::default() });
+        let mut effects = Effects { are_settled: true, ..Effects::default() };
+        state.consider_going_past(now, &mut effects);
+        self.carry_out(state, effects);
     }
 }
 

@@ -10,9 +10,10 @@ use naq_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::doubts::{self, Recognition};
 use super::fetching::{Fetch, Fetched};
 use super::looking::{Looked, Looking};
-use crate::spool::{PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome, SpoolPosition};
+use crate::spool::{Appended, PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome};
 use crate::writer::alarm::Alarm;
 use crate::writer::shared::Shared;
 use crate::writer::slot::Slot;
@@ -73,40 +74,35 @@ struct Keeper {
     not_before: Duration,
 }
 
-/// Events that are being written, put back if the writing is given up.
+/// Events that are being written, accounted for if the writing is given up.
 struct Writing {
     shared: Arc<Shared>,
     batch: Vec<Slot>,
+    /// Whether the disk has them: it writes them whoever waits for the answer.
+    is_handed_over: bool,
 }
 
 impl Writing {
-    /// Writes as many of the events as there is room for, the first ones. Answers
-    /// where the first one stands, and how many were written.
-    async fn append(&mut self, spool: &Spool) -> Result<(SpoolPosition, usize)> {
-        let mut count = self.batch.len();
-        loop {
-            match spool.append(self.entries(count)).await {
-                Ok(positions) => return Ok((*positions.start(), count)),
-                // None of them is in: fewer may fit.
-                Err(error) if error.kind() == ErrorKind::LimitReached && count > 1 => count /= 2,
-                Err(error) => return Err(error),
-            }
-        }
+    /// Writes as many of the events as there is room for, the first ones.
+    async fn append(&mut self, spool: &Spool) -> Result<Appended> {
+        let appending = spool.try_append(self.entries())?;
+        self.is_handed_over = true;
+        appending.await
     }
 
-    /// So many of the events, as the spool takes them.
-    fn entries(&self, count: usize) -> Vec<SpoolEntry> {
+    /// The events as the spool takes them.
+    fn entries(&self) -> Vec<SpoolEntry> {
         let (now, wall) = (self.shared.now(), self.shared.clock.now());
         let state = self.shared.lock();
-        self.batch[..count].iter().map(|slot| state.spool_entry(slot, now, wall)).collect()
+        self.batch.iter().map(|slot| state.spool_entry(slot, now, wall)).collect()
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if !self.batch.is_empty() {
-            let batch = std::mem::take(&mut self.batch);
-            self.shared.lock().put_back(batch);
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty() {
+            self.shared.not_waited_for(batch, self.is_handed_over);
         }
     }
 }
@@ -145,7 +141,8 @@ impl Keeper {
         if batch.is_empty() {
             return false;
         }
-        let mut writing = Writing { shared: Arc::clone(&self.shared), batch };
+        let shared = Arc::clone(&self.shared);
+        let mut writing = Writing { shared, batch, is_handed_over: false };
         let appended = writing.append(&self.spool).await;
         let batch = std::mem::take(&mut writing.batch);
         self.shared.written(batch, appended);
@@ -195,6 +192,12 @@ impl Keeper {
         true
     }
 
+    /// What the stream recognises now.
+    fn recognition(&self, fetch: &Fetch) -> Recognition {
+        let steady_now = self.shared.lock().steady.at(self.shared.now());
+        Recognition { now: self.shared.clock.now(), steady_now, ..fetch.recognition }
+    }
+
     async fn read(&mut self, fetch: Fetch) -> Result<()> {
         let chunk = self.spool.read(fetch.from, fetch.limit).await?;
         self.count_corrupt();
@@ -203,14 +206,24 @@ impl Keeper {
     }
 
     async fn hand_in(&mut self, looked: Looked) -> Result<()> {
-        let Looked { fetch, chunk, cleared } = looked;
+        let Looked { mut fetch, chunk, cleared } = looked;
+        let recognition = self.recognition(&fetch);
+        if chunk.events.iter().any(|event| {
+            doubts::doubt(event, &recognition).is_some()
+                && doubts::doubt(event, &fetch.recognition).is_none()
+        }) {
+            // While it was asked, the stream forgot ids that were relied upon.
+            (fetch.recognition, fetch.is_stale) = (recognition, false);
+            self.looking = Some(Looking::begin(&self.shared, fetch, chunk));
+            return Ok(());
+        }
         let mut events = chunk.events;
         if !cleared.found.is_empty() {
             let positions: PositionSet = cleared.found.keys().copied().collect();
             self.spool.settle(positions, SpoolOutcome::Acked).await?;
             events = self.shared.found(events, &cleared.found);
         }
-        let sent_at = fetch.recognition.now;
+        let sent_at = recognition.now;
         let context = match fetch.view {
             Some(view) => view.context(sent_at),
             None => SentContext::lost(sent_at),

@@ -10,7 +10,7 @@ use naq_core::{Error, Result, Timestamp};
 use tokio::sync::oneshot;
 
 use super::state::Held;
-use crate::spool::{SentContext, Spool, SpoolEntry, SpoolPosition};
+use crate::spool::{Appended, SentContext, Spool, SpoolEntry, SpoolPosition};
 use crate::writer::ledger::Outcome;
 use crate::writer::refusals;
 use crate::writer::shared::Shared;
@@ -49,28 +49,49 @@ pub(in crate::writer) enum Otherwise {
 }
 
 impl Shared {
-    /// The spool has answered about these events: where the first one stands and how
-    /// many were written, or why none was.
-    pub(super) fn written(&self, mut batch: Vec<Slot>, appended: Result<(SpoolPosition, usize)>) {
+    /// The spool has answered about these events: how many it has, or why none.
+    pub(super) fn written(&self, mut batch: Vec<Slot>, appended: Result<Appended>) {
         let now = self.now();
         let mut effects = Effects::default();
         let mut state = self.lock();
         let was_in_trouble = state.spooling.as_ref().is_some_and(|s| s.trouble.is_some());
-        match &appended {
-            Ok((first, count)) => {
-                let rest = batch.split_off(*count);
-                state.kept(batch, *first, now, &mut effects);
-                state.put_back(rest);
+        let refused = match appended {
+            Ok(appended) => {
+                let count = usize::try_from(appended.count()).unwrap_or(usize::MAX);
+                let Appended { positions, refused, .. } = appended;
+                let rest = batch.split_off(count.min(batch.len()));
+                state.kept(batch, *positions.start(), now, &mut effects);
+                batch = rest;
+                refused
             }
-            Err(error) => state.not_kept(batch, error, now, &mut effects),
+            Err(error) => Some(error),
+        };
+        match &refused {
+            Some(error) => state.not_kept(batch, error, now, &mut effects),
+            None => state.spool_is_well(),
         }
-        state.consider_going_past(now);
+        state.consider_going_past(now, &mut effects);
         self.carry_out(state, effects);
-        match appended {
-            Err(error) if !was_in_trouble => tracing::error!(%error, "the spool takes no events"),
-            Ok(_) if was_in_trouble => tracing::info!("the spool takes events again"),
+        match refused {
+            Some(error) if !was_in_trouble => tracing::error!(%error, "the spool takes no events"),
+            None if was_in_trouble => tracing::info!("the spool takes events again"),
             _ => {}
         }
+    }
+
+    /// Nobody waits for the answer about these events any more, because the service ends.
+    pub(super) fn not_waited_for(&self, batch: Vec<Slot>, is_handed_over: bool) {
+        let mut effects = Effects { are_settled: true, ..Effects::default() };
+        let mut state = self.lock();
+        if is_handed_over {
+            batch.into_iter().for_each(|slot| state.leave_to_the_disk(slot, &mut effects));
+            if let Some(spooling) = &mut state.spooling {
+                spooling.writing = 0;
+            }
+        } else {
+            state.put_back(batch);
+        }
+        self.carry_out(state, effects);
     }
 }
 
@@ -149,8 +170,6 @@ impl State {
         let waits = self.gate.is_open();
         let Some(spooling) = &mut self.spooling else { return };
         spooling.writing = 0;
-        spooling.trouble = None;
-        spooling.failures = 0;
         let mut position = first;
         for mut slot in batch {
             self.ledger.keep(slot.number, slot.item.charge());
@@ -171,6 +190,23 @@ impl State {
         }
         self.grant_room(now, effects);
         effects.nudges_driver |= self.broken;
+    }
+
+    /// The spool took all that it was given.
+    fn spool_is_well(&mut self) {
+        if let Some(spooling) = &mut self.spooling {
+            spooling.trouble = None;
+            spooling.failures = 0;
+        }
+    }
+
+    /// The disk has an event, and nobody hears its answer.
+    fn leave_to_the_disk(&mut self, mut slot: Slot, effects: &mut Effects) {
+        self.ledger.keep(slot.number, slot.item.charge());
+        if let Some(receipt) = slot.item.receipt.take() {
+            effects.receipts.push((receipt, Err(refusals::handed_over())));
+        }
+        effects.settled.push(slot);
     }
 
     /// The spool didn't take the events: the policy applies to those that somebody
@@ -204,14 +240,25 @@ impl State {
         }
         self.put_back(stay);
         self.grant_room(now, effects);
-        let on_disk = self.ledger.on_disk();
         let Some(spooling) = &mut self.spooling else { return };
         spooling.failures = spooling.failures.saturating_add(1);
         let wait = RETRY_MIN.saturating_mul(1 << (spooling.failures - 1).min(8)).min(RETRY_MAX);
         spooling.retry_at = now.saturating_add(wait);
         spooling.trouble = Some(error.clone());
-        if on_disk == 0 && spooling.mode == SpoolMode::Overflow {
-            // As if there were no spool, until it is tried again.
+    }
+
+    /// Goes on as if there were no spool until it is tried again, where it takes
+    /// nothing and has nothing.
+    pub(super) fn consider_doing_without(&mut self, effects: &mut Effects) {
+        let on_disk = self.ledger.on_disk();
+        let Some(spooling) = &mut self.spooling else { return };
+        if spooling.is_through
+            && spooling.mode == SpoolMode::Overflow
+            && spooling.trouble.is_some()
+            && on_disk == 0
+            && spooling.writing == 0
+            && spooling.turning_since.is_none()
+        {
             spooling.is_through = false;
             for slot in spooling.queue.take() {
                 self.schedule.admit(slot);
@@ -257,12 +304,8 @@ impl State {
                 return;
             }
             for _ in 0..count {
-                let Some(mut slot) = self.take_queued() else { return };
-                self.ledger.keep(slot.number, slot.item.charge());
-                if let Some(receipt) = slot.item.receipt.take() {
-                    effects.receipts.push((receipt, Err(refusals::handed_over())));
-                }
-                effects.settled.push(slot);
+                let Some(slot) = self.take_queued() else { return };
+                self.leave_to_the_disk(slot, effects);
             }
         }
     }
@@ -275,5 +318,80 @@ impl State {
     /// Takes out the oldest event that waits for the spool.
     pub(in crate::writer) fn take_queued(&mut self) -> Option<Slot> {
         self.spooling.as_mut()?.queue.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use naq_core::ErrorKind;
+    use naq_core::clock::ManualClock;
+    use naq_core::config::EventsConfig;
+    use naq_core::events::{Event, EventEncoder, EventSubjects};
+
+    use super::*;
+    use crate::writer::Writer;
+    use crate::writer::spooling::Spooling;
+    use crate::writer::state::Intake;
+
+    fn full() -> Error {
+        Error::new(ErrorKind::LimitReached, "spool_append", "full")
+    }
+
+    /// A writer of which ten events wait for the spool.
+    fn waiting() -> Writer {
+        let config = EventsConfig::default();
+        let encoder = Arc::new(EventEncoder::new(EventSubjects::default()));
+        let writer = Writer::new(&config, Arc::new(ManualClock::new()), Arc::clone(&encoder));
+        {
+            let mut state = writer.shared.lock();
+            state.intake = Intake::Open;
+            state.spooling = Some(Box::new(Spooling::new(&config, true)));
+        }
+        for _ in 0..10 {
+            let event = encoder.encode(&Event::log("x"), Timestamp::default()).unwrap();
+            writer.try_submit(event).unwrap();
+        }
+        writer
+    }
+
+    fn take(writer: &Writer) -> Vec<Slot> {
+        writer.shared.lock().take_for_disk(Duration::ZERO, &mut Effects::default())
+    }
+
+    #[test]
+    fn with_a_spool_that_is_full_and_drained_events_go_past_it() {
+        let writer = waiting();
+        let shared = &writer.shared;
+        let batch = take(&writer);
+        let appended = Appended::new(1, 4, Some(full()));
+        shared.written(batch, Ok(appended));
+        let counters = writer.counters();
+        assert_eq!((counters.spooled, counters.pending), (4, 6));
+        assert!(shared.lock().goes_to_disk(), "what is in the spool comes first");
+        {
+            let mut state = shared.lock();
+            for number in 1..=4 {
+                state.ledger.settle_spooled(number, Outcome::Acked { duplicate: false }, 1);
+            }
+            state.consider_going_past(Duration::ZERO, &mut Effects::default());
+            assert!(!state.goes_to_disk() && !state.schedule.is_empty());
+        }
+        assert!(writer.counters().is_balanced());
+    }
+
+    #[test]
+    fn what_the_disk_has_when_the_service_ends_is_left_to_it_once() {
+        let writer = waiting();
+        let batch = take(&writer);
+        writer.shared.not_waited_for(batch, true);
+        let counters = writer.counters();
+        assert_eq!((counters.spooled, counters.pending), (10, 0));
+        assert!(take(&writer).is_empty());
+        let writer = waiting();
+        let batch = take(&writer);
+        writer.shared.not_waited_for(batch, false);
+        assert_eq!(take(&writer).len(), 10, "what it doesn't have is still there");
     }
 }

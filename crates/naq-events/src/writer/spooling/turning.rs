@@ -141,7 +141,8 @@ impl State {
 
     /// Lets new events go past the spool again, if all of it is in hand and the
     /// server takes events.
-    pub(super) fn consider_going_past(&mut self, now: Duration) {
+    pub(super) fn consider_going_past(&mut self, now: Duration, effects: &mut Effects) {
+        self.consider_doing_without(effects);
         // What isn't answered for so long may never be: it would soon turn back.
         let is_late = self.is_late(now);
         let on_disk = self.ledger.on_disk();
@@ -280,7 +281,7 @@ impl State {
                 && spooling.queue.is_empty()
                 && spooling.writing == 0;
             let is_noted = spooling.notes.is_empty() && !spooling.is_noting;
-            is_in && is_noted || spooling.trouble.is_some()
+            is_in && is_noted || spooling.trouble.is_some() && spooling.writing == 0
         })
     }
 
