@@ -56,7 +56,8 @@ const PRELUDE: &str = r#"
 naq() {
     case " $* " in
         *" --until-now "* | *" --help "*) command naq "$@" ;;
-        *" tail "* | *" watch "* | *" react "*) timeout --signal=INT 2 naq "$@" || test $? -eq 124 ;;
+        *" keeper status "*) command naq "$@" ;;
+        *" tail "* | *" watch "* | *" react "* | *" keeper "*) timeout --signal=INT 2 naq "$@" || test $? -eq 124 ;;
         *) command naq "$@" ;;
     esac
 }

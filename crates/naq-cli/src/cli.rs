@@ -9,7 +9,7 @@ use naq_core::config::parse_duration;
 
 use crate::commands::{
     analytics, cleanup, completions, cursors, dead, demo, doctor, errors, explain, export, groups,
-    history, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
+    history, keeper, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -139,6 +139,8 @@ pub(crate) enum Command {
     /// Look at what groups could not handle; have it handled again, or drop it
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Keep the log: digest what comes, and remove what is too old
+    Keeper(keeper::Args),
     /// Look after how long events of each type are kept
     #[command(subcommand)]
     Retention(retention::Command),

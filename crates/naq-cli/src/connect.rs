@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use naq_core::clock::Clock;
 use naq_core::config::{
-    ConnectPolicy, EventsConfig, NaqConfig, OverflowPolicy, SpoolConfig, StreamMode,
+    ConnectPolicy, EventsConfig, KeeperMode, NaqConfig, OverflowPolicy, SpoolConfig, StreamMode,
 };
 use naq_core::connection::ConnectionProvider;
 use naq_core::events::{EventCounters, EventSink};
@@ -200,7 +200,7 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut config = self.config.events.clone();
+        let mut config = self.own_config();
         // Who only reads sends nothing that others left.
         config.spool = SpoolConfig::default();
         self.events(config.with_stream(StreamMode::Assume), work).await.map(|(done, _)| done)
@@ -218,7 +218,7 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<(T, EventCounters), Failure> {
-        let config = self.config.events.clone().with_stream(self.mode_to_write().await?);
+        let config = self.own_config().with_stream(self.mode_to_write().await?);
         self.events(config, work).await
     }
 
@@ -232,9 +232,28 @@ impl Session {
         dir: &Path,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<(), Failure>,
     ) -> Result<EventCounters, Failure> {
-        let mut config = self.config.events.clone().with_stream(self.mode_to_write().await?);
+        let mut config = self.own_config().with_stream(self.mode_to_write().await?);
         config.spool.dir = Some(dir.to_owned());
         self.events(config, work).await.map(|((), counters)| counters)
+    }
+
+    /// Runs `work` with the event log, while this process is ready to be its
+    /// keeper; the stream is left as it is.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub(crate) async fn keeping<T>(
+        &self,
+        work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut config = self.own_config().with_keeper(KeeperMode::On);
+        config.spool = SpoolConfig::default();
+        self.events(config.with_stream(StreamMode::Assume), work).await.map(|(done, _)| done)
+    }
+
+    /// The section of the log, for a command: one that keeps the log says so.
+    fn own_config(&self) -> EventsConfig {
+        self.config.events.clone().with_keeper(KeeperMode::Off)
     }
 
     async fn mode_to_write(&self) -> Result<StreamMode, Failure> {

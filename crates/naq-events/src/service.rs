@@ -15,6 +15,7 @@ use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
 use crate::digests::Digests;
+use crate::keeper::Keeper;
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
 use crate::stream_setup::{StreamSetup, stream_config, tell_risks, with_what_it_can};
@@ -54,6 +55,7 @@ pub struct EventService {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
     pub(crate) digests: Option<Arc<Digests>>,
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
     pub(crate) writer: Writer,
@@ -87,6 +89,7 @@ impl EventService {
         Ok(Self {
             log,
             digests: None,
+            keeper: None,
             encoder: Arc::clone(&encoder),
             redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
             writer: Writer::new(&config, Arc::clone(&clock), encoder),
@@ -119,10 +122,16 @@ impl EventService {
     /// Keeps digests of the log in the bucket `naq_digests` of this store, and
     /// answers statistics from them: see the section `events`, key `digests`,
     /// which can turn it off. Without it statistics read the whole log.
+    ///
+    /// With it the service can be the log's [keeper](crate::keeper): see the key `keeper`.
     #[must_use]
     pub fn with_digests(mut self, kv: Arc<dyn KvStore>) -> Self {
-        let digests = || Arc::new(Digests::new(kv, &self.config.stream_name));
-        self.digests = self.config.digests.then(digests);
+        if self.config.digests {
+            let digests = Arc::new(Digests::new(Arc::clone(&kv), &self.config.stream_name));
+            let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
+            let keeper = Keeper::new(log, Arc::clone(&digests), kv, clock, &self.config);
+            (self.digests, self.keeper) = (Some(digests), Some(keeper));
+        }
         self
     }
 
@@ -193,7 +202,11 @@ impl Service for EventService {
             self.writer.know(jetstream.server_info().max_payload, facts);
         }
         let spool = self.writer.open_spool(&self.config).await?;
-        self.writer.start(Arc::clone(&self.connections), setup, spool)
+        self.writer.start(Arc::clone(&self.connections), setup, spool)?;
+        if let Some(keeper) = &self.keeper {
+            keeper.start();
+        }
+        Ok(())
     }
 
     /// Accepts nothing any more and waits for the outcome of what was accepted.
@@ -201,7 +214,11 @@ impl Service for EventService {
     /// What has none within `within` is `pending` in the report, together with
     /// what is unknown; it is given up and not sent any more.
     async fn stop(&self, within: Duration) -> Result<StopReport> {
+        let begun = self.clock.monotonic();
         let report = self.writer.stop(within).await;
+        if let Some(keeper) = &self.keeper {
+            keeper.stop(within.saturating_sub(self.clock.elapsed_since(begun))).await;
+        }
         let (acked, failed) = (report.acked, report.failed + report.dropped);
         let pending = report.pending + report.unknown;
         if pending + failed > 0 {
@@ -232,6 +249,7 @@ impl Service for EventService {
         if !is_open {
             return Health::unhealthy("accepts no events: it is not started, or stopped");
         }
+        let keeper = self.keeper.as_ref().map(Keeper::standing).unwrap_or_default();
         let begun = self.clock.monotonic();
         let server = self.check_server().await;
         let latency = self.clock.elapsed_since(begun);
@@ -251,8 +269,12 @@ impl Service for EventService {
             Ok(()) if untold > 0 => Health::degraded(format!(
                 "{untold} events were lost lately, and no event in the log tells of them yet"
             )),
+            Ok(()) if keeper.trouble.is_some() => Health::degraded(match keeper.trouble {
+                Some(trouble) => format!("the log's keeper can't go on: {trouble}"),
+                None => "the log's keeper can't go on".to_owned(),
+            }),
             Ok(()) => Health::healthy().with_detail(format!(
-                "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored{}",
+                "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored{}{}",
                 counters.acked,
                 counters.offered + counters.recovered,
                 ack_latency.p99.as_secs_f64() * 1_000.0,
@@ -261,6 +283,10 @@ impl Service for EventService {
                 counters.not_stored(),
                 way.map(|(way, guarantee)| format!("; by {way}, with {guarantee}"))
                     .unwrap_or_default(),
+                match keeper.holds {
+                    true => format!("; keeps the log, {} events behind", keeper.behind),
+                    false => String::new(),
+                },
             )),
         };
         health.with_latency(latency)

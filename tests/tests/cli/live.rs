@@ -1,4 +1,4 @@
-//! What goes on until somebody ends it: `naq tail` and `naq kv watch`.
+//! What goes on until somebody ends it: `naq tail`, `naq kv watch` and `naq keeper`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
@@ -173,4 +173,34 @@ async fn watch_says_that_the_server_is_away_and_goes_on() {
     assert_eq!(naq.run("kv put settings a two").code, Some(0));
     assert!(watch.line().contains("\"value\":\"two\""));
     assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn a_keeper_tells_how_far_it_is_and_ends_with_ctrl_c() {
+    let naq = Naq::with_events().await;
+    let config =
+        "[events]\nkeeper_lease = \"300ms\"\n[events.retention]\nworker_stopped = \"1s\"\n";
+    std::fs::write(naq.folder.path().join("naq.toml"), config).unwrap();
+    let nobody = naq.run("keeper status --output table");
+    assert_eq!(nobody.stdout, "nobody keeps the log: digests are made by those who ask\n");
+    assert_eq!(naq.json("keeper status --output json"), serde_json::Value::Null);
+    let keeper = Running::start(&naq, "keeper --config naq.toml --tell 100ms --output jsonl");
+    keeper.note("keeps the log now");
+    let told = loop {
+        let told: serde_json::Value = serde_json::from_str(&keeper.line()).unwrap();
+        if told["through"] == 6 {
+            break told;
+        }
+    };
+    assert_eq!((&told["behind"], &told["trouble"]), (&0.into(), &serde_json::Value::Null));
+    let waiting = Running::start(&naq, "keeper --config naq.toml --output table");
+    let status = naq.json("keeper status --output json");
+    assert_eq!(status["keeper"], told["keeper"]);
+    let facts = naq.run("keeper status --output table").stdout;
+    assert!(facts.contains("Digested through  sequence 6"), "{facts}");
+    assert_eq!(keeper.interrupt(), Some(0));
+    waiting.note("keeps the log now");
+    assert!(waiting.line().starts_with("through 6, 0 behind;"));
+    assert_eq!(waiting.interrupt(), Some(0));
+    assert_eq!(naq.json("keeper status --output json"), serde_json::Value::Null);
 }

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use naq_core::ErrorKind;
-use naq_core::config::{EventsConfig, NaqConfig, ServerConfig, StreamMode};
-use naq_core::events::{Event, EventQuery, EventQueryExt, EventSink, EventSinkExt, ReadEvents};
+use naq_core::config::{
+    EventsConfig, KeeperMode, NaqConfig, RetentionAges, ServerConfig, StreamMode,
+};
+use naq_core::events::{
+    CleanupRequest, Event, EventQuery, EventQueryExt, EventSink, EventSinkExt, ReadEvents,
+};
 use naq_core::kv::KvStore;
 use naq_core::service::HealthState;
 use naq_tests::server::{NatsServer, User};
@@ -35,6 +39,20 @@ const KEEPER_API: [&str; 4] = [
     "$JS.API.INFO",
 ];
 
+/// What it gives besides the reader's to who digests the log and removes what is too old.
+const DIGESTER_API: [&str; 10] = [
+    "$JS.API.STREAM.MSG.GET.events",
+    "$JS.API.STREAM.PURGE.events",
+    "$JS.API.STREAM.INFO.KV_naq_digests",
+    "$JS.API.STREAM.CREATE.KV_naq_digests",
+    "$JS.API.STREAM.MSG.GET.KV_naq_digests",
+    "$KV.naq_digests.>",
+    "$JS.API.STREAM.INFO.KV_naq_keepers",
+    "$JS.API.STREAM.CREATE.KV_naq_keepers",
+    "$JS.API.STREAM.MSG.GET.KV_naq_keepers",
+    "$KV.naq_keepers.>",
+];
+
 /// A server with one who may everything, one who may log, and one who may read.
 async fn server() -> NatsServer {
     NatsServer::builder()
@@ -45,6 +63,12 @@ async fn server() -> NatsServer {
             User::new("keeper", "k")
                 .may_publish(READER_API)
                 .may_publish(KEEPER_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .user(
+            User::new("digester", "d")
+                .may_publish(READER_API)
+                .may_publish(DIGESTER_API)
                 .may_subscribe(["_INBOX.>"]),
         )
         .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
@@ -111,6 +135,56 @@ async fn who_keeps_the_stream_makes_changes_and_cleans_it() {
     assert_eq!(keeper.events.cleanup_old_events(Duration::ZERO).await.unwrap().removed, 1);
     producer.stop().await;
     keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_digests_the_log_and_removes_what_is_old_needs_no_more_than_is_told() {
+    let server = server().await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    admin.events.log_event_acked(Event::worker_heartbeat("w")).await.unwrap();
+    admin.events.log_event_acked(Event::job_paused("j")).await.unwrap();
+    let mut config = assume(&server.url_as("digester", "d"));
+    config.events = config
+        .events
+        .with_keeper(KeeperMode::On)
+        .with_keeper_lease(Duration::from_millis(300))
+        .with_retention(
+            RetentionAges::default().with_age("worker_heartbeat", Duration::from_secs(1)),
+        );
+    // What is old before anything else is: the first look is a minute before the next.
+    wait::until("the events to be a second old", SECONDS, async || {
+        admin
+            .events
+            .cleanup(CleanupRequest::new(Duration::from_secs(1)).with_dry_run(true))
+            .await
+            .unwrap()
+            .removed
+            == 2
+    })
+    .await;
+    let keeper = Program::start(config).await.unwrap();
+    let shown = wait::some("an event to be removed", SECONDS, async || {
+        let trouble = keeper.events.keeper_trouble();
+        assert_eq!(trouble, None);
+        keeper.events.keeper().await.unwrap().filter(|shown| shown.removed > 0)
+    })
+    .await;
+    assert_eq!((shown.removed, shown.through), (1, 2));
+    let stats = keeper.events.get_event_stats(None, None).await.unwrap();
+    assert_eq!((stats.total_events, stats.basis.holes, stats.stream_messages), (2, 0, 1));
+    keeper.stop().await;
+    assert_eq!(admin.events.keeper().await.unwrap(), None);
+
+    // A reader that is told to has no right to, and says so.
+    let mut config = assume(&server.url_as("reader", "r"));
+    config.events = config.events.with_keeper(KeeperMode::On);
+    let reader = Program::start(config).await.unwrap();
+    let trouble =
+        wait::some("what is in its way", SECONDS, async || reader.events.keeper_trouble());
+    assert!(trouble.await.contains("permission"));
+    assert_eq!(reader.services.health().await.state(), HealthState::Degraded);
+    reader.stop().await;
+    admin.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

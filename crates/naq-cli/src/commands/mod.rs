@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod groups;
 pub(crate) mod history;
+pub(crate) mod keeper;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod query;
@@ -23,6 +24,7 @@ pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod tail;
 
+mod asked;
 mod bars;
 mod confirm;
 mod follow;
@@ -109,6 +111,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::React(args) => react::run(context, args).await,
         Command::Groups(command) => groups::run(context, command).await,
         Command::Dead(command) => dead::run(context, command).await,
+        Command::Keeper(args) => keeper::run(context, args).await,
         Command::Retention(command) => retention::run(context, command).await,
         Command::Sizes(args) => sizes::run(context, args).await,
         Command::Streams(command) => streams::run(context, command).await,

@@ -66,6 +66,20 @@ choice! {
     }
 }
 
+choice! {
+    /// Whether a service keeps the log's digests up, and sees to retention.
+    pub enum KeeperMode = "`auto`, `on` or `off`" {
+        /// Once it has run for a minute, unless `stream` is `assume`: what is
+        /// over soon, and who may only publish, does no such work.
+        #[default]
+        Auto = "auto",
+        /// From the start on.
+        On = "on",
+        /// Never.
+        Off = "off",
+    }
+}
+
 section! {
     /// The section `events`.
     pub struct EventsConfig {
@@ -132,6 +146,13 @@ section! {
         /// How long events of a type are kept, by its name, or by `"*"` for all
         /// that are not named; docs/retention.md says how that is seen to.
         retention (with_retention): RetentionAges = RetentionAges::default();
+        /// Whether this service is ready to be the log's keeper, which digests
+        /// what comes and removes what is too old: of those that are, one is.
+        keeper (with_keeper): KeeperMode = KeeperMode::Auto;
+        /// How long a keeper that gives no sign of life is waited for before
+        /// another one takes over.
+        keeper_lease (with_keeper_lease): Duration = Duration::from_secs(15),
+            Duration::from_millis(100)..=Duration::from_secs(3_600);
         /// The `service` of every event.
         service_name (with_service_name): String = "naq".to_owned();
         /// The `service_version` of every event.
@@ -197,6 +218,11 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
         "retention",
         "needs `digests = true`: what goes stays in statistics",
     );
+    broken(
+        !config.digests && config.keeper == KeeperMode::On,
+        "keeper",
+        "needs `digests = true` where it is `on`",
+    );
     problems
 }
 
@@ -219,6 +245,12 @@ mod tests {
             .with_replicas(9_u32);
         let keys: Vec<String> = config.problems().into_iter().map(|problem| problem.key).collect();
         assert_eq!(keys, ["replicas", "duplicate_window", "stream_name", "subject_root"]);
+        let config = EventsConfig::default()
+            .with_digests(false)
+            .with_keeper(KeeperMode::On)
+            .with_retention(RetentionAges::default().with_age("log", Duration::from_secs(60)));
+        let keys: Vec<String> = config.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["retention", "keeper"]);
     }
 
     #[test]

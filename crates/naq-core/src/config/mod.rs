@@ -48,7 +48,7 @@ mod variables;
 
 pub use connection::{ConnectPolicy, ConnectionConfig, ServerConfig};
 pub use duration::{format_duration, parse_duration};
-pub use events::{EventsConfig, Guarantee, OverflowPolicy, StreamMode, SubjectLayout};
+pub use events::{EventsConfig, Guarantee, KeeperMode, OverflowPolicy, StreamMode, SubjectLayout};
 pub use extra::ExtraConfig;
 pub use kv::KvStoresConfig;
 pub use problem::ConfigProblem;

@@ -56,16 +56,15 @@ impl Digests {
                 let digest = digest.filter(|digest| digest.through <= to);
                 let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
                 if from > to {
-                    read += self.run(operation, log, open, std::mem::take(&mut run)).await?;
+                    let run = std::mem::take(&mut run);
+                    read += self.run(operation, log, open, run, &mut reached).await?;
                     reached(to);
                     continue;
                 }
                 let rest = Rest { block, from, to };
                 run.push((rest, self.begin(created, rest.block, rest.from, digest.as_deref())));
             }
-            let to = run.last().map(|(rest, _)| rest.to);
-            read += self.run(operation, log, open, run).await?;
-            to.into_iter().for_each(&mut reached);
+            read += self.run(operation, log, open, run, &mut reached).await?;
         }
         Ok(read)
     }
@@ -77,6 +76,7 @@ impl Digests {
         log: &Log,
         open: &OpenLog,
         run: Vec<(Rest, Open)>,
+        reached: &mut (impl FnMut(u64) + Send),
     ) -> Result<u64> {
         let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(0) };
         let replicas = open.info.config.replicas.unwrap_or(1);
@@ -108,6 +108,7 @@ impl Digests {
             while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
                 draft.draft().reach(rest.to);
                 self.finish(draft, replicas).await;
+                reached(rest.to);
                 now = rests.next();
             }
             read += 1;
@@ -121,6 +122,7 @@ impl Digests {
         while let Some((rest, mut draft)) = now {
             draft.draft().reach(rest.to);
             self.finish(draft, replicas).await;
+            reached(rest.to);
             now = rests.next();
         }
         Ok(read)

@@ -230,6 +230,11 @@ impl Digests {
         Ok(())
     }
 
+    /// Whether the credentials let digests be kept, as far as is known.
+    pub(crate) fn may_keep(&self) -> bool {
+        self.may_write.load(Ordering::Relaxed)
+    }
+
     /// The digests of these blocks as the store has them.
     pub(crate) async fn stored(
         &self,

@@ -43,7 +43,7 @@ mod tests;
 
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};
 pub(crate) use choose::CellFilter;
-pub(crate) use digest::Digest;
+pub(crate) use digest::{BLOCK, Digest, block_of};
 pub(crate) use digested::Digested;
 pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};

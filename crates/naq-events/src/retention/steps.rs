@@ -76,23 +76,25 @@ impl Retention {
     }
 
     /// Finds what is too old at this time, by the server's clock, and in
-    /// digests that are kept.
-    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<()> {
+    /// digests that are kept. Answers whether more would be found if more
+    /// were in digests.
+    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<bool> {
         self.cuts.clear();
         if self.ages.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let open = self.log.open(APPLY).await?;
         self.created = open.info.created;
         let through = self.digested.look(&self.digests, &open).await?;
         let mut borders = Borders::new(&self.log, &open, now);
         let found = cuts(&mut borders, &self.ages, self.digested.types()).await?;
+        let wants_more = found.iter().any(|cut| cut.keep_from > through + 1);
         self.cuts = found
             .into_iter()
             .map(|cut| Cut { keep_from: cut.keep_from.min(through + 1), ..cut })
             .filter(|cut| cut.keep_from > open.info.state.first_sequence)
             .collect();
-        Ok(())
+        Ok(wants_more)
     }
 
     /// Removes some of what was found; `None` where nothing of it is left.

@@ -7,11 +7,12 @@ mod child;
 use std::sync::Arc;
 use std::time::Duration;
 
+use naq_core::Error;
 use naq_core::events::Filter;
-use naq_core::{Error, ErrorKind};
 use naq_events::reactions::{GroupOrder, GroupSetup, ReactOptions};
 
 use self::child::Child;
+use super::asked::Asked;
 use super::groups::start;
 use super::{Context, Outcome};
 use crate::connect::Session;
@@ -80,7 +81,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let child = Arc::new(Child::new(args.command, notes));
     Session::with(&context.globals, async |session| {
         let reactions = session.reactions()?;
-        let mut asked = Asked::listen()?;
+        let mut asked = Asked::listen("react")?;
         let handler = child::Handler(Arc::clone(&child));
         let reactor = reactions.react(&args.group, filter, handler, options).await?;
         if notes.is_terminal() {
@@ -143,48 +144,6 @@ impl Args {
             .with_ack_wait(self.ack_wait);
         options.validate()?;
         Ok(options)
-    }
-}
-
-/// Hears when somebody asks the program to end, from when it was made on.
-#[cfg(unix)]
-struct Asked([tokio::signal::unix::Signal; 2]);
-
-#[cfg(unix)]
-impl Asked {
-    fn listen() -> naq_core::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let heard = |kind| {
-            signal(kind).map_err(|error| {
-                Error::new(ErrorKind::Unexpected, "react", "signals can't be heard")
-                    .with_source(error)
-            })
-        };
-        Ok(Self([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?]))
-    }
-
-    async fn wait(&mut self) {
-        let [terminate, interrupt] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
-/// Hears when somebody asks the program to end.
-#[cfg(not(unix))]
-struct Asked;
-
-#[cfg(not(unix))]
-impl Asked {
-    fn listen() -> naq_core::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn wait(&mut self) {
-        // Where even that can't be waited for, the program ends without it.
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -1,0 +1,150 @@
+//! `naq keeper`: keeps the log's digests up, removes what is too old, and tells who does.
+
+use std::time::Duration;
+
+use naq_core::clock::{ClockExt, SystemClock};
+use naq_events::EventService;
+use naq_events::keeper::KeeperStatus;
+
+use super::asked::Asked;
+use super::{Context, Outcome};
+use crate::complain::Failure;
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{Grid, Notes, Output, View, human, sanitize};
+
+/// How often it looks whether it is the keeper.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Options of `naq keeper`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  naq keeper                                keep the log, until Ctrl-C
+  naq keeper --tell 10s --output jsonl
+  naq keeper status                         who does, and how far it is
+
+It digests what comes, so that statistics are quick and outlive the events, and
+removes what is older than its type's age ([events.retention]). Any number may
+run, and services with `keeper` in their configuration: one of them works, the
+others are ready. Ends with Ctrl-C or SIGTERM."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// How often it tells how far it is
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::cli::duration)]
+    tell: Duration,
+}
+
+/// `naq keeper …`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Show who keeps the log, and how far it is
+    #[command(after_help = "\
+Examples:
+  naq keeper status
+  naq keeper status --output jsonl | jq .behind")]
+    Status,
+}
+
+/// Does what is asked.
+pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
+    let (output, notes) = (&mut context.output, context.notes);
+    Session::with(&context.globals, async |session| match args.command {
+        Some(Command::Status) => {
+            let status = session.reading(async |events| Ok(events.keeper().await?)).await?;
+            output.answer(&status, |status, view| facts(status.as_ref(), view))?;
+            Ok(Exit::Done)
+        }
+        None => {
+            let mut asked = Asked::listen("keeper")?;
+            if notes.is_terminal() {
+                let url = session.url();
+                notes.line(&notes.paint().dim(format!("ready to keep {url}; Ctrl-C ends")));
+            }
+            session
+                .keeping(async |events| {
+                    tokio::select! {
+                        () = asked.wait() => {}
+                        told = tell(events, output, notes, args.tell) => told?,
+                    }
+                    Ok(Exit::Done)
+                })
+                .await
+        }
+    })
+    .await
+}
+
+/// Tells how far it is, whether it is the keeper, and what is in its way.
+async fn tell(
+    events: &EventService,
+    output: &mut Output,
+    notes: Notes,
+    every: Duration,
+) -> Result<(), Failure> {
+    let clock = SystemClock::new();
+    let (mut held, mut next, mut trouble) = (false, Duration::ZERO, None);
+    loop {
+        clock.sleep(LOOK).await;
+        let holds = events.is_keeper();
+        if holds != held {
+            held = holds;
+            let now = if holds { "keeps the log now" } else { "another one keeps the log now" };
+            notes.line(&notes.paint().dim(now));
+        }
+        let found = events.keeper_trouble();
+        if found != trouble {
+            trouble = found;
+            let told = trouble.as_deref().map_or("it goes on".into(), sanitize);
+            notes.line(&notes.paint().warn(told));
+        }
+        if holds && clock.remaining_until(next).is_zero() {
+            next = clock.deadline(every);
+            // A server that is away is told as the keeper's trouble.
+            if let Ok(Some(status)) = events.keeper().await {
+                if output.is_table() {
+                    output.text(&line(&status))?;
+                } else {
+                    output.json_line(&status)?;
+                }
+                output.flush()?;
+            }
+        }
+    }
+}
+
+fn line(status: &KeeperStatus) -> String {
+    format!(
+        "through {}, {} behind; {} digested, {} removed\n",
+        human::count(status.through),
+        human::count(status.behind),
+        human::count(status.digested),
+        human::count(status.removed)
+    )
+}
+
+fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
+    let Some(status) = status else {
+        return "nobody keeps the log: digests are made by those who ask\n".to_owned();
+    };
+    let mut grid = Grid::new(view, &[]);
+    let mut fact = |name: &str, value: String| grid.row([name, &value]);
+    fact("Keeper", status.keeper.clone());
+    fact("Since", view.zone.full(status.since));
+    fact("Sign of life", view.zone.full(status.renewed_at));
+    fact("Digested through", format!("sequence {}", human::count(status.through)));
+    fact("Behind", human::counted(status.behind, "sequence"));
+    fact("Digested", human::counted(status.digested, "event"));
+    fact("Removed", human::counted(status.removed, "event"));
+    if let (Some(took), Some(at)) = (status.last_removal_took, status.last_removal) {
+        fact("Last removal", format!("{}, took {}", view.zone.full(at), human::seconds(took)));
+    }
+    if let Some(trouble) = &status.trouble {
+        fact("Trouble", trouble.clone());
+    }
+    grid.text()
+}

@@ -1,0 +1,61 @@
+//! What a keeper tells of itself: the value of its lease.
+
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A keeper, and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeeperStatus {
+    /// Its name: process id and a random part.
+    pub keeper: String,
+    /// Since when it is the keeper, by its clock.
+    pub since: Timestamp,
+    /// When it gave the last sign of life, by the server's clock.
+    #[serde(default)]
+    pub renewed_at: Timestamp,
+    /// How long another one waits for a sign of life, in seconds.
+    pub lease: f64,
+    /// Through which sequence it has digested the log.
+    pub through: u64,
+    /// How many sequences behind that the log had at the last sign of life.
+    pub behind: u64,
+    /// How many events it has digested since it is the keeper.
+    pub digested: u64,
+    /// How many events it has removed since then, because they were too old.
+    pub removed: u64,
+    /// How long the server took for the last step of that, in seconds: for at
+    /// most so long it acknowledged nothing.
+    pub last_removal_took: Option<f64>,
+    /// When that step was, by the server's clock.
+    pub last_removal: Option<Timestamp>,
+    /// What stands in its way.
+    pub trouble: Option<String>,
+}
+
+impl KeeperStatus {
+    /// One that has done nothing yet.
+    pub(super) fn new(keeper: String, since: Timestamp, lease: Duration) -> Self {
+        Self {
+            keeper,
+            since,
+            renewed_at: since,
+            lease: lease.as_secs_f64(),
+            through: 0,
+            behind: 0,
+            digested: 0,
+            removed: 0,
+            last_removal_took: None,
+            last_removal: None,
+            trouble: None,
+        }
+    }
+
+    /// How long it is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        // One that tells no time that there is has none.
+        Duration::try_from_secs_f64(self.lease).unwrap_or_default()
+    }
+}

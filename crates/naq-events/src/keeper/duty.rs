@@ -1,0 +1,130 @@
+//! What a keeper does: it digests what has come, and removes what is too old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::clock::ClockExt;
+use naq_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::OPERATION;
+use super::task::Post;
+use crate::digests::block_of;
+use crate::retention::Retention;
+
+/// How often it looks for what has come.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where more than this has come since the last look, it looks at once.
+const MUCH: u64 = 10_000;
+
+/// How long it waits when something is in its way.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Between two steps of removing, so that ingest can breathe.
+const PACE: Duration = Duration::from_secs(60);
+
+/// The work of a keeper, from when it has the lease on.
+pub(super) struct Duty<'a> {
+    post: &'a Post,
+    retention: Retention,
+    created: Timestamp,
+    through: u64,
+    /// When it looks next for what is too old.
+    next_look: Duration,
+    /// When something was removed last, by the server's clock.
+    last_removal: Option<Timestamp>,
+}
+
+impl<'a> Duty<'a> {
+    /// Goes on where the keeper before has removed something last.
+    pub(super) fn new(post: &'a Post, last_removal: Option<Timestamp>) -> Self {
+        let (log, digests) = (post.log.clone(), Arc::clone(&post.digests));
+        Self {
+            post,
+            retention: Retention::new(log, digests, post.ages.clone()),
+            created: Timestamp::default(),
+            through: 0,
+            next_look: Duration::ZERO,
+            last_removal,
+        }
+    }
+
+    /// Works until it is dropped, or finds that it has no right to.
+    pub(super) async fn run(mut self) -> Error {
+        loop {
+            let rest = match self.round().await {
+                Ok(read) => {
+                    self.post.is_well();
+                    if read > MUCH { Duration::ZERO } else { LOOK }
+                }
+                Err(error) if error.is(ErrorKind::PermissionDenied) => return error,
+                Err(error) => {
+                    self.post.is_in_trouble(&error);
+                    AGAIN
+                }
+            };
+            self.post.clock.sleep(rest).await;
+        }
+    }
+
+    async fn round(&mut self) -> Result<u64> {
+        let read = self.digest().await?;
+        if !self.post.ages.is_empty() {
+            self.remove().await?;
+        }
+        Ok(read)
+    }
+
+    /// Digests what has come, and answers how much that was.
+    async fn digest(&mut self) -> Result<u64> {
+        let Post { log, digests, .. } = self.post;
+        let open = log.open(OPERATION).await?;
+        let last = open.info.state.last_sequence;
+        if open.info.created != self.created || last < self.through {
+            // Another log, or one that has lost its end.
+            (self.created, self.through) = (open.info.created, 0);
+        }
+        self.post.ends_at(last);
+        if self.through >= last {
+            self.post.has_reached(last);
+            return Ok(0);
+        }
+        let from = block_of(self.through + 1);
+        let reached = |sequence| self.post.has_reached(sequence);
+        let read = digests.fold(OPERATION, log, &open, from, reached).await?;
+        if !digests.may_keep() {
+            let text = "the digests can't be kept with these credentials";
+            return Err(Error::new(ErrorKind::PermissionDenied, OPERATION, text));
+        }
+        self.post.has_digested(read);
+        self.through = last;
+        Ok(read)
+    }
+
+    /// Removes some of what is too old, where that is due.
+    async fn remove(&mut self) -> Result<()> {
+        let Post { clock, digests, leases, log, .. } = self.post;
+        let Some(sign) = self.post.sign().filter(|_| clock.monotonic() >= self.next_look) else {
+            return Ok(());
+        };
+        // Of a sign of life that is just being renewed, the next look knows.
+        let Some(now) = leases.server_time(sign).await? else { return Ok(()) };
+        let is_due = |last: Timestamp| now >= last.saturating_add(PACE);
+        if !self.last_removal.is_none_or(is_due) {
+            return Ok(());
+        }
+        self.next_look = clock.deadline(PACE);
+        if !self.retention.has_more() && self.retention.plan(now).await? {
+            // What is too old is in the digest that grows, and kept with it.
+            let open = log.open(OPERATION).await?;
+            let replicas = open.info.config.replicas.unwrap_or(1);
+            digests.checkpoint(open.info.created, replicas).await?;
+            self.retention.plan(now).await?;
+        }
+        if let Some(step) = self.retention.step().await? {
+            self.last_removal = Some(now);
+            self.post.has_removed(&step, now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! One of many: a key that its holder renews, taken by compare and set.
+//!
+//! A lease is over when it wasn't renewed for its time, as the one who wants
+//! it has measured with its own monotonic clock: no two clocks have to agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naq_core::clock::{Clock, ClockExt};
+use naq_core::kv::{
+    BucketConfig, KvBucket, KvBucketExt, KvEntry, KvStore, PutOptions, RemoveOptions,
+};
+use naq_core::{Error, ErrorKind, Result, Timestamp, token};
+
+use super::OPERATION;
+use super::card::KeeperStatus;
+
+/// Holds the leases of the keepers of all logs of an account.
+pub(super) const BUCKET: &str = "naq_keepers";
+
+/// The leases of the keeper of one log.
+#[derive(Debug, Clone)]
+pub(super) struct Leases {
+    kv: Arc<dyn KvStore>,
+    clock: Arc<dyn Clock>,
+    key: String,
+    ttl: Duration,
+}
+
+/// What one of those who want it knows of the lease.
+#[derive(Debug, Default)]
+pub(super) struct Lease {
+    /// The revision that was seen last, and since when.
+    seen: Option<(u64, Duration)>,
+    /// Its own last sign of life.
+    mine: Option<Sign>,
+}
+
+/// A sign of life: its revision, and an instant before it was stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sign {
+    revision: u64,
+    at: Duration,
+}
+
+impl Lease {
+    /// The last sign of life of its holder, if this is the holder.
+    pub(super) const fn sign(&self) -> Option<Sign> {
+        self.mine
+    }
+}
+
+impl Leases {
+    /// The leases of a stream's keeper, for those who hold one for so long.
+    pub(super) fn new(
+        kv: Arc<dyn KvStore>,
+        stream: &str,
+        clock: Arc<dyn Clock>,
+        ttl: Duration,
+    ) -> Self {
+        Self { kv, clock, key: token::encode(stream).into_owned(), ttl }
+    }
+
+    /// How long a lease is.
+    pub(super) const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Who has it, as it told last.
+    pub(super) async fn shown(&self) -> Result<Option<KeeperStatus>> {
+        self.entry().await?.map(|entry| card(&entry)).transpose()
+    }
+
+    /// The server's time now, from the sign of life that is told here: when
+    /// the server stored it, and how long ago that was; `None` where another
+    /// one has come since.
+    pub(super) async fn server_time(&self, sign: Sign) -> Result<Option<Timestamp>> {
+        let Sign { revision: mine, at } = sign;
+        let entry = self.entry().await?.filter(|entry| entry.revision == mine);
+        let since = self.clock.elapsed_since(at);
+        Ok(entry.map(|entry| entry.created.saturating_add(since)))
+    }
+
+    /// Takes the lease if nobody has it, or whoever has it is silent for too
+    /// long; answers what the one before had told, and `None` where it is not taken.
+    pub(super) async fn take(
+        &self,
+        lease: &mut Lease,
+        status: &KeeperStatus,
+    ) -> Result<Option<Option<KeeperStatus>>> {
+        let Some(entry) = self.entry().await? else {
+            return self
+                .put(lease, status, PutOptions::create())
+                .await
+                .map(|taken| taken.then_some(None));
+        };
+        let before = card(&entry).ok();
+        if before.as_ref().is_some_and(|before| before.keeper == status.keeper) {
+            // An answer got lost: it has it already.
+            lease.mine = Some(Sign { revision: entry.revision, at: self.clock.monotonic() });
+            return Ok(Some(before));
+        }
+        let now = self.clock.monotonic();
+        let (_, since) = match lease.seen {
+            Some(seen) if seen.0 == entry.revision => seen,
+            _ => *lease.seen.insert((entry.revision, now)),
+        };
+        // What can't be read is waited for as long as one's own.
+        let patience = before.as_ref().map_or(self.ttl, KeeperStatus::patience);
+        if now.saturating_sub(since) < patience {
+            return Ok(None);
+        }
+        let taken = self.put(lease, status, PutOptions::update(entry.revision)).await?;
+        Ok(taken.then_some(before))
+    }
+
+    /// Gives a sign of life; `false` where another one has taken the lease.
+    ///
+    /// # Errors
+    /// As long as they don't last longer than the lease, those of the bucket:
+    /// it may be its own still.
+    pub(super) async fn renew(&self, lease: &mut Lease, status: &KeeperStatus) -> Result<bool> {
+        let Some(Sign { revision, at }) = lease.mine else { return Ok(false) };
+        match self.put(lease, status, PutOptions::update(revision)).await {
+            Ok(true) => Ok(true),
+            Ok(false) => {
+                // Its own last sign may be what is there: its answer got lost.
+                let entry = self.entry().await?;
+                let is_own =
+                    |entry: &KvEntry| card(entry).is_ok_and(|card| card.keeper == status.keeper);
+                lease.mine =
+                    entry.filter(is_own).map(|entry| Sign { revision: entry.revision, at });
+                Ok(lease.mine.is_some())
+            }
+            Err(_) if self.clock.elapsed_since(at) >= self.ttl => {
+                lease.mine = None;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives it up, if it is its own still.
+    pub(super) async fn leave(&self, lease: &mut Lease) -> Result<()> {
+        let Some(sign) = lease.mine.take() else { return Ok(()) };
+        let options = RemoveOptions::purge().with_expected(sign.revision);
+        match self.kv.bucket(BUCKET)?.remove(&self.key, options).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    async fn entry(&self) -> Result<Option<KvEntry>> {
+        match self.kv.bucket(BUCKET)?.get(&self.key).await {
+            // Nobody has kept a log yet.
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+            entry => entry,
+        }
+    }
+
+    async fn put(
+        &self,
+        lease: &mut Lease,
+        status: &KeeperStatus,
+        options: PutOptions,
+    ) -> Result<bool> {
+        let value = serde_json::to_vec(status).map(Bytes::from).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, OPERATION, "can't be written").with_source(error)
+        })?;
+        let begun = self.clock.monotonic();
+        let bucket: Arc<dyn KvBucket> = self.kv.bucket(BUCKET)?;
+        let put = match bucket.put_opts(&self.key, value.clone(), options).await {
+            Err(error) if error.is(ErrorKind::NotFound) => {
+                let config = BucketConfig::new(BUCKET).with_description("who keeps naq's logs");
+                self.kv.ensure_bucket(config).await?.put_opts(&self.key, value, options).await
+            }
+            put => put,
+        };
+        match put {
+            Ok(revision) => {
+                lease.mine = Some(Sign { revision, at: begun });
+                Ok(true)
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What is told in an entry, and when that was stored.
+fn card(entry: &KvEntry) -> Result<KeeperStatus> {
+    let card: KeeperStatus = entry.json()?;
+    Ok(KeeperStatus { renewed_at: entry.created, ..card })
+}

@@ -1,0 +1,153 @@
+//! Leases, and when a service is ready to be the keeper.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::Timestamp;
+use naq_core::clock::{Clock, ManualClock};
+use naq_core::config::{EventsConfig, KeeperMode, StreamMode};
+use naq_core::connection::SingleJetStream;
+use naq_core::kv::{KvBucketExt, KvStore};
+use naq_core::service::Service;
+use naq_kv::KvStoreService;
+use naq_memory::MemoryJetStream;
+use naq_streams::StreamService;
+
+use super::card::KeeperStatus;
+use super::lease::{BUCKET, Lease, Leases};
+use crate::service::EventService;
+
+const TTL: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn kv(js: &MemoryJetStream) -> Arc<dyn KvStore> {
+    Arc::new(KvStoreService::new(SingleJetStream::provider(Arc::new(js.clone()))))
+}
+
+/// One who wants the lease.
+struct One {
+    leases: Leases,
+    lease: Lease,
+    status: KeeperStatus,
+}
+
+impl One {
+    fn new(name: &str, js: &MemoryJetStream, clock: &ManualClock) -> Self {
+        let leases = Leases::new(kv(js), "events", Arc::new(clock.clone()), TTL);
+        let status = KeeperStatus::new(name.to_owned(), clock.now(), TTL);
+        Self { leases, lease: Lease::default(), status }
+    }
+
+    async fn takes(&mut self) -> bool {
+        self.leases.take(&mut self.lease, &self.status).await.unwrap().is_some()
+    }
+
+    async fn renews(&mut self) -> bool {
+        self.leases.renew(&mut self.lease, &self.status).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_one_s_until_it_was_not_renewed_for_its_time() {
+    let js = MemoryJetStream::new();
+    // Clocks of two machines agree about nothing but how fast time goes by.
+    let (clock, other) = (ManualClock::new(), ManualClock::starting_at(Timestamp::from_nanos(7)));
+    let pass = |span| [&clock, &other].map(|clock| clock.advance(span));
+    let (mut a, mut b) = (One::new("a", &js, &clock), One::new("b", &js, &other));
+    assert!(a.takes().await && !b.takes().await);
+    pass(TTL / 2);
+    assert!(a.renews().await);
+    pass(TTL / 2);
+    assert!(!b.takes().await, "it was renewed meanwhile");
+    pass(TTL - Duration::from_millis(1));
+    assert!(!b.takes().await);
+    pass(Duration::from_millis(1));
+    a.status.through = 7;
+    assert!(b.takes().await, "b has seen no sign of life for the whole time");
+    // The one before learns of it, and is patient in turn.
+    assert!(!a.renews().await && !a.takes().await);
+    assert!(b.renews().await);
+    assert_eq!(a.leases.shown().await.unwrap().unwrap().keeper, "b");
+    assert!(b.leases.leave(&mut b.lease).await.is_ok());
+    assert!(a.takes().await, "what was given up is free at once");
+    let shown = a.leases.shown().await.unwrap().unwrap();
+    assert_eq!((shown.keeper.as_str(), shown.through), ("a", 7));
+}
+
+#[tokio::test]
+async fn whoever_takes_over_learns_what_the_one_before_has_told() {
+    let js = MemoryJetStream::new();
+    let clock = ManualClock::new();
+    let (mut a, mut b) = (One::new("a", &js, &clock), One::new("b", &js, &clock));
+    a.status.last_removal = Some(Timestamp::from_nanos(9_000));
+    assert!(a.takes().await && !b.takes().await);
+    clock.advance(TTL);
+    let before = b.leases.take(&mut b.lease, &b.status).await.unwrap().unwrap().unwrap();
+    assert_eq!((before.keeper.as_str(), before.last_removal), ("a", a.status.last_removal));
+    // What a stranger put there is waited for as long, and then replaced.
+    kv(&js).bucket(BUCKET).unwrap().put("events", "no card").await.unwrap();
+    assert!(!b.renews().await && !b.takes().await);
+    clock.advance(TTL);
+    assert!(b.takes().await);
+}
+
+fn service(js: &MemoryJetStream, clock: &ManualClock, config: EventsConfig) -> EventService {
+    let connections = SingleJetStream::provider(Arc::new(js.clone()));
+    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
+    let clock = Arc::new(clock.clone());
+    EventService::new(connections, streams, clock, config).unwrap().with_digests(kv(js))
+}
+
+#[tokio::test]
+async fn left_to_itself_a_service_is_ready_after_a_minute_and_not_before() {
+    let js = MemoryJetStream::new();
+    let clock = ManualClock::new();
+    let service = service(&js, &clock, EventsConfig::default());
+    service.start().await.unwrap();
+    clock.wait_for_sleepers(1, PATIENCE).await.unwrap();
+    clock.advance(Duration::from_millis(59_999));
+    let buckets = kv(&js);
+    assert!(buckets.bucket(BUCKET).unwrap().status().await.is_err(), "nobody wanted a lease");
+    clock.advance(Duration::from_millis(1));
+    let taken = async {
+        while !service.is_keeper() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    service.stop(Duration::from_secs(5)).await.unwrap();
+    assert!(!service.is_keeper());
+    assert_eq!(service.keeper().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn who_may_only_publish_and_who_is_told_not_to_never_is() {
+    for config in [
+        EventsConfig::default().with_stream(StreamMode::Assume),
+        EventsConfig::default().with_keeper(KeeperMode::Off),
+        EventsConfig::default().with_digests(false),
+    ] {
+        let clock = ManualClock::new();
+        let service = service(&MemoryJetStream::new(), &clock, config);
+        service.start().await.unwrap();
+        let before = clock.sleepers();
+        service.stop(Duration::from_secs(5)).await.unwrap();
+        assert_eq!((before, service.is_keeper()), (0, false), "nobody waits for its time");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_dropped_takes_its_keeper_with_it() {
+    let js = MemoryJetStream::new();
+    let clock = ManualClock::new();
+    let service = service(&js, &clock, EventsConfig::default().with_keeper(KeeperMode::On));
+    service.start().await.unwrap();
+    clock.wait_for_sleepers(1, PATIENCE).await.unwrap();
+    drop(service);
+    let ended = async {
+        while clock.sleepers() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.unwrap();
+}
