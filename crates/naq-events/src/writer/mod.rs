@@ -3,7 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `schedule.rs` | which event is sent next, and by which way |
-//! | `line.rs`, `queues.rs` | the events that go in batches, and those that go one by one |
+//! | `line.rs`, `queues.rs`, `queued.rs` | the events that go in batches, and those that go one by one |
 //! | `doubt.rs`, `read_back.rs` | what a broken batch left in doubt, and how that is settled without ids |
 //! | `way.rs`, `sender.rs` | the two ways to the server, and who takes events there |
 //! | `ledger.rs` | the account of every event, and the room left |
@@ -33,6 +33,7 @@ mod losses;
 mod notices;
 mod offer;
 mod policy;
+mod queued;
 mod queues;
 mod read_back;
 mod refusals;

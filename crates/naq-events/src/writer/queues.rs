@@ -7,13 +7,14 @@
 //! under way, so its events follow each other at the pace of a round trip.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use naq_core::Error;
 use slab::Slab;
 
-use super::chain::{Chain, Link, Linked};
+use super::chain::{Chain, Link};
+use super::queued::{Hashed, Place, Queue, Queued};
 use super::slot::Slot;
 
 /// The role of the list by age: every event here, as accepted.
@@ -25,76 +26,6 @@ const READY: usize = 2;
 
 /// What one event takes here, in bytes, beside what is its own.
 pub(super) const SLOT_BYTES: usize = size_of::<Queued>();
-
-/// Where an event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// May be sent for the first time.
-    Fresh,
-    /// May be sent before the fresh ones: it was sent before, or waited for its entity.
-    Again,
-    /// Waits for an earlier event of its entity.
-    Held,
-    /// Waits for those in line that were accepted before it.
-    Barred,
-    /// Is on its way.
-    Sent,
-    /// Waits until then before it is sent again.
-    Resting {
-        /// When that is over.
-        until: Duration,
-    },
-}
-
-/// An event in a queue.
-#[derive(Debug)]
-struct Queued {
-    slot: Slot,
-    place: Place,
-    /// The event of its entity before it.
-    leader: Option<usize>,
-    /// The next event of its entity.
-    follower: Option<usize>,
-    links: [Link; 3],
-}
-
-impl Linked for Queued {
-    fn link(&mut self, role: usize) -> &mut Link {
-        &mut self.links[role]
-    }
-
-    fn link_ref(&self, role: usize) -> Link {
-        self.links[role]
-    }
-}
-
-/// The events of one entity that are in hand: a list through their followers.
-#[derive(Debug, Clone, Copy)]
-struct Queue {
-    /// The one whose turn it is.
-    head: usize,
-    tail: usize,
-}
-
-/// Keys that are hashes already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
 
 /// The queues of all entities, from acceptance until an event's outcome is known.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `driver.rs` | the stream of answers: takes messages, sends, takes what is told |
+//! | `driver.rs` | the stream of answers: takes what is told, and decides what is next |
+//! | `driver/sending.rs` | the messages and words that it sends |
 //! | `batch.rs` | what is known of one batch on the server, without I/O |
 //! | `told.rs` | what the server tells of a batch |
 //! | `parts.rs` | the batches on the server that one batch of a caller became |
