@@ -189,6 +189,8 @@ async fn lost_acks_and_outages_fill_no_more_memory_than_the_buffer() {
         let mut scene = Scene::new().await;
         let proxy = FaultProxy::start(scene.server.address()).await;
         let mut order = order(&scene, &round, &proxy.url());
+        // Each waits for one round trip after the other: many, so that a stop has time for all.
+        (order.jobs, order.rest) = (24, 4 * order.rest);
         // Beyond all outages together: where the moments between them are too short, one event
         // waits through all.
         order.config.push_str("overflow = \"fail\"\ndelivery_timeout = \"110s\"\n");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use naq_core::config::{OverflowPolicy, Size, SpoolMode};
+use naq_core::config::{OverflowPolicy, Size, SpoolConfig, SpoolMode};
 use naq_core::events::{EventSink, LossReason};
 use naq_tests::faults::{Child, Load, PATIENCE, Round, Scene, quick, rounds};
 use naq_tests::ledger::{Fate, Line};
@@ -11,7 +11,7 @@ use naq_tests::wait;
 
 use crate::processes::program;
 use crate::spooling::{all_accepted_are_safe, spooling, taken_over};
-use crate::{events, ms};
+use crate::{events, ms, secs};
 
 /// The files of events below a spool's folder, oldest first.
 fn segments(spool: &Path) -> Vec<PathBuf> {
@@ -115,6 +115,40 @@ async fn a_disk_without_room_for_the_spool_is_told_and_the_program_lives_on() {
         // And some came when it had been told to end.
         let known = |kind: &&str| ["limit reached", "closed"].contains(kind);
         assert!(kinds.iter().all(known) && kinds.contains(&"limit reached"), "{kinds:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_holds_up_no_event_that_only_needs_the_disk() {
+    rounds("server frozen, with a spool", async |mut round| {
+        let scene = Scene::new().await;
+        let mode = round.random.choice([SpoolMode::Always, SpoolMode::Overflow]).unwrap();
+        let mut config = events(quick(&scene.server.url()), |mut events| {
+            let dir = scene.folder().join("spool");
+            events.spool = SpoolConfig::in_folder(dir).with_mode(mode);
+            if mode == SpoolMode::Overflow {
+                // Full in a moment.
+                events = events.with_buffer_max_events(200_usize);
+            }
+            // A call that waits for the server is refused.
+            events.with_overflow(OverflowPolicy::Spool).with_overflow_wait(secs(1))
+        });
+        config.connection = config.connection.with_ping_interval(secs(1));
+        let (program, producer) = scene.program("p1", config).await;
+        let logging = producer.load(&Load::steady(round.seed));
+        round.sometime(ms(500)).await;
+        scene.server.pause().await;
+        round.rest(secs(3), secs(12)).await;
+        scene.server.resume();
+        round.sometime(ms(500)).await;
+        logging.end().await;
+        wait::until("the spool to be empty", PATIENCE, async || {
+            producer.events.counters().spooled == 0
+        })
+        .await;
+        let case = scene.ends_well(program, &producer).await;
+        assert!(case.history.rejections().is_empty(), "{mode}: {:?}", case.history.rejections());
     })
     .await;
 }

@@ -249,17 +249,19 @@ async fn poison_in_the_middle_fails_alone_and_its_neighbours_are_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_producer_that_rests_goes_on_where_it_was() {
-    rounds("idle", async |round| {
+    rounds("idle", async |mut round| {
         let mut scene = Scene::new().await;
         let (program, producer) = scene.program("p1", quick(&scene.server.url())).await;
+        let seed = round.seed;
         let burst = async |jobs: &str| {
-            let mut load = Load::steady(round.seed).at_once().ending_after(50);
+            let mut load = Load::steady(seed).at_once().ending_after(50);
             load.job_prefix = jobs.to_owned();
             producer.load(&load).done().await;
         };
         burst("first").await;
         // Longer than a server remembers a batch, at full length.
-        round.rest(ms(300), secs(12)).await;
+        round.rest(ms(300), secs(11)).await;
+        round.sometime(secs(1)).await;
         burst("second").await;
         scene.server.restart().await;
         burst("third").await;

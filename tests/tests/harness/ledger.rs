@@ -265,6 +265,15 @@ fn every_rule_is_broken_by_a_writer_that_breaks_it() {
         with(|lines, stream| with_a_hole(lines, stream, 0, true)),
     );
     sees(
+        "tells of a hole, and says that it doesn't",
+        &["every_hole_is_told_in_the_stream"],
+        with(|lines, stream| {
+            with_a_hole(lines, stream, 1, true);
+            let Some(Line::Counted { untold, .. }) = lines.last_mut() else { panic!("no count") };
+            *untold = 1;
+        }),
+    );
+    sees(
         "tells of a hole that is none",
         &["every_hole_is_told_in_the_stream"],
         with(|_, stream| stream.push(notice(7, 1))),
