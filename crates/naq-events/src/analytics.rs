@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use naq_core::Result;
 use naq_core::events::{AnalyticsRequest, EventAnalytics, Filter, RecordedEvent, TimeRange};
 
-use crate::digests::{Ask, Cell, CellFilter, Digest, Digests, Key, MinuteRange, Name, Tally};
+use crate::digests::{
+    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
+};
 use crate::measures::MeasuresFold;
 use crate::read::{Log, Scan};
 use crate::stats::{group, in_range};
@@ -89,6 +91,10 @@ impl<'a> AnalyticsFold<'a> {
 }
 
 impl Tally for AnalyticsFold<'_> {
+    fn grain(&self) -> Grain {
+        Grain::Hour
+    }
+
     fn lacks(&self, digest: &Digest) -> bool {
         digest.has_dropped()
     }

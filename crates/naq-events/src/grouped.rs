@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use naq_core::events::{
-    GroupBy, Measure, MeasuredField, QueryAnswer, QueryRequest, QueryRow, RecordedEvent,
+    Bucket, GroupBy, Measure, MeasuredField, QueryAnswer, QueryRequest, QueryRow, RecordedEvent,
 };
 use naq_core::{Result, Timestamp};
 
 use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, Key, Minute, MinuteRange, Name, Outcome, Tally,
+    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, Minute, MinuteRange, Name, Outcome, Tally,
     fingerprint,
 };
 use crate::measures::MeasuresFold;
@@ -166,6 +166,13 @@ impl<'a> GroupedFold<'a> {
 }
 
 impl Tally for GroupedFold<'_> {
+    fn grain(&self) -> Grain {
+        match self.request.bucket {
+            None | Some(Bucket::Hour | Bucket::Day) => Grain::Hour,
+            Some(_) => Grain::Minute,
+        }
+    }
+
     fn lacks(&self, digest: &Digest) -> bool {
         let is_apart = self.request.bucket.is_some()
             && digest.cells_apart().iter().any(|(_, cell)| self.time(cell).is_err());

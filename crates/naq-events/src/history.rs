@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
-use naq_core::Result;
 use naq_core::config::SubjectLayout;
 use naq_core::events::{
-    EntityKind, EventHistory, HistoryRequest, HistorySummary, JobFold, RecordedEvent, SeenIds,
+    EntityKind, EventHistory, EventItem, HistoryRequest, HistorySummary, JobFold, RecordedEvent,
+    SeenIds,
 };
+use naq_core::{Error, Result, Timestamp};
 
-use crate::read::{Log, Scan};
+use crate::read::{Log, OfEntity, OpenLog, Scan, ScanEnd, decode};
 use crate::stats::in_range;
 
 /// The operation that errors name.
@@ -31,11 +32,28 @@ pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventH
     let includes_mentions =
         request.entity == EntityKind::Job || log.subjects().layout() == SubjectLayout::Type;
     let mut fold = HistoryFold::new(&request);
-    let end = scan.run(log, &open, |recorded| fold.observe(recorded)).await?;
+    let end = match by_subjects(log, &open, &request).await? {
+        Some(of_entity) => fold.observe_all(of_entity, open.info.created),
+        None => scan.run(log, &open, |recorded| fold.observe(recorded)).await?,
+    };
     let mut history = fold.finish();
     history.summary.includes_mentions = includes_mentions;
     (history.summary.malformed, history.summary.gone) = (end.malformed, end.gone);
     Ok(history)
+}
+
+/// The entity's messages without a pass over the log, where its id is part of the subject.
+async fn by_subjects(
+    log: &Log,
+    open: &OpenLog,
+    request: &HistoryRequest,
+) -> Result<Option<OfEntity>> {
+    if log.subjects().layout() == SubjectLayout::Type {
+        return Ok(None);
+    }
+    let filter = log.subjects().of_entity(&request.id);
+    let told = |error: Error| error.in_operation(OPERATION);
+    log.of_entity(open, &filter, log.limit(request.scan)).await.map_err(told)
 }
 
 /// Folds an entity's events in stored order into its history.
@@ -60,6 +78,19 @@ impl<'a> HistoryFold<'a> {
             shown: VecDeque::new(),
             summary: EventHistory::new(request.entity, request.id.as_str()).summary,
         }
+    }
+
+    /// Takes in messages in stored order, and says what there was beside events.
+    fn observe_all(&mut self, of_entity: OfEntity, created: Timestamp) -> ScanEnd {
+        let mut end = ScanEnd { gone: of_entity.gone, ..ScanEnd::default() };
+        for message in of_entity.messages {
+            end.read += 1;
+            match decode(message, created) {
+                EventItem::Event(recorded) => self.observe(*recorded),
+                _ => end.malformed += 1,
+            }
+        }
+        end
     }
 
     fn observe(&mut self, recorded: RecordedEvent) {

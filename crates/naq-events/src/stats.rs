@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use naq_core::events::{EventStats, RecordedEvent, StatsRequest};
 use naq_core::{Result, Timestamp};
 
-use crate::digests::{Ask, Cell, CellFilter, Digest, Digests, Key, MinuteRange, Name, Tally};
+use crate::digests::{
+    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
+};
 use crate::read::{Log, Scan};
 
 /// The operation that errors name.
@@ -65,6 +67,10 @@ struct StatsTally<'a> {
 }
 
 impl Tally for StatsTally<'_> {
+    fn grain(&self) -> Grain {
+        Grain::Hour
+    }
+
     fn lacks(&self, digest: &Digest) -> bool {
         digest.has_dropped()
     }

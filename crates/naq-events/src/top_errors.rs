@@ -6,7 +6,8 @@ use naq_core::events::{ErrorGroup, Filter, RecordedEvent, TimeRange, TopErrors, 
 use naq_core::{Result, Timestamp};
 
 use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, ErrorKey, Key, Minute, MinuteRange, Occurrences, Tally,
+    Ask, Cell, CellFilter, Digest, Digests, ErrorKey, Grain, Key, Minute, MinuteRange, Occurrences,
+    Tally,
 };
 use crate::read::{Log, Scan};
 
@@ -130,6 +131,10 @@ impl<'a> ErrorsFold<'a> {
 }
 
 impl Tally for ErrorsFold<'_> {
+    fn grain(&self) -> Grain {
+        Grain::Hour
+    }
+
     fn lacks(&self, digest: &Digest) -> bool {
         digest.unlisted_errors > 0
     }

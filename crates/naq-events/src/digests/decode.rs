@@ -10,6 +10,7 @@ use super::digest::{BLOCK, Digest, Span, block_start};
 use super::distribution::Distribution;
 use super::encode::{HAS_DURATIONS, HAS_LOST, HAS_WAITS, MARK, VERSION};
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
+use super::hours::Hours;
 
 const OPERATION: &str = "read_digest";
 
@@ -81,6 +82,7 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
         spans,
         errors,
         unlisted_errors,
+        hours: Hours::default(),
     })
 }
 

@@ -6,6 +6,7 @@ use naq_core::Timestamp;
 
 use super::cell::{Cell, Key, Minute, Name};
 use super::errors::{ErrorKey, Occurrences};
+use super::hours::{Grain, Hours, whole_hours};
 
 /// How many sequences a block has.
 pub(crate) const BLOCK: u64 = 65_536;
@@ -68,6 +69,8 @@ pub(crate) struct Digest {
     pub(crate) errors: Vec<(ErrorKey, Occurrences)>,
     /// Occurrences of errors that are not listed, because there were too many.
     pub(crate) unlisted_errors: u64,
+    /// The cells by hour, once they were asked for.
+    pub(crate) hours: Hours,
 }
 
 impl Digest {
@@ -83,10 +86,28 @@ impl Digest {
 
     /// The cells of the minutes between two, both included; not those counted apart.
     pub(crate) fn cells_between(&self, first: Minute, last: Minute) -> &[(Key, Cell)] {
-        let from = self.cells.partition_point(|(key, _)| key.minute < first);
-        let is_in = |(key, _): &(Key, Cell)| key.minute <= last && key.minute != Minute::APART;
-        let to = self.cells.partition_point(is_in);
-        self.cells.get(from..to).unwrap_or_default()
+        between(&self.cells, first, last)
+    }
+
+    /// The cells of the minutes between two, both included, in parts; not those
+    /// counted apart. Where the grain allows it, those of whole hours are one cell.
+    pub(crate) fn cells_within(
+        &self,
+        first: Minute,
+        last: Minute,
+        grain: Grain,
+    ) -> [&[(Key, Cell)]; 3] {
+        let hours = whole_hours(first, last).filter(|_| grain == Grain::Hour);
+        let Some((from, to)) = hours else {
+            return [self.cells_between(first, last), &[], &[]];
+        };
+        let of_minutes = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
+        let hours = self.hours.of(self.cells.get(..of_minutes).unwrap_or_default());
+        [
+            self.cells_between(first, Minute(from.0 - 1)),
+            between(hours, from, to),
+            self.cells_between(Minute(to.0 + 1), last),
+        ]
     }
 
     /// The cells of which the minute isn't told.
@@ -151,8 +172,17 @@ impl Digest {
             cells.range(from..).next().is_some_and(|(key, _)| key.minute == *minute)
         });
         spans.sort_unstable_by_key(|(minute, _)| *minute);
-        Self { names, cells: cells.into_iter().collect(), spans, ..self }
+        let hours = Hours::default();
+        Self { names, cells: cells.into_iter().collect(), spans, hours, ..self }
     }
+}
+
+/// The cells of the minutes between two, both included; not those counted apart.
+fn between(cells: &[(Key, Cell)], first: Minute, last: Minute) -> &[(Key, Cell)] {
+    let from = cells.partition_point(|(key, _)| key.minute < first);
+    let is_in = |(key, _): &(Key, Cell)| key.minute <= last && key.minute != Minute::APART;
+    let to = cells.partition_point(is_in);
+    cells.get(from..to).unwrap_or_default()
 }
 
 /// A key of a minute that no other one of it lies before.

@@ -9,6 +9,7 @@ use super::cell::{Cell, Key, Minute, Name, Outcome};
 use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
+use super::hours::Hours;
 
 /// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
 pub(crate) const MOST_BYTES: usize = 900 * 1024;
@@ -178,6 +179,7 @@ impl Draft {
             spans: self.spans.iter().map(|(minute, span)| (*minute, *span)).collect(),
             errors: Vec::new(),
             unlisted_errors: self.unlisted_errors,
+            hours: Hours::default(),
         };
         (digest.errors, digest.unlisted_errors) = self.bounded_errors();
         let kept = self.minutes_to_keep();

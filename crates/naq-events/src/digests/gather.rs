@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use naq_core::Result;
+use futures::{StreamExt, stream};
 use naq_core::events::{AnswerBasis, EventItem, RecordedEvent, ScanLimits};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
+use naq_core::{BoxStream, Result};
 
 use super::cell::{Cell, Key, Minute};
 use super::choose::CellFilter;
-use super::digest::{Digest, block_end, block_of, block_start};
+use super::digest::{Digest, Span, block_end, block_of, block_start};
+use super::hours::Grain;
 use super::kept::{Digests, Open};
 use super::range::{Lies, MinuteRange};
 use crate::read::{Log, OpenLog, decode, too_long};
@@ -21,8 +22,14 @@ use crate::read::{Log, OpenLog, decode, too_long};
 /// How many blocks are looked at together.
 const CHUNK: u64 = 32;
 
+/// How many parts are read again at the same time.
+const AT_ONCE: usize = 4;
+
 /// Adds up an answer.
 pub(crate) trait Tally: Send {
+    /// How finely times must be told apart in the cells that it is shown.
+    fn grain(&self) -> Grain;
+
     /// Whether a digest doesn't tell apart what is asked for: its events are
     /// read then, as long as they are there.
     fn lacks(&self, digest: &Digest) -> bool;
@@ -57,12 +64,41 @@ pub(crate) struct Ask<'a> {
 /// What is read, and why.
 #[derive(Debug)]
 enum Part {
-    /// The events of a minute of which only some lie in the range.
-    Edge { from: u64, to: u64, minute: Minute, expected: u64 },
-    /// The events of a digest that it doesn't tell the minutes of.
-    Apart { digest: Arc<Digest>, expected: u64 },
+    /// What a digest has seen and can't tell apart.
+    Again(Again),
     /// What no digest has.
     Rest(Rest),
+}
+
+/// Events to be read again.
+#[derive(Debug)]
+struct Again {
+    from: u64,
+    to: u64,
+    which: Which,
+    /// How many of them the digest has seen.
+    expected: u64,
+}
+
+/// Which of the events between two sequences.
+#[derive(Debug)]
+enum Which {
+    /// Those of a minute of which only some lie in the range.
+    Of(Minute),
+    /// Those that a digest doesn't tell the minutes of.
+    Apart(Arc<Digest>),
+}
+
+impl Which {
+    fn has(&self, recorded: &RecordedEvent) -> bool {
+        let of = Minute::of(recorded.timestamp());
+        match self {
+            Self::Of(minute) => *minute == of,
+            Self::Apart(digest) => {
+                digest.spans.binary_search_by_key(&of, |(minute, _)| *minute).is_err()
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +134,15 @@ impl Digests {
         }
         Ok(gathering.basis)
     }
+}
+
+/// The reading of a minute of which only some events lie in the range, if it has any.
+fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
+    let at = digest.spans.binary_search_by_key(&minute, |(minute, _)| *minute).ok()?;
+    let (_, Span { from, to }) = digest.spans[at];
+    let expected = digest.cells_between(minute, minute).iter().map(|(_, cell)| cell.count).sum();
+    let which = Which::Of(minute);
+    (expected > 0).then_some(Part::Again(Again { from, to, which, expected }))
 }
 
 struct Gathering<'a> {
@@ -154,30 +199,26 @@ impl Gathering<'_> {
         self.basis.malformed += digest.malformed;
         tally.digest(digest);
         let (least, greatest) = range.minutes();
-        let mut cells = digest.cells_between(least, greatest);
         // The first and the last minute alone may lie across an end.
-        for edge in [least, greatest] {
-            if range.minute(edge) != Lies::Across {
-                continue;
-            }
-            let of_edge = digest.cells_between(edge, edge);
-            let span = digest.spans.binary_search_by_key(&edge, |(minute, _)| *minute);
-            if let (Ok(at), false) = (span, cells.is_empty() || of_edge.is_empty()) {
-                let (minute, span) = digest.spans[at];
-                let expected = of_edge.iter().map(|(_, cell)| cell.count).sum();
-                parts.push(Part::Edge { from: span.from, to: span.to, minute, expected });
-                let inner = |(key, _): &&(Key, Cell)| key.minute != edge;
-                let skipped = cells.iter().take_while(|cell| !inner(cell)).count();
-                let kept = cells.iter().filter(inner).count();
-                cells = cells.get(skipped..skipped + kept).unwrap_or_default();
-            }
+        let [is_first, is_last] =
+            [least, greatest].map(|minute| range.minute(minute) == Lies::Across);
+        if is_first {
+            parts.extend(edge(digest, least));
         }
-        self.show(digest, cells, tally);
+        if is_last && greatest != least {
+            parts.extend(edge(digest, greatest));
+        }
+        let (first, last) = (least.0 + i64::from(is_first), greatest.0 - i64::from(is_last));
+        for cells in digest.cells_within(Minute(first), Minute(last), tally.grain()) {
+            self.show(digest, cells, tally);
+        }
         let apart = digest.cells_apart();
         let lies = |wanted: Lies| apart.iter().any(|(_, cell)| range.cell(cell) == wanted);
         if lies(Lies::Across) || (lies(Lies::Inside) && lies(Lies::Outside)) {
             let expected = apart.iter().map(|(_, cell)| cell.count).sum();
-            parts.push(Part::Apart { digest: Arc::clone(digest), expected });
+            let (from, to) = (block_start(digest.block), digest.through);
+            let which = Which::Apart(Arc::clone(digest));
+            parts.push(Part::Again(Again { from, to, which, expected }));
         } else if lies(Lies::Inside) {
             self.show(digest, apart, tally);
         }
@@ -185,6 +226,9 @@ impl Gathering<'_> {
 
     /// Shows cells, but for those of which nobody can tell whether they are meant.
     fn show(&mut self, digest: &Digest, cells: &[(Key, Cell)], tally: &mut impl Tally) {
+        if cells.is_empty() {
+            return;
+        }
         let is_clear = |(key, _): &&(Key, Cell)| self.ask.filter.can_decide(key);
         if cells.iter().all(|cell| is_clear(&cell)) {
             return tally.cells(digest, cells);
@@ -197,7 +241,7 @@ impl Gathering<'_> {
 
     /// Reads the parts; rests that follow one another at one go.
     async fn read(&mut self, parts: Vec<Part>, tally: &mut impl Tally) -> Result<()> {
-        let mut run: Vec<Rest> = Vec::new();
+        let (mut run, mut again) = (Vec::<Rest>::new(), Vec::new());
         for part in parts {
             match part {
                 Part::Rest(rest) => {
@@ -206,44 +250,34 @@ impl Gathering<'_> {
                     }
                     run.push(rest);
                 }
-                Part::Edge { from, to, minute, expected } => {
-                    let is_meant =
-                        |recorded: &RecordedEvent| Minute::of(recorded.timestamp()) == minute;
-                    self.again(from, to, expected, is_meant, tally).await?;
-                }
-                Part::Apart { digest, expected } => {
-                    let is_meant = |recorded: &RecordedEvent| {
-                        let minute = Minute::of(recorded.timestamp());
-                        digest.spans.binary_search_by_key(&minute, |(minute, _)| *minute).is_err()
-                    };
-                    let from = block_start(digest.block);
-                    self.again(from, digest.through, expected, is_meant, tally).await?;
-                }
+                Part::Again(part) => again.push(part),
             }
         }
-        self.rests(run, tally).await
+        self.rests(run, tally).await?;
+        self.again(again, tally).await
     }
 
-    /// Reads again what a digest has seen and can't tell apart.
-    async fn again(
-        &mut self,
-        from: u64,
-        to: u64,
-        expected: u64,
-        is_meant: impl Fn(&RecordedEvent) -> bool + Send + Sync,
-        tally: &mut impl Tally,
-    ) -> Result<()> {
-        let mut met = 0;
-        let visit = |_: u64, item: EventItem| {
+    /// Reads again what digests have seen and can't tell apart, a few parts at a time.
+    async fn again(&mut self, parts: Vec<Again>, tally: &mut impl Tally) -> Result<()> {
+        let readings = parts.iter().enumerate().map(|(place, part)| {
+            self.deliveries(part.from, part.to).map(move |delivery| (place, delivery))
+        });
+        let mut deliveries = stream::iter(readings.collect::<Vec<_>>()).flatten_unordered(AT_ONCE);
+        let mut met = vec![0; parts.len()];
+        while let Some((place, delivery)) = deliveries.next().await {
+            let (Some((_, item)), Some(part)) = (self.item(delivery)?, parts.get(place)) else {
+                continue;
+            };
             if let EventItem::Event(recorded) = item
-                && is_meant(&recorded)
+                && part.which.has(&recorded)
             {
-                met += 1;
+                met[place] += 1;
                 tally.event(&recorded);
             }
-        };
-        self.messages(from, to, visit).await?;
-        self.basis.undecided += expected.saturating_sub(met);
+        }
+        for (part, met) in parts.iter().zip(met) {
+            self.basis.undecided += part.expected.saturating_sub(met);
+        }
         Ok(())
     }
 
@@ -313,26 +347,38 @@ impl Gathering<'_> {
         to: u64,
         mut visit: impl FnMut(u64, EventItem) + Send,
     ) -> Result<()> {
-        let ask = self.ask;
-        let from = from.max(ask.open.info.state.first_sequence);
-        if from > to {
-            return Ok(());
+        let mut deliveries = self.deliveries(from, to);
+        while let Some(delivery) = deliveries.next().await {
+            if let Some((sequence, item)) = self.item(delivery)? {
+                visit(sequence, item);
+            }
         }
-        let created = ask.open.info.created;
+        Ok(())
+    }
+
+    /// What the log still has between two sequences, both included.
+    fn deliveries(&self, from: u64, to: u64) -> BoxStream<'static, Result<Delivery>> {
+        let (log, open) = (self.ask.log, self.ask.open);
+        let from = from.max(open.info.state.first_sequence);
+        if from > to {
+            return stream::empty().boxed();
+        }
         let options = ReadOptions::default()
             .with_start(ReadStart::Sequence(from))
             .with_until(ReadUntil::Sequence(to))
-            .with_created(created);
-        let mut deliveries = ask.open.jetstream.read(ask.log.stream(), options);
-        while let Some(delivery) = deliveries.next().await {
-            let delivery = delivery.map_err(|error| error.in_operation(ask.operation))?;
-            let Delivery::Message(message) = delivery else { continue };
-            self.basis.read += 1;
-            if self.basis.read > self.limit {
-                return Err(too_long(ask.operation, ask.log, self.limit, message.sequence));
-            }
-            visit(message.sequence, decode(message, created));
+            .with_created(open.info.created);
+        open.jetstream.read(log.stream(), options)
+    }
+
+    /// A delivery's sequence and what it is, where it is a message; counted.
+    fn item(&mut self, delivery: Result<Delivery>) -> Result<Option<(u64, EventItem)>> {
+        let ask = self.ask;
+        let delivery = delivery.map_err(|error| error.in_operation(ask.operation))?;
+        let Delivery::Message(message) = delivery else { return Ok(None) };
+        self.basis.read += 1;
+        if self.basis.read > self.limit {
+            return Err(too_long(ask.operation, ask.log, self.limit, message.sequence));
         }
-        Ok(())
+        Ok(Some((message.sequence, decode(message, ask.open.info.created))))
     }
 }

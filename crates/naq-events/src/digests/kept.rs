@@ -133,6 +133,8 @@ impl Digests {
             let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
             if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
                 kept.insert(block, digest);
+            } else if let Some(digest) = digest {
+                kept.go_on_from(digest, state);
             }
         }
         Ok(found)
@@ -195,9 +197,7 @@ impl Digests {
             let digest = (open.draft.seen() > 0).then_some(open.sealed);
             kept.insert(block, digest);
             kept.open.take_if(|open| open.sealed.block <= block);
-        } else if kept.open.as_ref().is_none_or(|other| {
-            (other.sealed.block, other.draft.through()) < (block, open.draft.through())
-        }) {
+        } else if kept.is_behind(block, open.draft.through()) {
             kept.open = Some(open);
         }
     }
@@ -284,6 +284,23 @@ impl Open {
 }
 
 impl Kept {
+    /// Whether the open block lies before this one, or has come less far.
+    fn is_behind(&self, block: u64, through: u64) -> bool {
+        let place = |open: &Open| (open.sealed.block, open.draft.through());
+        self.open.as_ref().is_none_or(|open| place(open) < (block, through))
+    }
+
+    /// Takes on a digest of a block that grows, or each question would fetch it
+    /// anew; it was looked for in the store when the log was in such a state.
+    fn go_on_from(&mut self, sealed: Arc<Digest>, state: &StreamState) {
+        if self.is_behind(sealed.block, sealed.through) {
+            let draft = Draft::from_digest(&sealed);
+            let (saved, base) = (sealed.through, sealed.extent());
+            self.open = Some(Open { draft, sealed, saved, base });
+            self.gone = (state.first_sequence, state.num_deleted);
+        }
+    }
+
     fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
         let cells = |digest: &Option<Arc<Digest>>| digest.as_ref().map_or(1, |it| it.cells.len());
         self.cells += cells(&digest);

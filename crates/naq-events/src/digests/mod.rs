@@ -13,7 +13,7 @@
 //! | `cell.rs` | what is told apart, and what is counted of it |
 //! | `errors.rs` | the errors of a block |
 //! | `draft.rs` | a digest in the making, and its bounds |
-//! | `digest.rs` | a digest |
+//! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
 //! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | digests in memory, and the block that grows |
@@ -35,6 +35,7 @@ mod errors;
 mod fingerprint;
 mod fold;
 mod gather;
+mod hours;
 mod kept;
 mod range;
 mod store;
@@ -49,5 +50,6 @@ pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use gather::{Ask, Tally};
+pub(crate) use hours::Grain;
 pub(crate) use kept::Digests;
 pub(crate) use range::MinuteRange;

@@ -3,9 +3,10 @@
 //! [`Log`] is the stream of events as questions see it. A reading is opened
 //! once ([`open`]), no wider than its filter needs ([`narrow`]), goes
 //! [`forward`] or [`backward`], and becomes [`EventItem`]s; questions that
-//! fold the whole log use [`scan`]. What a reading costs, [`explain`] says.
+//! fold the whole log use [`scan`], and those about one [`entity`] its subjects. What a reading costs, [`explain`] says.
 
 mod backward;
+mod entity;
 mod explain;
 mod forward;
 mod narrow;
@@ -24,8 +25,9 @@ use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimi
 use naq_core::jetstream::{JetStream, StreamInfo};
 use naq_core::{BoxStream, Error, Result};
 
+pub(crate) use entity::OfEntity;
 pub(crate) use forward::decode;
-pub(crate) use scan::{Scan, too_long};
+pub(crate) use scan::{Scan, ScanEnd, too_long};
 
 /// The stream of events as questions see it: where it is, and how its subjects are made.
 #[derive(Debug, Clone)]

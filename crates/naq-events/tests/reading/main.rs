@@ -5,6 +5,7 @@
 
 mod backward;
 mod cleanup;
+mod entity;
 mod forward;
 mod scans;
 mod support;

@@ -187,9 +187,11 @@ impl Progress {
             || matches!((self.position, self.end), (Some(position), Some(end)) if position >= end)
     }
 
-    /// How many messages may still come.
+    /// How many messages may still come at most, as far as that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
-        self.remaining
+        let to_end =
+            self.end.zip(self.position).map(|(end, position)| end.saturating_sub(position));
+        self.remaining.into_iter().chain(to_end).min()
     }
 }
 
@@ -251,6 +253,17 @@ mod tests {
         assert_eq!(read.gap(1, Some(5)), None);
         assert_eq!(read.gap(2, Some(5)), None);
         assert_eq!(read.gap(3, Some(5)), Some(Delivery::Gap { from: 2, to: 2 }));
+    }
+
+    #[test]
+    fn no_more_may_come_than_lie_before_the_end() {
+        let remaining = |options: ReadOptions| progress(options, 1, 100).remaining();
+        let from_8 = || ReadOptions::default().with_start(ReadStart::Sequence(8));
+        assert_eq!(remaining(from_8().with_until(ReadUntil::Sequence(10))), Some(3));
+        assert_eq!(remaining(from_8().with_until(ReadUntil::Sequence(10)).with_limit(2)), Some(2));
+        assert_eq!(remaining(from_8().with_until(ReadUntil::Head)), Some(93));
+        assert_eq!(remaining(from_8().with_until(ReadUntil::Never)), None);
+        assert_eq!(remaining(from_8().with_until(ReadUntil::Never).with_limit(2)), Some(2));
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! The cells of whole hours: what a day asks of a digest without adding up its minutes.
+
+use std::sync::OnceLock;
+
+use super::cell::{Cell, Key, Minute};
+
+/// The minutes of an hour.
+const MINUTES: i64 = 60;
+
+/// How finely a question tells times apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// Events of different minutes must not be put together.
+    Minute,
+    /// Those of one hour of UTC may be.
+    Hour,
+}
+
+/// A digest's cells by hour, added up when they are asked for first.
+///
+/// They follow from the digest and are no part of it: any two are equal, and a
+/// copy has none.
+#[derive(Debug, Default)]
+pub(crate) struct Hours(OnceLock<Vec<(Key, Cell)>>);
+
+impl Hours {
+    /// The cells of minutes, put together by hour: `cells` is sorted and has
+    /// none that is counted apart. A key's minute is the first of its hour.
+    pub(super) fn of(&self, cells: &[(Key, Cell)]) -> &[(Key, Cell)] {
+        self.0.get_or_init(|| {
+            let same_hour = |a: &(Key, Cell), b: &(Key, Cell)| hour(a.0.minute) == hour(b.0.minute);
+            cells.chunk_by(same_hour).flat_map(put_together).collect()
+        })
+    }
+}
+
+impl Clone for Hours {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Hours {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hours {}
+
+/// The hour that a minute lies in.
+fn hour(minute: Minute) -> i64 {
+    minute.0.div_euclid(MINUTES)
+}
+
+/// The whole hours between two minutes, both included, as their first and last
+/// minute; `None` where there is none.
+pub(super) fn whole_hours(first: Minute, last: Minute) -> Option<(Minute, Minute)> {
+    let from = first.0.div_euclid(MINUTES) + i64::from(first.0.rem_euclid(MINUTES) > 0);
+    let behind = (last.0 + 1).div_euclid(MINUTES);
+    (from < behind).then_some((Minute(from * MINUTES), Minute(behind * MINUTES - 1)))
+}
+
+/// The cells of one hour, each key once.
+fn put_together(cells: &[(Key, Cell)]) -> Vec<(Key, Cell)> {
+    let Some((first, _)) = cells.first() else { return Vec::new() };
+    let minute = Minute(hour(first.minute) * MINUTES);
+    let mut sorted: Vec<_> =
+        cells.iter().map(|(key, cell)| (Key { minute, ..*key }, cell)).collect();
+    sorted.sort_by_key(|(key, _)| *key);
+    let mut hours: Vec<(Key, Cell)> = Vec::new();
+    for (key, cell) in sorted {
+        match hours.last_mut() {
+            Some((last, all)) if *last == key => all.merge(cell),
+            _ => hours.push((key, cell.clone())),
+        }
+    }
+    hours
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::events::Event;
+
+    use super::super::cell::{Name, Outcome};
+    use super::*;
+
+    #[test]
+    fn whole_hours_lie_between_both_ends() {
+        let hours = |first, last| {
+            whole_hours(Minute(first), Minute(last)).map(|(first, last)| (first.0, last.0))
+        };
+        assert_eq!(hours(0, 59), Some((0, 59)));
+        assert_eq!(hours(0, 58), None);
+        assert_eq!(hours(1, 119), Some((60, 119)));
+        assert_eq!(hours(1, 118), None);
+        assert_eq!(hours(-61, 130), Some((-60, 119)));
+        assert_eq!(hours(5, 4), None);
+    }
+
+    #[test]
+    fn minutes_of_an_hour_become_one_cell_of_each_kind() {
+        let cell = |minute: i64, queue: u32, seconds: f64| {
+            let key = Key {
+                minute: Minute(minute),
+                event_type: Name::At(0),
+                queue: Name::At(queue),
+                job_name: Name::Absent,
+                outcome: Outcome::Open,
+            };
+            (key, Cell::of(&Event::log("x").with_duration(seconds), Minute(minute).start()))
+        };
+        let cells = [
+            cell(-1, 0, 1.0),
+            cell(0, 0, 1.0),
+            cell(0, 1, 2.0),
+            cell(59, 0, 3.0),
+            cell(60, 0, 4.0),
+        ];
+        let kept = Hours::default();
+        let found: Vec<_> = kept
+            .of(&cells)
+            .iter()
+            .map(|(key, cell)| (key.minute.0, key.queue, cell.count, cell.last))
+            .collect();
+        let last = |minute: i64| Minute(minute).start();
+        let expected = [
+            (-60, Name::At(0), 1, last(-1)),
+            (0, Name::At(0), 2, last(59)),
+            (0, Name::At(1), 1, last(0)),
+            (60, Name::At(0), 1, last(60)),
+        ];
+        assert_eq!(found, expected);
+        let durations = kept.of(&cells)[1].1.durations.as_ref().and_then(|all| all.mean());
+        assert_eq!(durations, Some(2.0));
+    }
+}
