@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use naq_core::clock::SystemClock;
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, Size};
 use naq_core::connection::SingleJetStream;
-use naq_core::events::{Event, EventQueryExt, EventStats};
+use naq_core::events::{CleanupRequest, Event, EventQuery, EventQueryExt, EventStats};
 use naq_core::jetstream::{JetStream, PublishMessage};
 use naq_core::kv::{KvBucketExt, KvStore};
 use naq_core::service::Service;
@@ -119,18 +119,31 @@ fn assert_counted(stats: &EventStats, jobs: u64) {
 }
 
 async fn keeps(js: Arc<dyn JetStream>) {
-    const JOBS: u64 = 22_500;
+    const OLD: u64 = 22_500;
+    const JOBS: u64 = OLD + 500;
     let mut own = Own::new(js);
     let ages = RetentionAges::default().with_age("worker_heartbeat", Duration::from_secs(1));
     own.config = own.config.with_retention(ages);
-    let keeper = own.service(KeeperMode::On).await;
-    own.store(0..JOBS).await;
-    let shown = wait::some("the keeper to have digested all", DEADLINE, async || {
-        let shown = keeper.keeper().await.unwrap();
-        shown.filter(|shown| shown.through == 3 * JOBS && shown.behind == 0)
+    let reader = own.service(KeeperMode::Off).await;
+    own.store(0..OLD).await;
+    // Old when the keeper looks first: it looks again after a minute.
+    let old = CleanupRequest::new(Duration::from_secs(1)).with_dry_run(true);
+    wait::until("the events to be a second old", DEADLINE, async || {
+        reader.cleanup(old.clone()).await.unwrap().removed == 3 * OLD
     })
     .await;
+    let keeper = own.service(KeeperMode::On).await;
+    let digested = async |sequence| {
+        wait::some("the keeper to have digested all", DEADLINE, async || {
+            let shown = keeper.keeper().await.unwrap();
+            shown.filter(|shown| shown.through == sequence && shown.behind == 0)
+        })
+        .await
+    };
+    digested(3 * OLD).await;
     assert!(keeper.is_keeper());
+    own.store(OLD..JOBS).await;
+    let shown = digested(3 * JOBS).await;
     assert_eq!((shown.trouble, shown.digested), (None, 3 * JOBS));
 
     // Whoever waits beside it learns who it is, and takes over when it ends.
@@ -147,8 +160,7 @@ async fn keeps(js: Arc<dyn JetStream>) {
     wait::until("the other one to take over", DEADLINE, async || other.is_keeper()).await;
 
     // What the first one had is kept: a reader that keeps nothing finds all of it.
-    let reader = own.service(KeeperMode::Off).await;
-    let answer = stats(&reader).await;
+    let answer = stats(&own.service(KeeperMode::Off).await).await;
     assert_counted(&answer, JOBS);
     assert_eq!((answer.basis.from_digests, answer.basis.read), (3 * JOBS, 0));
     other.stop(BUDGET).await.unwrap();

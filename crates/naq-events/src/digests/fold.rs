@@ -99,7 +99,8 @@ impl Digests {
                 Ok(_) => continue,
                 Err(error) => {
                     if let Some((_, draft)) = now {
-                        self.finish(draft, replicas).await;
+                        // What it has is kept if it can be; the reading's error says more.
+                        let _ = self.finish(draft, replicas).await;
                     }
                     return Err(error.in_operation(operation));
                 }
@@ -107,7 +108,7 @@ impl Digests {
             let sequence = message.sequence;
             while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
                 draft.draft().reach(rest.to);
-                self.finish(draft, replicas).await;
+                self.finish(draft, replicas).await?;
                 reached(rest.to);
                 now = rests.next();
             }
@@ -121,7 +122,7 @@ impl Digests {
         }
         while let Some((rest, mut draft)) = now {
             draft.draft().reach(rest.to);
-            self.finish(draft, replicas).await;
+            self.finish(draft, replicas).await?;
             reached(rest.to);
             now = rests.next();
         }

@@ -167,39 +167,52 @@ impl Digests {
 
     /// Takes back what has grown: a whole block is kept for good, one that
     /// still grows now and then. `replicas` is how many of the log there are.
-    pub(crate) async fn finish(&self, mut open: Open, replicas: u32) {
+    ///
+    /// # Errors
+    /// Those of the bucket. What could not be kept is told in the program's
+    /// log, and made again by the next one to look; no answer lacks it.
+    pub(crate) async fn finish(&self, mut open: Open, replicas: u32) -> Result<()> {
         let (created, block) = (open.sealed.created, open.sealed.block);
         let is_whole = open.draft.through() >= block_end(block);
         let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
         let grown = open.draft.through() - open.sealed.through;
         let is_worth_it = grown * CELLS_AN_EVENT > open.draft.cells();
+        let mut result = Ok(());
         if grown > 0 && (is_whole || is_due || is_worth_it) {
             let (digest, bytes) = open.draft.seal();
             open.sealed = Arc::new(digest);
             // A digest of nothing tells nothing that its absence doesn't.
             if (is_whole || is_due) && open.draft.seen() > 0 {
-                let better = self.save(&open.sealed, bytes, open.base, replicas).await;
-                open.saved = open.sealed.through;
-                open.base = open.sealed.extent();
-                if let Some(better) = better {
-                    if better.through < block_end(block) && better.holes() < open.sealed.holes() {
-                        // The next one to look goes on from that.
-                        return;
+                match self.save(&open.sealed, bytes, open.base, replicas).await {
+                    Ok(better) => {
+                        open.saved = open.sealed.through;
+                        open.base = open.sealed.extent();
+                        let has_fewer_holes = |it: &Digest| it.holes() < open.sealed.holes();
+                        let is_part = |it: &Digest| it.through < block_end(block);
+                        if better.as_ref().is_some_and(|it| is_part(it) && has_fewer_holes(it)) {
+                            // The next one to look goes on from that.
+                            return Ok(());
+                        }
+                        if let Some(better) = better.filter(|_| is_whole) {
+                            open.sealed = Arc::new(better);
+                        }
                     }
-                    if is_whole {
-                        open.sealed = Arc::new(better);
-                    }
+                    Err(error) => result = Err(error),
                 }
             }
         }
         let mut kept = self.kept(created);
         if is_whole {
-            let digest = (open.draft.seen() > 0).then_some(open.sealed);
-            kept.insert(block, digest);
+            // What isn't in the store is not known for good.
+            if result.is_ok() {
+                let digest = (open.draft.seen() > 0).then_some(open.sealed);
+                kept.insert(block, digest);
+            }
             kept.open.take_if(|open| open.sealed.block <= block);
         } else if kept.is_behind(block, open.draft.through()) {
             kept.open = Some(open);
         }
+        result
     }
 
     /// Keeps the block that grows as far as it has come.
@@ -244,29 +257,27 @@ impl Digests {
         self.store.get(created, blocks).await
     }
 
-    /// Keeps a digest, and answers the one in the store where that has seen
-    /// more. One that can't be kept is told, and costs the answer nothing.
+    /// Keeps a digest, and answers the one in the store where that is better.
+    /// Credentials that may not keep any are found out once.
     async fn save(
         &self,
         digest: &Digest,
         bytes: Vec<u8>,
         base: (u64, u64),
         replicas: u32,
-    ) -> Option<Digest> {
-        if !self.may_write.load(Ordering::Relaxed) {
-            return None;
+    ) -> Result<Option<Digest>> {
+        if !self.may_keep() {
+            return Ok(None);
         }
         match self.store.save(digest, bytes, base, replicas).await {
-            Ok(better) => better,
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 self.may_write.store(false, Ordering::Relaxed);
                 tracing::info!(%error, "these credentials may keep no digests");
-                None
+                Ok(None)
             }
-            Err(error) => {
+            result => result.inspect_err(|error| {
                 tracing::warn!(%error, block = digest.block, "a digest was not kept");
-                None
-            }
+            }),
         }
     }
 }
@@ -320,6 +331,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::Error;
     use naq_core::events::{Event, Position, RecordedEvent};
     use naq_core::kv::MockKvStore;
 
@@ -365,6 +377,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_whole_block_that_could_not_be_kept_is_looked_for_in_the_store_again() {
+        let mut kv = MockKvStore::new();
+        kv.expect_bucket()
+            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
+        let created = Timestamp::from_nanos(0);
+        let digests = Digests::new(Arc::new(kv), "events");
+        let mut open = digests.begin(created, 0, 1, None);
+        open.draft().observe(&log(1));
+        open.draft().reach(block_end(0));
+        let error = digests.finish(open, 1).await.unwrap_err();
+        assert!(error.is(ErrorKind::Unavailable));
+        // It is not taken for kept: the store is asked.
+        let error = digests.load(created, 0..1, &StreamState::default()).await.unwrap_err();
+        assert!(error.is(ErrorKind::Unavailable));
+    }
+
+    #[tokio::test]
     async fn a_draft_that_has_come_less_far_than_what_was_seen_is_not_gone_on_from() {
         let created = Timestamp::from_nanos(0);
         let digests = Digests::new(Arc::new(MockKvStore::new()), "events");
@@ -374,7 +403,7 @@ mod tests {
         // A slower question puts back less than another one has seen.
         let mut near = digests.begin(created, 0, 1, None);
         (1..=5).for_each(|sequence| near.draft().observe(&log(sequence)));
-        digests.finish(near, 1).await;
+        digests.finish(near, 1).await.unwrap();
 
         let open = digests.begin(created, 0, 10, Some(&seen));
         assert_eq!((open.draft.through(), open.draft.seen()), (9, 9));
