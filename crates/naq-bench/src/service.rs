@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use naq_connection::ConnectionService;
 use naq_core::clock::SystemClock;
-use naq_core::config::{ConnectionConfig, EventsConfig, ServerConfig};
+use naq_core::config::{ConnectionConfig, EventsConfig, KeeperMode, ServerConfig};
 use naq_core::connection::ConnectionProvider;
 use naq_core::service::Service;
 use naq_events::EventService;
@@ -35,6 +35,8 @@ impl Logging {
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(SystemClock::new());
         let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
+        // What is measured is the service's own work, however long it runs.
+        let config = config.with_keeper(KeeperMode::Off);
         let events = EventService::new(connections, streams, clock, config)?.with_digests(kv);
         let events = Arc::new(events);
         events.start().await?;
