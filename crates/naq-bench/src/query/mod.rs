@@ -17,7 +17,7 @@ use clap::Args;
 use fastrand::Rng;
 use futures::StreamExt;
 use naq_core::Timestamp;
-use naq_core::config::EventsConfig;
+use naq_core::config::{EventsConfig, KeeperMode};
 use naq_core::events::{
     EventEncoder, EventItem, EventQuery, EventSubjects, Filter, ReadEvents, ReadUntil,
 };
@@ -174,7 +174,9 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     async fn start(server: &NatsServer, events: u64, options: &'a Options) -> Outcome<Self> {
+        // A keeper would make again the digests that are taken away.
         let config = EventsConfig::default()
+            .with_keeper(KeeperMode::Off)
             .with_max_msgs(Some(events.saturating_mul(2)))
             // The server would keep that much free, and has no room for digests then.
             .with_max_bytes(None);
