@@ -231,8 +231,12 @@ impl State {
     /// When something is due next.
     pub(super) fn next_tick(&self, now: Duration) -> Option<Duration> {
         let shut_until = self.gate.opens_at().filter(|&at| at > now);
+        // What comes next goes to the sender and wakes nobody here; its time is over then
+        // at the earliest.
+        let is_sending = Way::BOTH.iter().any(|&way| self.senders.of(way).is_open);
+        let next_deadline = is_sending.then(|| now.saturating_add(self.limits.delivery_timeout));
         [
-            self.schedule.oldest_deadline(),
+            self.schedule.oldest_deadline().or(next_deadline),
             self.schedule.next_wake(),
             shut_until,
             self.notices.due(),

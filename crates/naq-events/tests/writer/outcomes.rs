@@ -61,6 +61,23 @@ async fn an_ack_that_never_comes_ends_as_unknown_after_the_delivery_timeout() {
 }
 
 #[tokio::test]
+async fn an_event_that_comes_when_all_others_are_stored_ends_in_its_time_too() {
+    let (service, mut server, clock) = started(assume()).await;
+    service.log_event("stored").await.unwrap();
+    let mut session = server.session().await;
+    session.message().await;
+    session.store();
+    eventually("it is stored", || service.counters().acked == 1).await;
+    // The session waits for more, and for answers.
+    pass(&clock, 100 * MS).await;
+    service.log_event("never answered").await.unwrap();
+    session.message().await;
+    advance(&clock, 60 * SECOND).await;
+    eventually("it has its outcome", || service.counters().unknown == 1).await;
+    assert_eq!(service.counters().pending, 0);
+}
+
+#[tokio::test]
 async fn what_shares_a_stuck_session_is_sent_again_with_its_id() {
     let (service, mut server, clock) = started(assume()).await;
     service.log_job_paused("a").await.unwrap();
