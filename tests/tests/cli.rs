@@ -11,6 +11,8 @@ mod demo;
 mod doctor;
 #[path = "cli/endings.rs"]
 mod endings;
+#[path = "cli/indexes.rs"]
+mod indexes;
 #[path = "cli/live.rs"]
 mod live;
 #[path = "cli/logging.rs"]

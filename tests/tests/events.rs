@@ -7,6 +7,8 @@
 
 #[path = "events/digests.rs"]
 mod digests;
+#[path = "events/indexes.rs"]
+mod indexes;
 #[path = "events/keeper.rs"]
 mod keeper;
 #[path = "events/sizes.rs"]

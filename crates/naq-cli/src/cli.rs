@@ -9,7 +9,7 @@ use naq_core::config::parse_duration;
 
 use crate::commands::{
     analytics, cleanup, completions, cursors, dead, demo, doctor, errors, explain, export, groups,
-    history, keeper, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
+    history, index, keeper, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
 };
 use crate::output::Format;
 
@@ -128,6 +128,9 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Tell what an expression means, and what it costs to read
     Explain(explain::Args),
+    /// Look after indexes: which fields of events can be looked up
+    #[command(subcommand)]
+    Index(index::Command),
     /// Look after named cursors: how far readers have come
     #[command(subcommand)]
     Cursors(cursors::Command),

@@ -286,7 +286,8 @@ impl Session {
             .with_overflow_wait(patience);
         let clock = self.manager.get::<dyn Clock>()?;
         let events = EventService::new(self.connections()?, self.streams()?, clock, config)?
-            .with_digests(self.kv()?);
+            .with_digests(self.kv()?)
+            .with_indexes(self.kv()?);
         let events = Arc::new(events);
         events.start().await?;
         let done = work(&events).await;

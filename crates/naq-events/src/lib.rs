@@ -45,6 +45,7 @@ pub mod cursors;
 mod digests;
 mod grouped;
 mod history;
+pub mod indexes;
 pub mod keeper;
 mod measures;
 pub mod prelude;

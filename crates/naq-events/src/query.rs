@@ -14,12 +14,12 @@ use crate::{analytics, cleanup, grouped, history, stats, top_errors};
 #[async_trait]
 impl EventQuery for EventService {
     fn read_events(&self, options: ReadEvents) -> BoxStream<'static, Result<EventItem>> {
-        self.log.read_events(self.settled("read_events"), options)
+        self.log.read_events(self.settled("read_events"), self.indexes.clone(), options)
     }
 
     async fn explain(&self, options: ReadEvents) -> Result<Explanation> {
         self.settled("explain").await?;
-        self.log.explain(options).await
+        self.log.explain(self.indexes.as_ref(), options).await
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {

@@ -15,6 +15,7 @@ use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
 use crate::digests::Digests;
+use crate::indexes::Indexes;
 use crate::keeper::Keeper;
 use crate::read::Log;
 use crate::redact::{Redact, Redactor};
@@ -55,6 +56,7 @@ pub struct EventService {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
     pub(crate) digests: Option<Arc<Digests>>,
+    pub(crate) indexes: Option<Arc<Indexes>>,
     pub(crate) keeper: Option<Keeper>,
     pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
@@ -89,6 +91,7 @@ impl EventService {
         Ok(Self {
             log,
             digests: None,
+            indexes: None,
             keeper: None,
             encoder: Arc::clone(&encoder),
             redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
@@ -204,7 +207,7 @@ impl Service for EventService {
         let spool = self.writer.open_spool(&self.config).await?;
         self.writer.start(Arc::clone(&self.connections), setup, spool)?;
         if let Some(keeper) = &self.keeper {
-            keeper.start();
+            keeper.start(self.indexes.as_ref());
         }
         Ok(())
     }
@@ -317,7 +320,9 @@ impl Provide for EventService {
         (connections, streams, kv, clock, redact): Self::Deps,
         config: EventsConfig,
     ) -> Result<Self> {
-        let service = Self::new(connections, streams, clock, config)?.with_digests(kv);
+        let service = Self::new(connections, streams, clock, config)?
+            .with_digests(Arc::clone(&kv))
+            .with_indexes(kv);
         Ok(match redact {
             Some(hook) => service.with_redaction(hook),
             None => service,

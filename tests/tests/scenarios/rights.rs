@@ -261,3 +261,45 @@ async fn a_stream_that_differs_is_a_conflict_for_who_verifies() {
     assert!(error.is(ErrorKind::NotFound), "{error:?}");
     program.stop().await;
 }
+
+/// What the chapter on indexes gives besides to who reads by one.
+const INDEX_API: [&str; 2] =
+    ["$JS.API.STREAM.MSG.GET.KV_naq_indexes", "$JS.API.DIRECT.GET.KV_naq_indexes.>"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_read_an_index_reads_by_it_and_who_may_not_reads_the_log() {
+    let server = NatsServer::builder()
+        .user(User::new("admin", "a"))
+        .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
+        .user(
+            User::new("looker", "l")
+                .may_publish(READER_API)
+                .may_publish(INDEX_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .start()
+        .await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    for n in 0..20 {
+        let event = Event::job_completed(format!("j{n}").as_str(), 1.0, true);
+        admin.events.log_event(event.with_queue(format!("q{}", n % 5))).await.unwrap();
+    }
+    admin.events.create_event_index("queues", &["queue"]).await.unwrap();
+    let built: Vec<_> = admin.events.build_event_index("queues").collect().await;
+    assert_eq!(built.last().unwrap().as_ref().unwrap().through, 20);
+    for (user, password, index) in [("looker", "l", Some("queues")), ("reader", "r", None)] {
+        let reader = Program::start(assume(&server.url_as(user, password))).await.unwrap();
+        let reading = ReadEvents::default().with_filter("queue = q3".try_into().unwrap());
+        let explained = wait::within("an answer", SECONDS, reader.events.explain(reading.clone()));
+        let used = explained.await.unwrap().index;
+        assert_eq!(used.map(|used| used.name).as_deref(), index, "{user}");
+        let items: Vec<_> = reader.events.read_events(reading).collect().await;
+        let events = items.iter().filter(|item| item.as_ref().unwrap().event().is_some());
+        assert_eq!(events.count(), 4, "{user}");
+        let making = reader.events.create_event_index("others", &["queue"]);
+        let error = wait::within("a refusal", SECONDS, making).await.unwrap_err();
+        assert!(error.is(ErrorKind::PermissionDenied), "{user}: {error:?}");
+        reader.services.stop().await.unwrap();
+    }
+    admin.stop().await;
+}

@@ -1,6 +1,6 @@
 //! `naq explain EXPR`: what a filter means, and what it costs.
 
-use naq_core::events::{EventQuery, Explanation};
+use naq_core::events::{EventQuery, ExplainedIndex, Explanation};
 
 use super::{Context, Outcome, export};
 use crate::connect::Session;
@@ -45,6 +45,17 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     .await
 }
 
+fn in_words(index: &ExplainedIndex) -> String {
+    let mut words = format!("{} by {}", index.name, sanitize(&index.fields.join(", ")));
+    if let Some((named, scanned)) = index.named.zip(index.scanned) {
+        words.push_str(&format!(": names {}", human::counted(named, "message")));
+        if scanned > 0 {
+            words.push_str(&format!(", leaves {} to read", human::count(scanned)));
+        }
+    }
+    words
+}
+
 fn table(explanation: &Explanation, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     facts.row(["Filter", &sanitize(&explanation.filter)]);
@@ -56,6 +67,9 @@ fn table(explanation: &Explanation, view: &View) -> String {
     let most = human::count(explanation.messages_at_most);
     let all = human::counted(explanation.stream_messages, "message");
     facts.row(["Reads", &format!("at most {most} of {all}")]);
+    if let Some(index) = &explanation.index {
+        facts.row(["Index", &in_words(index)]);
+    }
     let check = explanation.check.as_deref().unwrap_or("nothing");
     facts.row(["Checks", &sanitize(check)]);
     let mut text = facts.text();

@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod groups;
 pub(crate) mod history;
+pub(crate) mod index;
 pub(crate) mod keeper;
 pub(crate) mod kv;
 pub(crate) mod log;
@@ -107,6 +108,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Outcome {
         Command::Cleanup(args) => cleanup::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
+        Command::Index(command) => index::run(context, command).await,
         Command::Cursors(command) => cursors::run(context, command).await,
         Command::React(args) => react::run(context, args).await,
         Command::Groups(command) => groups::run(context, command).await,

@@ -29,11 +29,12 @@ pub(crate) fn bar(notes: Notes, total: Option<u64>, template: &str) -> ProgressB
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::{demo, log};
+    use crate::commands::{demo, index, log};
 
     #[test]
     fn every_template_can_be_read() {
-        for template in [log::FILE_TEMPLATE, log::STREAM_TEMPLATE, demo::TEMPLATE] {
+        for template in [log::FILE_TEMPLATE, log::STREAM_TEMPLATE, demo::TEMPLATE, index::TEMPLATE]
+        {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

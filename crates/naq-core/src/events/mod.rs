@@ -16,7 +16,10 @@ mod query;
 mod sink;
 mod wire;
 
-pub use filter::{FieldFilter, Filter, FilterPlan, FilterSyntaxError};
+pub use filter::{
+    FieldFilter, FieldLookup, Filter, FilterLookup, FilterPlan, FilterSyntaxError, IndexField,
+    IndexKey,
+};
 #[cfg(feature = "mock")]
 pub use mock::MockEventLog;
 pub use model::{CustomType, EntityKind, Event, EventId, EventIds, EventType, JobContext, Text};
@@ -25,10 +28,10 @@ pub use query::MockEventQuery;
 pub use query::{
     AnalyticsRequest, AnswerBasis, Bucket, CleanupReport, CleanupRequest, ErrorGroup,
     EventAnalytics, EventHistory, EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt,
-    EventStats, ExplainWarning, Explanation, GroupBy, HistoryRequest, HistorySummary, JobFold,
-    JobState, JobSummary, MalformedEvent, Measure, MeasuredField, Percentiles, Position,
-    QueryAnswer, QueryRequest, QueryRow, ReadEvents, ReadStart, ReadUntil, RecordedEvent,
-    ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors, TopErrorsRequest,
+    EventStats, ExplainWarning, ExplainedIndex, Explanation, GroupBy, HistoryRequest,
+    HistorySummary, JobFold, JobState, JobSummary, MalformedEvent, Measure, MeasuredField,
+    Percentiles, Position, QueryAnswer, QueryRequest, QueryRow, ReadEvents, ReadStart, ReadUntil,
+    RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors, TopErrorsRequest,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

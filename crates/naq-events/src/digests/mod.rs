@@ -42,9 +42,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bytes::{Reader, Writer};
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};
 pub(crate) use choose::CellFilter;
-pub(crate) use digest::{BLOCK, Digest, block_of};
+pub(crate) use digest::{BLOCK, Digest, block_end, block_of, block_start};
 pub(crate) use digested::Digested;
 pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};

@@ -1,4 +1,5 @@
-//! What a keeper does: it digests what has come, and removes what is too old.
+//! What a keeper does: it digests and indexes what has come, and removes what
+//! is too old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 use super::OPERATION;
 use super::task::Post;
 use crate::digests::block_of;
+use crate::indexes::Following;
 use crate::retention::Retention;
 
 /// How often it looks for what has come.
@@ -27,6 +29,7 @@ const PACE: Duration = Duration::from_secs(60);
 pub(super) struct Duty<'a> {
     post: &'a Post,
     retention: Retention,
+    following: Following,
     created: Timestamp,
     through: u64,
     /// When it looks next for what is too old.
@@ -42,6 +45,7 @@ impl<'a> Duty<'a> {
         Self {
             post,
             retention: Retention::new(log, digests, post.ages.clone()),
+            following: Following::default(),
             created: Timestamp::default(),
             through: 0,
             next_look: Duration::ZERO,
@@ -53,9 +57,9 @@ impl<'a> Duty<'a> {
     pub(super) async fn run(mut self) -> Error {
         loop {
             let rest = match self.round().await {
-                Ok(read) => {
+                Ok(is_much) => {
                     self.post.is_well();
-                    if read > MUCH { Duration::ZERO } else { LOOK }
+                    if is_much { Duration::ZERO } else { LOOK }
                 }
                 Err(error) if error.is(ErrorKind::PermissionDenied) => return error,
                 Err(error) => {
@@ -67,12 +71,14 @@ impl<'a> Duty<'a> {
         }
     }
 
-    async fn round(&mut self) -> Result<u64> {
+    /// Answers whether there is more to do at once.
+    async fn round(&mut self) -> Result<bool> {
         let read = self.digest().await?;
+        let has_more = self.index().await?;
         if !self.post.ages.is_empty() {
             self.remove().await?;
         }
-        Ok(read)
+        Ok(read > MUCH || has_more)
     }
 
     /// Digests what has come, and answers how much that was.
@@ -99,6 +105,22 @@ impl<'a> Duty<'a> {
         self.post.has_digested(read);
         self.through = last;
         Ok(read)
+    }
+
+    /// Lets the log's indexes follow it, and answers whether there is more to do.
+    async fn index(&mut self) -> Result<bool> {
+        let Some(indexes) = self.post.indexes.get().filter(|indexes| indexes.may_write()) else {
+            return Ok(false);
+        };
+        let open = self.post.log.open(OPERATION).await?;
+        match self.following.look(indexes, &self.post.log, &open).await {
+            // Digests are kept all the same.
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                indexes.cannot_write(&error);
+                Ok(false)
+            }
+            looked => looked,
+        }
     }
 
     /// Removes some of what is too old, where that is due.

@@ -1,4 +1,4 @@
-//! The log's keeper: digests what comes, and removes what is too old.
+//! The log's keeper: digests and indexes what comes, and removes what is too old.
 //!
 //! Any [`EventService`] with digests can be it (`keeper` in the section
 //! `events`), and of those that are ready one is: the one that holds a lease
@@ -44,6 +44,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::digests::Digests;
+use crate::indexes::Indexes;
 use crate::read::Log;
 use crate::service::EventService;
 
@@ -141,8 +142,12 @@ impl Keeper {
         }
     }
 
-    /// Begins to be ready, unless the configuration says otherwise.
-    pub(crate) fn start(&self) {
+    /// Begins to be ready, unless the configuration says otherwise; these
+    /// indexes follow the log too.
+    pub(crate) fn start(&self, indexes: Option<&Arc<Indexes>>) {
+        if let Some(indexes) = indexes {
+            self.post.indexes.get_or_init(|| Arc::clone(indexes));
+        }
         let patience = match (self.mode, self.stream) {
             (KeeperMode::On, _) => Duration::ZERO,
             (KeeperMode::Auto, StreamMode::Ensure | StreamMode::Verify) => SETTLED,

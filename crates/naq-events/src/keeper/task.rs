@@ -1,7 +1,7 @@
 //! The task of a service that is ready to be the keeper: it waits for the
 //! lease, holds it, and lets it go.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
@@ -14,6 +14,7 @@ use super::duty::Duty;
 use super::lease::{Lease, Leases, Sign};
 use super::{KeeperStanding, OPERATION};
 use crate::digests::{BLOCK, Digests};
+use crate::indexes::Indexes;
 use crate::read::Log;
 use crate::retention::RetentionStep;
 
@@ -34,6 +35,8 @@ const WITHOUT_RIGHT: Duration = Duration::from_secs(60);
 pub(super) struct Post {
     pub(super) log: Log,
     pub(super) digests: Arc<Digests>,
+    /// The log's indexes, where the service has a store for them.
+    pub(super) indexes: OnceLock<Arc<Indexes>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) leases: Leases,
     pub(super) ages: RetentionAges,
@@ -117,7 +120,16 @@ impl Post {
         ages: RetentionAges,
     ) -> Self {
         let name = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        Self { log, digests, clock, leases, ages, name, state: Mutex::default() }
+        Self {
+            log,
+            digests,
+            indexes: OnceLock::new(),
+            clock,
+            leases,
+            ages,
+            name,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use futures::{StreamExt, stream};
-use naq_core::events::{EventItem, Position, ReadEvents, ReadStart, ReadUntil};
+use naq_core::events::{EventItem, Filter, Position, ReadEvents};
 use naq_core::jetstream::{self, Delivery};
 use naq_core::{BoxStream, Result};
 
@@ -23,21 +23,38 @@ const MOST_ITEMS: usize = 8_192;
 /// How many bytes of them are kept in memory at most, if there is more than one.
 const MOST_BYTES: usize = 32 << 20;
 
-/// Reads from the end of a place back to its start.
+/// Reads from the end back to the start.
 pub(super) fn read(
     log: Log,
     open: OpenLog,
-    place: Place,
     options: ReadEvents,
+) -> BoxStream<'static, Result<EventItem>> {
+    begin(log, open, options, None)
+}
+
+/// Reads what lies between two sequences, both included.
+pub(super) fn read_between(
+    log: Log,
+    open: OpenLog,
+    range: (u64, u64),
+    filter: Filter,
+) -> BoxStream<'static, Result<EventItem>> {
+    begin(log, open, ReadEvents::default().with_filter(filter), Some(range))
+}
+
+fn begin(
+    log: Log,
+    open: OpenLog,
+    options: ReadEvents,
+    range: Option<(u64, u64)>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let state = Backward {
         left: options.limit,
         log,
         open,
-        place,
         options,
         window: FIRST_WINDOW,
-        range: None,
+        range,
         ready: VecDeque::new(),
     };
     stream::unfold(Some(state), Backward::step).boxed()
@@ -46,7 +63,6 @@ pub(super) fn read(
 struct Backward {
     log: Log,
     open: OpenLog,
-    place: Place,
     options: ReadEvents,
     left: Option<u64>,
     window: u64,
@@ -87,7 +103,10 @@ impl Backward {
     async fn read_window(&mut self) -> Result<bool> {
         let (low, high) = match self.range {
             Some(range) => range,
-            None => self.find_range().await?,
+            None => {
+                let (low, high) = self.log.sequences(&self.open, &self.options).await?;
+                (low.max(1), high)
+            }
         };
         if low > high {
             return Ok(false);
@@ -128,33 +147,6 @@ impl Backward {
         self.range = Some((low.max(lowest), from - 1));
         self.ready = window.items.into_iter().rev().collect();
         Ok(true)
-    }
-
-    /// The sequences between start and end, as the stream stood at the opening.
-    async fn find_range(&self) -> Result<(u64, u64)> {
-        let state = &self.open.info.state;
-        let first = state.first_sequence.max(1);
-        let low = match self.options.start {
-            ReadStart::Time(time) => self
-                .log
-                .first_stored_since(&self.open, time)
-                .await?
-                .unwrap_or(state.last_sequence + 1),
-            _ => match self.place.start {
-                jetstream::ReadStart::Sequence(sequence) => sequence,
-                _ => first,
-            },
-        };
-        let high = match self.options.until {
-            ReadUntil::Sequence(sequence) => sequence.min(state.last_sequence),
-            ReadUntil::Time(time) => self
-                .log
-                .first_stored_since(&self.open, time)
-                .await?
-                .map_or(state.last_sequence, |sequence| sequence - 1),
-            _ => state.last_sequence,
-        };
-        Ok((low.max(1), high))
     }
 }
 

@@ -1,10 +1,12 @@
 //! How a reading would be carried out, from what the server knows cheaply.
 
-use naq_core::events::{ExplainWarning, Explanation, FilterPlan, ReadEvents, ReadStart, ReadUntil};
-use naq_core::jetstream::StreamState;
+use std::sync::Arc;
+
+use naq_core::events::{ExplainWarning, Explanation, FilterPlan, ReadEvents, ReadStart};
 use naq_core::{Error, Result};
 
-use super::{Log, OpenLog, narrow, open};
+use super::{Log, OpenLog, indexed, narrow, open};
+use crate::indexes::Indexes;
 
 const OPERATION: &str = "explain";
 
@@ -15,8 +17,12 @@ const FEW_SUBJECTS: u64 = 10_000;
 const LONG: u64 = 100_000;
 
 impl Log {
-    /// Explains a reading.
-    pub(crate) async fn explain(&self, options: ReadEvents) -> Result<Explanation> {
+    /// Explains a reading that may go by one of these indexes.
+    pub(crate) async fn explain(
+        &self,
+        indexes: Option<&Arc<Indexes>>,
+        options: ReadEvents,
+    ) -> Result<Explanation> {
         let told = |error: Error| error.in_operation(OPERATION);
         options.validate().map_err(told)?;
         let open = self.open(OPERATION).await?;
@@ -25,6 +31,7 @@ impl Log {
         let options = narrow::by_storing(options, self);
         let plan = options.filter.plan(self.subjects());
         let (from, to) = self.sequences(&open, &options).await.map_err(told)?;
+        let from = from.max(open.info.state.first_sequence);
         let in_range = (to + 1).saturating_sub(from).min(open.info.state.messages);
         let by_subject = self.counted(&open, &plan).await.map_err(told)?;
         let mut explanation = Explanation::default();
@@ -36,30 +43,18 @@ impl Log {
         explanation.stream_messages = open.info.state.messages;
         explanation.messages_at_most = by_subject.map_or(in_range, |count| count.min(in_range));
         explanation.is_counted_by_subject = by_subject.is_some();
+        if let Some(narrowing) = indexed::narrowing(self, &open, indexes, &options).await {
+            let index = narrowing.explain(&open, (from, to), options.limit).await;
+            if let Some(messages) = index.named.zip(index.scanned).map(|(a, b)| a + b) {
+                let most = &mut explanation.messages_at_most;
+                explanation.is_counted_by_subject &= *most <= messages;
+                *most = messages.min(*most);
+            }
+            explanation.index = Some(index);
+        }
         explanation.warnings = warnings(&options, &plan, explanation.messages_at_most);
         explanation.subjects = plan.subjects;
         Ok(explanation)
-    }
-
-    /// The first and the last sequence that may be read of what is there.
-    async fn sequences(&self, open: &OpenLog, options: &ReadEvents) -> Result<(u64, u64)> {
-        let StreamState { first_sequence: first, last_sequence: last, .. } = open.info.state;
-        let from = match options.start {
-            ReadStart::New => last + 1,
-            ReadStart::Sequence(sequence) => sequence,
-            ReadStart::After(position) => position.sequence.saturating_add(1),
-            ReadStart::Time(time) => self.first_stored_since(open, time).await?.unwrap_or(last + 1),
-            _ => first,
-        };
-        let to = match options.until {
-            ReadUntil::Sequence(sequence) => sequence.min(last),
-            ReadUntil::Time(time) => match self.first_stored_since(open, time).await? {
-                Some(sequence) => sequence - 1,
-                None => last,
-            },
-            _ => last,
-        };
-        Ok((from.max(first), to))
     }
 
     /// How many messages the plan's subjects hold, where that is a cheap question.

@@ -3,13 +3,18 @@
 //! [`Log`] is the stream of events as questions see it. A reading is opened
 //! once ([`open`]), no wider than its filter needs ([`narrow`]), goes
 //! [`forward`] or [`backward`], and becomes [`EventItem`]s; questions that
-//! fold the whole log use [`scan`], and those about one [`entity`] its subjects. What a reading costs, [`explain`] says.
+//! fold the whole log use [`scan`], and those about one [`entity`] its
+//! subjects. Where an index names the events that a filter asks for
+//! ([`narrowing`]), they are got one by one ([`indexed`]). What a reading
+//! costs, [`explain`] says.
 
 mod backward;
 mod entity;
 mod explain;
 mod forward;
+mod indexed;
 mod narrow;
+mod narrowing;
 mod open;
 mod scan;
 
@@ -24,6 +29,8 @@ use naq_core::connection::{ConnectionProvider, ServerRef};
 use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits};
 use naq_core::jetstream::{JetStream, StreamInfo};
 use naq_core::{BoxStream, Error, Result};
+
+use crate::indexes::Indexes;
 
 pub(crate) use entity::OfEntity;
 pub(crate) use forward::decode;
@@ -91,9 +98,11 @@ impl Log {
     /// Reads events as [`EventQuery::read_events`](naq_core::events::EventQuery::read_events) has it.
     ///
     /// `settled` is awaited first: what the asking program logged before is in.
+    /// What is there already is read by one of the indexes, where one helps.
     pub(crate) fn read_events(
         &self,
         settled: impl Future<Output = Result<()>> + Send + 'static,
+        indexes: Option<Arc<Indexes>>,
         options: ReadEvents,
     ) -> BoxStream<'static, Result<EventItem>> {
         let log = self.clone();
@@ -103,8 +112,15 @@ impl Log {
             let open = log.open("read_events").await?;
             let options = narrow::by_storing(options, &log);
             let place = open::Place::find(&log, &open, &options).await?;
+            if let Some(found) = indexed::narrowing(&log, &open, indexes.as_ref(), &options).await {
+                let range = log.sequences(&open, &options).await?;
+                if range.1 == open.info.state.last_sequence {
+                    found.follow(&log, &open).await;
+                }
+                return Ok(indexed::read(log, open, found, range, options));
+            }
             Ok::<_, Error>(if options.newest_first {
-                backward::read(log, open, place, options)
+                backward::read(log, open, options)
             } else if let ReadUntil::Time(end) = options.until {
                 forward::read_until_time(log, open, place, options.filter, options.limit, end)
             } else {

@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use naq_core::events::{Filter, Position, ReadEvents, ReadStart, ReadUntil};
-use naq_core::jetstream::{self, Delivery, ReadOptions};
+use naq_core::jetstream::{self, Delivery, ReadOptions, StreamState};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::{Log, OpenLog};
@@ -71,6 +71,32 @@ fn unknown(option: &'static str) -> Error {
 }
 
 impl Log {
+    /// The first and the last sequence that a reading asks for, as the stream
+    /// stood at the opening.
+    pub(super) async fn sequences(
+        &self,
+        open: &OpenLog,
+        options: &ReadEvents,
+    ) -> Result<(u64, u64)> {
+        let StreamState { first_sequence: first, last_sequence: last, .. } = open.info.state;
+        let from = match options.start {
+            ReadStart::New => last + 1,
+            ReadStart::Sequence(sequence) => sequence,
+            ReadStart::After(position) => position.sequence.saturating_add(1),
+            ReadStart::Time(time) => self.first_stored_since(open, time).await?.unwrap_or(last + 1),
+            _ => first,
+        };
+        let to = match options.until {
+            ReadUntil::Sequence(sequence) => sequence.min(last),
+            ReadUntil::Time(time) => match self.first_stored_since(open, time).await? {
+                Some(sequence) => sequence - 1,
+                None => last,
+            },
+            _ => last,
+        };
+        Ok((from, to))
+    }
+
     /// The first sequence stored at or after a time, or `None` where all that
     /// was there at the opening is older.
     pub(crate) async fn first_stored_since(

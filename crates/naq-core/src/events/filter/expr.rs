@@ -172,7 +172,12 @@ impl Test {
     }
 
     fn holds(&self, event: &Event) -> bool {
-        self.path.resolve(event).is_some_and(|value| self.op.holds(&value) != self.is_negated)
+        self.path.resolve(event).is_some_and(|value| self.holds_of(&value))
+    }
+
+    /// Whether it holds where the field has this value.
+    pub(super) fn holds_of(&self, value: &Operand<'_>) -> bool {
+        self.op.holds(value) != self.is_negated
     }
 }
 

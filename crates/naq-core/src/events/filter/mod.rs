@@ -7,11 +7,13 @@
 //! - `dictionary`: the JSON form
 //! - `builder`: the typed form
 //! - `plan`: what of it the server can do
+//! - `lookup`: what of it an index can do
 
 mod builder;
 mod dictionary;
 mod expr;
 mod language;
+mod lookup;
 mod number;
 mod path;
 mod pattern;
@@ -20,6 +22,7 @@ mod value;
 
 pub use builder::FieldFilter;
 pub use language::FilterSyntaxError;
+pub use lookup::{FieldLookup, FilterLookup, IndexField, IndexKey};
 pub use plan::FilterPlan;
 
 use std::cmp::Ordering;

@@ -35,8 +35,26 @@ pub struct Explanation {
     /// Whether that is a count of the subjects' messages, which the server
     /// gives cheaply only where it has few subjects, or of the sequences.
     pub is_counted_by_subject: bool,
+    /// The index that it goes by; `None` where there is none for it.
+    pub index: Option<ExplainedIndex>,
     /// What makes it slow.
     pub warnings: Vec<ExplainWarning>,
+}
+
+/// The index that a reading goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ExplainedIndex {
+    /// Its name.
+    pub name: String,
+    /// Those of its fields that the filter asks for.
+    pub fields: Vec<String>,
+    /// How many messages it names: these are got one by one. `None` where the
+    /// log is too long to count them cheaply.
+    pub named: Option<u64>,
+    /// How many sequences are read all the same, because it doesn't cover them
+    /// or names too many of them; `None` as for `named`.
+    pub scanned: Option<u64>,
 }
 
 /// What makes a reading slow.

@@ -73,6 +73,30 @@ proptest! {
         }
     }
 
+    /// An index leaves out nothing that passes.
+    #[test]
+    fn what_passes_meets_what_is_asked_of_an_index(
+        tree in tree(),
+        event in event(),
+        stored_at in instant(),
+    ) {
+        if let Ok(filter) = Filter::parse(&tree.text()) {
+            let fields: Vec<_> =
+                filter.fields().into_iter().map(|name| IndexField::new(name).unwrap()).collect();
+            let mut key = Vec::new();
+            let keys: Vec<_> =
+                fields.iter().map(|field| (field.key(&event, &mut key), key.clone())).collect();
+            let met = filter.lookup(&fields).is_none_or(|lookup| {
+                lookup.may_pass(&|place, test| match &keys[place] {
+                    (IndexKey::Absent, _) => false,
+                    (IndexKey::Kept, key) => test(key),
+                    (IndexKey::Unkept, _) => true,
+                })
+            });
+            prop_assert!(met || !filter.holds(&event, Some(stored_at)), "{}", filter);
+        }
+    }
+
     #[test]
     fn no_text_is_too_odd_for_the_parser(text in "\\PC{0,60}|[a-z0-9_ .,()=<>!~'\"/&|+:-]{0,60}") {
         odd(&text)?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Filter;
 use crate::config::SubjectLayout;
-use crate::events::{Event, EventSubjects};
+use crate::events::{Event, EventSubjects, IndexField, IndexKey};
 use crate::{ErrorKind, Timestamp};
 
 fn filter(dictionary: Value) -> Filter {

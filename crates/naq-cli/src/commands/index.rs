@@ -1,0 +1,180 @@
+//! `naq index`: which fields of events can be looked up, and how far that reaches.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use naq_events::EventService;
+use naq_events::indexes::{EventIndex, EventIndexStatus, IndexProgress};
+use serde::Serialize;
+
+use super::confirm::confirm;
+use super::progress;
+use super::{Context, Outcome};
+use crate::complain::Failure;
+use crate::connect::Session;
+use crate::exit::Exit;
+use crate::output::{Grid, Notes, View, human, sanitize};
+
+/// The bar of a building.
+pub(crate) const TEMPLATE: &str =
+    "{wide_bar:.cyan/dim} {human_pos} of {human_len} sequences  {eta} left";
+
+/// `naq index …`.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  naq index create workers worker_id queue
+  naq tail 'worker_id = worker-1' --until-now    is read by it
+  naq explain 'worker_id = worker-1'             says so")]
+pub(crate) enum Command {
+    /// Create an index of some fields, and build it for the events that are there
+    #[command(after_help = "\
+Examples:
+  naq index create workers worker_id queue
+  naq index create customers order.customer.id
+
+It may be ended at any time: the same line again goes on where it was.")]
+    Create {
+        /// Its name
+        index: String,
+        /// Its fields, up to 8, named as in expressions
+        #[arg(required = true, value_name = "FIELD")]
+        fields: Vec<String>,
+    },
+    /// List the indexes
+    #[command(after_help = "\
+Examples:
+  naq index ls
+  naq index ls --output jsonl | jq -r .name")]
+    Ls,
+    /// Show how far an index reaches, and what it takes
+    #[command(after_help = "\
+Examples:
+  naq index status workers")]
+    Status {
+        /// The index
+        index: String,
+    },
+    /// Forget what an index covers, and build it anew
+    #[command(after_help = "\
+Examples:
+  naq index rebuild workers")]
+    Rebuild {
+        /// The index
+        index: String,
+    },
+    /// Drop an index; the log stays as it is
+    #[command(after_help = "\
+Examples:
+  naq index drop workers --yes")]
+    Drop {
+        /// The index
+        index: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What was done to an index.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    index: &'a str,
+    done: &'static str,
+}
+
+/// Does what is asked.
+pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
+    let notes = context.notes;
+    let output = &mut context.output;
+    Session::with(&context.globals, async |session| {
+        session
+            .reading(async |events| {
+                match command {
+                    Command::Create { index, fields } => {
+                        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+                        events.create_event_index(&index, &fields).await?;
+                        build(notes, events.build_event_index(&index)).await?;
+                        output.answer(&events.event_index_status(&index).await?, facts)?;
+                    }
+                    Command::Ls => output.list(&events.list_event_indexes().await?, table)?,
+                    Command::Status { index } => {
+                        output.answer(&events.event_index_status(&index).await?, facts)?;
+                    }
+                    Command::Rebuild { index } => {
+                        build(notes, events.rebuild_event_index(&index)).await?;
+                        output.answer(&events.event_index_status(&index).await?, facts)?;
+                    }
+                    Command::Drop { index, yes } => {
+                        drop_index(events, &index, yes).await?;
+                        output.answer(&Done { index: &index, done: "dropped" }, |done, _| {
+                            format!("{} {}\n", done.done, sanitize(done.index))
+                        })?;
+                    }
+                }
+                Ok(Exit::Done)
+            })
+            .await
+    })
+    .await
+}
+
+async fn drop_index(events: &Arc<EventService>, index: &str, yes: bool) -> Result<(), Failure> {
+    if !yes {
+        let status = events.event_index_status(index).await?;
+        let size = human::size(status.bytes);
+        confirm(&format!("drop the index {index} ({size})? the log stays"))?;
+    }
+    Ok(events.drop_event_index(index).await?)
+}
+
+/// Waits until an index is built, and shows how far it is.
+async fn build(
+    notes: Notes,
+    mut progress: impl Stream<Item = naq_core::Result<IndexProgress>> + Unpin,
+) -> Result<(), Failure> {
+    let bar = progress::bar(notes, Some(0), TEMPLATE);
+    while let Some(step) = progress.next().await {
+        let step = step?;
+        bar.set_length(step.last_sequence);
+        bar.set_position(step.through);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A row for each index.
+fn table(indexes: &[EventIndex], view: &View) -> String {
+    let mut grid = Grid::new(view, &["Index", "Fields", "Created"]);
+    for index in indexes {
+        let fields = sanitize(&index.fields.join(", ")).into_owned();
+        grid.row([index.name.as_str(), &fields, &view.zone.full(index.created_at)]);
+    }
+    if grid.is_empty() { "no indexes\n".to_owned() } else { grid.text() }
+}
+
+/// Everything about one index.
+fn facts(status: &EventIndexStatus, view: &View) -> String {
+    let mut grid = Grid::new(view, &[]);
+    grid.row(["Index", status.index.name.as_str()]);
+    grid.row(["Created", &view.zone.full(status.index.created_at)]);
+    let (through, last) = (human::count(status.through), human::count(status.last_sequence));
+    grid.row(["Covers", &format!("the log through sequence {through} of {last}")]);
+    if status.uncovered > 0 {
+        let uncovered = human::counted(status.uncovered, "sequence");
+        grid.row(["Not covered", &format!("{uncovered}, read at each question")]);
+    }
+    let blocks = human::counted(status.blocks, "block");
+    grid.row(["Takes", &format!("{} in {blocks}", human::size(status.bytes))]);
+    let mut text = grid.text();
+    let headings = ["Field", "Values in a block", "Blocks with too many"];
+    let mut fields = Grid::new(view, &headings).right(&[1, 2]);
+    for field in &status.by_field {
+        let name = sanitize(&field.field).into_owned();
+        let most = format!("at most {}", human::count(field.most_values));
+        fields.row([name.as_str(), &most, &human::count(field.blocks_fallen_back)]);
+    }
+    text.push('\n');
+    text.push_str(&fields.text());
+    text
+}

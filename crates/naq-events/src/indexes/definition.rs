@@ -1,0 +1,223 @@
+//! What an index is asked to keep: its name and its fields.
+
+use std::collections::BTreeSet;
+
+use naq_core::events::IndexField;
+use naq_core::{Error, ErrorKind, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How long a name may be, in bytes.
+const MAX_NAME: usize = 64;
+
+/// How many fields an index may have.
+const MAX_FIELDS: usize = 8;
+
+/// How many indexes a log may have.
+const MAX_INDEXES: usize = 16;
+
+/// An index of a log: which events have which values of some fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventIndex {
+    /// Its name.
+    pub name: String,
+    /// Its fields, as they were given.
+    pub fields: Vec<String>,
+    /// When it was created, or rebuilt last, by the clock of who did.
+    pub created_at: Timestamp,
+}
+
+/// An index as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Definition {
+    pub(crate) index: EventIndex,
+    /// What its objects are found by: another one after each rebuilding, so
+    /// that nobody takes what was made for another one as its own.
+    pub(crate) id: Uuid,
+    pub(crate) fields: Vec<IndexField>,
+}
+
+/// A definition in the bucket.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    index: EventIndex,
+    id: String,
+}
+
+impl Definition {
+    /// A definition, if such an index can be.
+    pub(crate) fn new(
+        operation: &'static str,
+        name: &str,
+        fields: &[&str],
+        created_at: Timestamp,
+    ) -> Result<Self> {
+        check_name(operation, name)?;
+        if fields.is_empty() || fields.len() > MAX_FIELDS {
+            let rule = "must be 1 to 8 names of fields";
+            return Err(Error::invalid(operation, "fields", rule)
+                .with("index", name)
+                .with("given", fields.len().to_string()));
+        }
+        if fields.iter().collect::<BTreeSet<_>>().len() < fields.len() {
+            return Err(Error::invalid(operation, "fields", "must name each field once")
+                .with("index", name)
+                .with("given", fields.join(", ")));
+        }
+        let names = fields.iter().map(|field| (*field).to_owned()).collect();
+        let created_at = kept(created_at);
+        let index = EventIndex { name: name.to_owned(), fields: names, created_at };
+        Self::of(index, Uuid::now_v7()).map_err(|error| error.in_operation(operation))
+    }
+
+    fn of(index: EventIndex, id: Uuid) -> Result<Self> {
+        let fields = index.fields.iter().map(|field| IndexField::new(field)).collect::<Result<_>>();
+        Ok(Self { fields: fields?, index, id })
+    }
+
+    /// The same index, with nothing kept of it yet.
+    pub(crate) fn anew(&self, created_at: Timestamp) -> Self {
+        let index = EventIndex { created_at: kept(created_at), ..self.index.clone() };
+        Self { index, id: Uuid::now_v7(), fields: self.fields.clone() }
+    }
+
+    /// Whether the other one has the same fields, in whatever order.
+    pub(crate) fn has_fields_of(&self, other: &Self) -> bool {
+        let set = |it: &Self| it.index.fields.iter().cloned().collect::<BTreeSet<_>>();
+        set(self) == set(other)
+    }
+}
+
+/// A time as text keeps it.
+fn kept(time: Timestamp) -> Timestamp {
+    let nanos = time.as_nanos();
+    Timestamp::from_nanos(nanos - nanos.rem_euclid(1_000))
+}
+
+/// Adds a definition; where one is there that means the same, it stands.
+pub(crate) fn add(
+    operation: &'static str,
+    definitions: &mut Vec<Definition>,
+    new: &Definition,
+) -> Result<()> {
+    let name = &new.index.name;
+    if let Some(old) = definitions.iter().find(|old| old.index.name == *name) {
+        if old.has_fields_of(new) {
+            return Ok(());
+        }
+        let text = "there is an index of that name, of other fields";
+        return Err(Error::new(ErrorKind::AlreadyExists, operation, text)
+            .with("index", name.as_str())
+            .with("fields", old.index.fields.join(", "))
+            .with("asked", new.index.fields.join(", "))
+            .with_hint("drop it first, or take another name"));
+    }
+    if definitions.len() >= MAX_INDEXES {
+        let text = "a log has at most 16 indexes";
+        return Err(Error::new(ErrorKind::LimitReached, operation, text)
+            .with("index", name.as_str())
+            .with_hint("drop one first"));
+    }
+    definitions.push(new.clone());
+    Ok(())
+}
+
+/// The definition of that name.
+pub(crate) fn find<'a>(
+    operation: &'static str,
+    definitions: &'a mut Vec<Definition>,
+    name: &str,
+) -> Result<&'a mut Definition> {
+    definitions.iter_mut().find(|it| it.index.name == name).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, operation, "there is no index of that name")
+            .with("index", name)
+            .with_hint("list them, or create one")
+    })
+}
+
+/// Writes definitions as they are kept.
+pub(crate) fn to_json(definitions: &[Definition]) -> Result<Vec<u8>> {
+    let stored =
+        |it: &Definition| Stored { index: it.index.clone(), id: it.id.simple().to_string() };
+    serde_json::to_vec(&definitions.iter().map(stored).collect::<Vec<_>>()).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "write_indexes", "can't be written").with_source(error)
+    })
+}
+
+/// Reads them back.
+pub(crate) fn from_json(bytes: &[u8]) -> Result<Vec<Definition>> {
+    let corrupt = |error: &dyn std::error::Error| {
+        Error::new(ErrorKind::Corrupt, "read_indexes", "the list of indexes can't be read")
+            .with("reason", error.to_string())
+    };
+    let stored: Vec<Stored> = serde_json::from_slice(bytes).map_err(|error| corrupt(&error))?;
+    stored
+        .into_iter()
+        .map(|it| {
+            let id = Uuid::parse_str(&it.id).map_err(|error| corrupt(&error))?;
+            Definition::of(it.index, id).map_err(|error| corrupt(&error))
+        })
+        .collect()
+}
+
+fn check_name(operation: &'static str, name: &str) -> Result<()> {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(stands) {
+        return Err(Error::invalid(operation, "name", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+            .with("index", name));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn define(name: &str, fields: &[&str]) -> Result<Definition> {
+        Definition::new("create_event_index", name, fields, Timestamp::from_nanos(0))
+    }
+
+    #[test]
+    fn what_can_be_no_index_is_refused_by_the_rule() {
+        let nine: Vec<String> = (0..9).map(|n| format!("f{n}")).collect();
+        let nine: Vec<&str> = nine.iter().map(String::as_str).collect();
+        let long = "x".repeat(257);
+        for (name, fields, field) in [
+            ("a b", &["queue"][..], "name"),
+            ("", &["queue"], "name"),
+            ("a", &[], "fields"),
+            ("a", &nine, "fields"),
+            ("a", &["queue", "queue"], "fields"),
+            ("a", &[""], "fields"),
+            ("a", &[&long], "fields"),
+        ] {
+            let error = define(name, fields).unwrap_err();
+            assert!(error.is(ErrorKind::InvalidArgument), "{error}");
+            assert_eq!(error.get("field"), Some(field), "{name} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_by_other_fields_is_refused_with_both() {
+        let mut all = Vec::new();
+        let first = define("a", &["queue", "worker_id"]).unwrap();
+        add("x", &mut all, &first).unwrap();
+        add("x", &mut all, &define("a", &["worker_id", "queue"]).unwrap()).unwrap();
+        assert_eq!(all, [first], "the same again changes nothing");
+        let error = add("x", &mut all, &define("a", &["queue"]).unwrap()).unwrap_err();
+        assert!(error.is(ErrorKind::AlreadyExists));
+        assert_eq!(
+            (error.get("fields"), error.get("asked")),
+            (Some("queue, worker_id"), Some("queue"))
+        );
+        for n in 1..16 {
+            add("x", &mut all, &define(&format!("a{n}"), &["queue"]).unwrap()).unwrap();
+        }
+        let error = add("x", &mut all, &define("b", &["queue"]).unwrap()).unwrap_err();
+        assert!(error.is(ErrorKind::LimitReached));
+        assert_eq!(from_json(&to_json(&all).unwrap()).unwrap(), all);
+        assert!(from_json(b"[{}]").unwrap_err().is(ErrorKind::Corrupt));
+    }
+}

@@ -1,0 +1,204 @@
+//! Which events an index names for a filter, and what of the log it doesn't cover.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use naq_core::config::SubjectLayout;
+use naq_core::events::{ExplainedIndex, Filter, FilterLookup};
+
+use super::{Log, OpenLog};
+use crate::digests::{block_end, block_of, block_start};
+use crate::indexes::{Definition, IndexBlock, Indexes};
+
+/// From so many events of a block on, reading the block is quicker than getting them.
+const DENSE: usize = 4_096;
+
+/// Up to so many events that are wanted, getting them is quicker all the same.
+const FEW: u64 = 256;
+
+/// How many blocks are looked up together, and how many at most, to explain a reading.
+const BLOCKS: u64 = 16;
+const MOST_EXPLAINED: u64 = 64;
+
+/// An index that a filter can be looked up in.
+#[derive(Debug)]
+pub(crate) struct Narrowing {
+    indexes: Arc<Indexes>,
+    definition: Definition,
+    lookup: FilterLookup,
+    /// Whether single events can't be got: all is read then.
+    is_given_up: AtomicBool,
+}
+
+/// What is read of the log, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// These sequences alone, in the order of reading.
+    Gets(VecDeque<u64>),
+    /// All between these sequences, both included.
+    Scan { from: u64, to: u64 },
+}
+
+impl Part {
+    /// For a reading that goes back.
+    pub(super) fn reversed(self) -> Self {
+        match self {
+            Self::Gets(sequences) => Self::Gets(sequences.into_iter().rev().collect()),
+            scan => scan,
+        }
+    }
+}
+
+impl Narrowing {
+    /// The log's index that knows most of what a filter asks for; `None`
+    /// where there is none, or where the server chooses better by subject.
+    pub(super) async fn find(log: &Log, indexes: &Arc<Indexes>, filter: &Filter) -> Option<Self> {
+        let plan = filter.plan(log.subjects());
+        let by_job = plan.is_by_subject
+            && log.subjects().layout() == SubjectLayout::Entity
+            && !plan.subjects.iter().any(|subject| subject.ends_with(".>"));
+        if filter.fields().is_empty() || by_job {
+            return None;
+        }
+        let is_done = |name: &str| plan.is_by_subject && name == "type";
+        let list = indexes.listed().await;
+        let known = list.iter().filter_map(|definition| {
+            let lookup = filter.lookup(&definition.fields)?;
+            let names = lookup.places();
+            let names = names.iter().filter_map(|place| definition.fields.get(*place));
+            let count = names.filter(|field| !is_done(field.as_str())).count();
+            (count > 0).then_some((count, definition, lookup))
+        });
+        // The first of those that know as much.
+        let (_, definition, lookup) = known.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+        Some(Self {
+            indexes: Arc::clone(indexes),
+            definition: definition.clone(),
+            lookup,
+            is_given_up: AtomicBool::new(false),
+        })
+    }
+
+    /// What it would make of a reading between two sequences, both included.
+    pub(super) async fn explain(
+        &self,
+        open: &OpenLog,
+        (from, to): (u64, u64),
+        wanted: Option<u64>,
+    ) -> ExplainedIndex {
+        let mut index = ExplainedIndex::default();
+        (index.name, index.fields) = self.names();
+        let (mut named, mut scanned) = (0, 0);
+        let mut rest = (from <= to).then_some((from, to));
+        if rest.is_some_and(|(from, to)| block_of(to) - block_of(from) >= MOST_EXPLAINED) {
+            return index;
+        }
+        while let Some(range) = rest {
+            let (now, later) = split(range, BLOCKS, false);
+            for part in self.parts(open, now, wanted).await {
+                match part {
+                    Part::Gets(sequences) => named += sequences.len() as u64,
+                    Part::Scan { from, to } => scanned += to + 1 - from,
+                }
+            }
+            rest = later;
+        }
+        (index.named, index.scanned) = (Some(named), Some(scanned));
+        index
+    }
+
+    /// Lets the index follow a log that has grown.
+    pub(super) async fn follow(&self, log: &Log, open: &OpenLog) {
+        self.indexes.follow(log, open, &self.definition).await;
+    }
+
+    /// Names no single events any more.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// What has to be read between two sequences, in stored order, for a
+    /// reading that wants so many events at most.
+    pub(super) async fn parts(
+        &self,
+        open: &OpenLog,
+        (from, to): (u64, u64),
+        wanted: Option<u64>,
+    ) -> Vec<Part> {
+        if self.is_given_up.load(Ordering::Relaxed) {
+            return vec![Part::Scan { from, to }];
+        }
+        let blocks: Vec<u64> = (block_of(from)..=block_of(to)).collect();
+        let (created, state) = (open.info.created, &open.info.state);
+        let loaded = self.indexes.load(&self.definition, created, &blocks, state).await;
+        let mut parts = Parts::default();
+        for (block, loaded) in blocks.into_iter().zip(loaded) {
+            let range = (from.max(block_start(block)), to.min(block_end(block)));
+            parts.add(range, loaded.as_deref(), &self.lookup, wanted);
+        }
+        parts.0
+    }
+
+    /// The index's name, and the names of the fields that narrow.
+    fn names(&self) -> (String, Vec<String>) {
+        let field = |place| self.definition.fields.get(place);
+        let names = self.lookup.places().into_iter().filter_map(field);
+        let fields = names.map(|field| field.as_str().to_owned()).collect();
+        (self.definition.index.name.clone(), fields)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Parts(Vec<Part>);
+
+impl Parts {
+    /// What has to be read of a block, or of a part of it.
+    fn add(
+        &mut self,
+        (from, to): (u64, u64),
+        block: Option<&IndexBlock>,
+        lookup: &FilterLookup,
+        wanted: Option<u64>,
+    ) {
+        let known = block.and_then(|block| Some((block.through, block.candidates(lookup)?)));
+        let Some((through, candidates)) = known else { return self.scan(from, to) };
+        let covered = to.min(through);
+        let named: VecDeque<u64> =
+            candidates.into_iter().filter(|it| (from..=covered).contains(it)).collect();
+        if named.len() > DENSE && wanted.is_none_or(|wanted| wanted > FEW) {
+            self.scan(from, covered);
+        } else if !named.is_empty() {
+            match self.0.last_mut() {
+                Some(Part::Gets(before)) => before.extend(named),
+                _ => self.0.push(Part::Gets(named)),
+            }
+        }
+        self.scan(from.max(covered + 1), to);
+    }
+
+    fn scan(&mut self, from: u64, to: u64) {
+        if from > to {
+            return;
+        }
+        match self.0.last_mut() {
+            Some(Part::Scan { to: before, .. }) if *before + 1 == from => *before = to,
+            _ => self.0.push(Part::Scan { from, to }),
+        }
+    }
+}
+
+/// So many blocks from the end where reading begins, and what is left.
+pub(super) fn split(
+    (from, to): (u64, u64),
+    blocks: u64,
+    newest_first: bool,
+) -> ((u64, u64), Option<(u64, u64)>) {
+    if newest_first {
+        let low = from.max(block_start((block_of(to) + 1).saturating_sub(blocks)));
+        ((low, to), (from < low).then(|| (from, low - 1)))
+    } else {
+        let high = to.min(block_end(block_of(from).saturating_add(blocks - 1)));
+        ((from, high), (high < to).then(|| (high + 1, to)))
+    }
+}

@@ -1,0 +1,377 @@
+//! What is read by an index is what is read of the log, whatever became of index and log.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use naq_core::clock::SystemClock;
+use naq_core::config::{EventsConfig, KeeperMode, Size};
+use naq_core::connection::SingleJetStream;
+use naq_core::events::{
+    Event, EventItem, EventQuery, Filter, Position, ReadEvents, ReadStart, ReadUntil,
+};
+use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
+use naq_core::kv::{KeySelection, KvBucketExt, KvStore};
+use naq_core::service::Service;
+use naq_core::{ErrorKind, Timestamp};
+use naq_events::EventService;
+use naq_events::indexes::IndexProgress;
+use naq_kv::KvStoreService;
+use naq_streams::StreamService;
+use naq_tests::behaviours::block_on;
+use naq_tests::server::shared;
+use naq_tests::{backend, names, wait};
+
+const BLOCK: u64 = 65_536;
+const DEADLINE: Duration = Duration::from_secs(600);
+
+#[test]
+fn an_index_is_built_goes_on_and_is_dropped_in_memory() {
+    block_on(wait::within("the log", DEADLINE, lives(super::memory())));
+}
+
+#[test]
+fn an_index_is_built_goes_on_and_is_dropped_on_a_server() {
+    block_on(wait::within("the log", DEADLINE, async {
+        lives(backend::connect(&shared().await.url()).await).await;
+    }));
+}
+
+#[test]
+fn answers_by_an_index_are_those_of_the_log_in_memory() {
+    block_on(wait::within("the logs", DEADLINE, async {
+        for seed in 0..24 {
+            agrees(super::memory(), seed).await;
+        }
+    }));
+}
+
+#[test]
+fn answers_by_an_index_are_those_of_the_log_on_a_server() {
+    block_on(wait::within("the logs", DEADLINE, async {
+        let js = backend::connect(&shared().await.url()).await;
+        for seed in 100..106 {
+            agrees(Arc::clone(&js), seed).await;
+        }
+    }));
+}
+
+#[test]
+fn a_keeper_builds_an_index_and_lets_it_follow_the_log() {
+    block_on(wait::within("the log", DEADLINE, async {
+        let own = Own::new(super::memory());
+        let asking = own.service(true).await;
+        let mut random = fastrand::Rng::with_seed(3);
+        own.store(log(&mut random, 0..500)).await;
+        asking.create_event_index("queues", &["queue"]).await.unwrap();
+        let config = own.config.clone().with_keeper(KeeperMode::On);
+        let keeper = Own { js: Arc::clone(&own.js), config };
+        let keeper = keeper.service(true).await;
+        for end in [500, 33_000] {
+            own.store(log(&mut random, if end == 500 { 0..0 } else { 500..end })).await;
+            wait::until("the index to be built", DEADLINE, async || {
+                asking.event_index_status("queues").await.unwrap().through == end
+            })
+            .await;
+        }
+        keeper.stop(Duration::from_secs(5)).await.unwrap();
+    }));
+}
+
+/// A log of one's own, and those who ask it.
+struct Own {
+    js: Arc<dyn JetStream>,
+    config: EventsConfig,
+}
+
+impl Own {
+    fn new(js: Arc<dyn JetStream>) -> Self {
+        let name = names::unique("indexes");
+        let config = EventsConfig::default()
+            .with_stream_name(name.as_str())
+            .with_subject_root(name.as_str())
+            .with_max_bytes(Size::from_mib(64))
+            .with_keeper(KeeperMode::Off)
+            .with_keeper_lease(Duration::from_millis(200));
+        Self { js, config }
+    }
+
+    async fn service(&self, has_indexes: bool) -> Arc<EventService> {
+        let connections = SingleJetStream::provider(Arc::clone(&self.js));
+        let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
+        let clock = Arc::new(SystemClock::new());
+        let service = EventService::new(connections, streams, clock, self.config.clone()).unwrap();
+        let service = if has_indexes {
+            service.with_digests(self.kv()).with_indexes(self.kv())
+        } else {
+            service
+        };
+        service.start().await.unwrap();
+        Arc::new(service)
+    }
+
+    fn kv(&self) -> Arc<dyn KvStore> {
+        Arc::new(KvStoreService::new(SingleJetStream::provider(Arc::clone(&self.js))))
+    }
+
+    async fn store(&self, events: Vec<(&'static str, Vec<u8>)>) {
+        let root = &self.config.subject_root;
+        let count = events.len() as u64;
+        let messages: Vec<_> = events
+            .into_iter()
+            .map(|(kind, payload)| PublishMessage::new(format!("{root}.{kind}"), payload))
+            .collect();
+        let published = self.js.publish_many(stream::iter(messages).boxed(), Default::default());
+        let stored = published.fold(0, async |sum, result| sum + result.unwrap().count()).await;
+        assert_eq!(stored, count);
+    }
+
+    async fn purge(&self, options: PurgeOptions) {
+        self.js.purge_stream(&self.config.stream_name, options).await.unwrap();
+    }
+
+    /// The keys of what is kept of indexes, without the list of them.
+    async fn objects(&self) -> Vec<String> {
+        let bucket = self.kv().bucket("naq_indexes").unwrap();
+        let prefix = format!("{}.", self.config.stream_name);
+        let keys = bucket.keys(KeySelection::prefix(prefix.as_str()));
+        let mut keys: Vec<String> = keys.try_collect().await.unwrap();
+        keys.retain(|key| !key.ends_with(".indexes"));
+        keys.sort();
+        keys
+    }
+
+    /// Changes a byte of what is kept under a key, or deletes it.
+    async fn damage(&self, random: &mut fastrand::Rng) {
+        let bucket = self.kv().bucket("naq_indexes").unwrap();
+        for key in self.objects().await {
+            if random.bool() {
+                bucket.delete(&key).await.unwrap();
+            } else {
+                let mut damaged = bucket.get(&key).await.unwrap().unwrap().value.to_vec();
+                let place = random.usize(..damaged.len());
+                damaged[place] ^= 1 << random.u8(..8);
+                bucket.put(&key, damaged).await.unwrap();
+            }
+        }
+    }
+}
+
+const KINDS: [&str; 4] = ["job_started", "job_completed", "job_failed", "log"];
+
+/// Events of four queues and some workers, and what is no event.
+fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<(&'static str, Vec<u8>)> {
+    let mut messages = Vec::new();
+    for n in numbers {
+        if random.u16(..500) == 0 {
+            messages.push(("x", b"no event".to_vec()));
+            continue;
+        }
+        let kind = KINDS[random.usize(..4)];
+        let at = Timestamp::from_nanos(1_700_000_000_000_000_000 + n.cast_signed() * 1_000_000);
+        let mut event = Event::new(kind).with_timestamp(at).with_field("n", n);
+        if kind != "log" {
+            event = event.with_job_id(format!("job-{}", random.u8(..)));
+            event = event.with_queue(format!("q{}", random.u8(..4)));
+            event = event.with_worker_id(match random.u16(..1_000) {
+                0 => "w".repeat(200),
+                n => format!("w{}", n / 10),
+            });
+        }
+        if kind == "job_completed" {
+            event = event.with_duration(random.f64() * 100.0).with_success(random.u8(..) > 9);
+            event = event.with_field("o", serde_json::json!({"a": random.u8(..5), "b": [1, 2]}));
+        }
+        messages.push((kind, serde_json::to_vec(&event).unwrap()));
+    }
+    messages
+}
+
+fn reading(filter: &str) -> ReadEvents {
+    ReadEvents::default().with_filter(Filter::parse(filter).unwrap())
+}
+
+/// What a reading yields, an item a line.
+async fn read(service: &EventService, options: &ReadEvents) -> Vec<String> {
+    let items = service.read_events(options.clone());
+    let line = |item| match item {
+        EventItem::Event(recorded) => {
+            format!("event {} {}", recorded.position.sequence, recorded.event.event_type)
+        }
+        EventItem::Malformed(malformed) => format!("malformed {}", malformed.position.sequence),
+        EventItem::Gap { from, to } => format!("gone {from} to {to}"),
+        EventItem::CaughtUp { position } => format!("caught up at {}", position.sequence),
+        other => format!("{other:?}"),
+    };
+    items.map_ok(line).try_collect().await.unwrap()
+}
+
+async fn build(service: &EventService, name: &str) -> IndexProgress {
+    let progress: Vec<_> = service.build_event_index(name).try_collect().await.unwrap();
+    *progress.last().unwrap()
+}
+
+async fn lives(js: Arc<dyn JetStream>) {
+    let own = Own::new(js);
+    let mut random = fastrand::Rng::with_seed(7);
+    let (fast, slow) = (own.service(true).await, own.service(false).await);
+    let refused = slow.create_event_index("a", &["queue"]).await.unwrap_err();
+    assert!(refused.is(ErrorKind::Unsupported), "{refused}");
+    own.store(log(&mut random, 0..66_000)).await;
+
+    // Defined it covers nothing yet, and answers are right.
+    let index = fast.create_event_index("workers", &["worker_id", "queue", "n"]).await.unwrap();
+    assert_eq!(fast.list_event_indexes().await.unwrap(), [index.clone()]);
+    let taken = fast.create_event_index("workers", &["queue"]).await.unwrap_err();
+    assert!(taken.is(ErrorKind::AlreadyExists), "{taken}");
+    let rare = reading("worker_id = w17 and queue = q1");
+    let expected = read(&slow, &rare).await;
+    assert!(expected.len() > 100);
+    assert_eq!(read(&fast, &rare).await, expected);
+    let status = fast.event_index_status("workers").await.unwrap();
+    assert_eq!((status.through, status.uncovered, status.blocks), (0, 66_000, 0));
+
+    // Ended behind its first block, building goes on there.
+    let first = fast.build_event_index("workers").next().await.unwrap().unwrap();
+    assert_eq!((first.through, first.read, first.last_sequence), (BLOCK, BLOCK, 66_000));
+    let other = own.service(true).await;
+    let rest = build(&other, "workers").await;
+    assert_eq!((rest.through, rest.read), (66_000, 66_000 - BLOCK));
+    let status = fast.event_index_status("workers").await.unwrap();
+    assert_eq!((status.through, status.uncovered, status.blocks), (66_000, 0, 2));
+    let [worker, queue, n] = status.by_field.as_slice() else { panic!("{status:?}") };
+    assert_eq!((worker.most_values, worker.blocks_fallen_back), (100, 0));
+    assert_eq!((queue.most_values, queue.blocks_fallen_back), (4, 0));
+    // Another value in each event is too much for a whole block.
+    assert!((400..=464).contains(&n.most_values) && n.blocks_fallen_back == 1, "{n:?}");
+
+    // It names few events for a rare value, and all of them.
+    let explained = other.explain(rare.clone()).await.unwrap();
+    let used = explained.index.unwrap();
+    assert_eq!((used.name.as_str(), used.scanned), ("workers", Some(0)));
+    assert_eq!(used.fields, ["worker_id", "queue"]);
+    assert!(explained.messages_at_most < 800, "{}", explained.messages_at_most);
+    assert!(used.named.unwrap() >= expected.len() as u64 - 1);
+    for options in [
+        rare.clone(),
+        rare.clone().with_newest_first(),
+        rare.clone().with_newest_first().with_limit(20),
+        reading("n = 40000"),
+        reading("queue = q1").with_newest_first().with_limit(300),
+        reading("queue in (q1, q2)").with_start(ReadStart::Sequence(60_000)),
+    ] {
+        assert_eq!(read(&other, &options).await, read(&slow, &options).await, "{options:?}");
+    }
+    // One job's events the server chooses by subject.
+    let by_job = other.explain(reading("job_id = job-1 and queue = q1")).await.unwrap();
+    assert_eq!(by_job.index, None);
+
+    // It follows a log that grows, when it is asked.
+    own.store(log(&mut random, 66_000..98_100)).await;
+    assert_eq!(read(&other, &rare).await, read(&slow, &rare).await);
+    let status = fast.event_index_status("workers").await.unwrap();
+    assert_eq!((status.through, status.uncovered), (98_100, 0));
+
+    // What leaves the log never appears, and what was kept of it goes.
+    own.purge(PurgeOptions::default().with_keep(PurgeKeep::FromSequence(BLOCK + 11))).await;
+    assert_eq!(read(&other, &rare).await, read(&slow, &rare).await);
+    own.store(log(&mut random, 98_100..98_110)).await;
+    build(&other, "workers").await;
+    assert_eq!(own.objects().await.len(), 1);
+
+    // Built anew and dropped.
+    let anew: Vec<_> = other.rebuild_event_index("workers").try_collect().await.unwrap();
+    assert_eq!(anew.last().map(|it| (it.through, it.read)), Some((98_110, 98_110 - BLOCK - 10)));
+    assert_eq!(own.objects().await.len(), 1);
+    assert_eq!(read(&other, &rare).await, read(&slow, &rare).await);
+    other.drop_event_index("workers").await.unwrap();
+    assert_eq!(own.objects().await, Vec::<String>::new());
+    assert_eq!(other.explain(rare.clone()).await.unwrap().index, None);
+    let gone = other.drop_event_index("workers").await.unwrap_err();
+    assert!(gone.is(ErrorKind::NotFound), "{gone}");
+    // Who doesn't know yet that it was dropped answers right all the same.
+    assert_eq!(read(&fast, &rare).await, read(&slow, &rare).await);
+}
+
+/// A log that grows and loses events, with an index that is built, damaged and
+/// deleted, is read by it as without it.
+async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
+    const FILTERS: [&str; 13] = [
+        "worker_id = w3",
+        "queue = q1 and worker_id in (w1, w2, w3)",
+        "queue = q1 or worker_id = w7",
+        "type = job_failed and queue = q2",
+        "n < 40 and queue != q0",
+        "queue ~ /[12]/ and not worker_id = w1",
+        "o.a = 3 and queue = q3",
+        "exists worker_id and duration > 50s",
+        "worker_id contains ww or worker_id = w9",
+        "job_id = job-3 and queue = q1",
+        "success = false and (queue = q1 or error ~ /row/)",
+        "worker_id = nobody",
+        "type in (log, job_started) and n in (7, 70, 170)",
+    ];
+    const FIELDS: [&str; 6] = ["worker_id", "queue", "n", "o.a", "success", "type"];
+    let mut random = fastrand::Rng::with_seed(seed);
+    let own = Own::new(js);
+    let slow = own.service(false).await;
+    let mut fields = FIELDS;
+    random.shuffle(&mut fields);
+    let fields = &fields[..random.usize(1..=FIELDS.len())];
+    let maker = own.service(true).await;
+    maker.create_event_index("one", fields).await.unwrap();
+    maker.create_event_index("two", &["queue"]).await.unwrap();
+    let mut stored = 0;
+    for round in 0..6 {
+        let numbers = stored..stored + random.u64(100..300);
+        stored = numbers.end;
+        own.store(log(&mut random, numbers)).await;
+        match random.u8(..4) {
+            0 => own.damage(&mut random).await,
+            1 => {}
+            _ => {
+                let built = build(&*own.service(true).await, "one").await;
+                assert_eq!((built.through, built.last_sequence), (stored, stored));
+            }
+        }
+        match random.u8(..4) {
+            0 => {
+                let keep = PurgeKeep::FromSequence(random.u64(1..=stored));
+                own.purge(PurgeOptions::default().with_keep(keep)).await;
+            }
+            1 => {
+                let kind = KINDS[random.usize(..KINDS.len())];
+                let subject = format!("{}.{kind}", own.config.subject_root);
+                own.purge(PurgeOptions::default().with_subject(subject)).await;
+            }
+            _ => {}
+        }
+        let info = own.js.stream_info(&own.config.stream_name).await.unwrap();
+        let fast = own.service(true).await;
+        for _ in 0..8 {
+            let mut options = reading(FILTERS[random.usize(..FILTERS.len())]);
+            options = match random.u8(..4) {
+                0 => options.with_start(ReadStart::Sequence(random.u64(1..=stored))),
+                1 => options.after(Position::new(info.created, random.u64(0..=stored))),
+                _ => options,
+            };
+            let from = match options.start {
+                ReadStart::Sequence(sequence) => sequence,
+                ReadStart::After(position) => position.sequence + 1,
+                _ => 1,
+            };
+            if random.u8(..4) == 0 && from <= stored {
+                options = options.with_until(ReadUntil::Sequence(random.u64(from..=stored)));
+            }
+            if random.bool() {
+                options = options.with_newest_first();
+            }
+            if random.bool() {
+                options = options.with_limit(random.u64(1..100));
+            }
+            let about = format!("seed {seed}, round {round}: {fields:?} {options:?}");
+            assert_eq!(read(&fast, &options).await, read(&slow, &options).await, "{about}");
+        }
+    }
+}
