@@ -73,6 +73,8 @@ fn unknown_before(screen: &str) -> String {
 async fn the_log_s_answers_as_json() {
     let naq = Naq::with_events().await;
     for (name, line) in [
+        // Before all that read: a reading's consumer goes a moment after its command.
+        ("streams_info_json", "streams info --output json"),
         ("stats_json", "stats --output json"),
         ("analytics_json", "analytics job_completed --output json"),
         ("errors_json", "errors --output json"),
@@ -82,7 +84,6 @@ async fn the_log_s_answers_as_json() {
         ("tail_json", "tail --until-now --limit 1 --output json"),
         ("export", "export --since seq:5"),
         ("explain_json", "explain 'job_id in (job-7, job-8) and type != log' --output json"),
-        ("streams_info_json", "streams info --output json"),
     ] {
         insta::assert_snapshot!(name, naq.screen(line));
     }
