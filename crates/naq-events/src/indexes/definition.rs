@@ -127,7 +127,7 @@ pub(crate) fn add(
 /// The definition of that name.
 pub(crate) fn find<'a>(
     operation: &'static str,
-    definitions: &'a mut Vec<Definition>,
+    definitions: &'a mut [Definition],
     name: &str,
 ) -> Result<&'a mut Definition> {
     definitions.iter_mut().find(|it| it.index.name == name).ok_or_else(|| {

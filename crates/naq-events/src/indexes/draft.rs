@@ -150,7 +150,7 @@ fn field(draft: &FieldDraft) -> Vec<u8> {
     set(&mut out, &draft.unkept);
     out.len(values.len());
     let mut sorted: Vec<_> = values.iter().collect();
-    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.sort_by_key(|(key, _)| *key);
     let mut entries = Writer::default();
     for (key, places) in sorted {
         entries.len(key.len());

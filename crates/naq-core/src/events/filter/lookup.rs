@@ -96,6 +96,9 @@ impl IndexField {
     }
 }
 
+/// Whether a condition may hold of an event with a key.
+type KeyTest<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
 /// Conditions on indexed fields that every event which passes a filter meets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FilterLookup {
@@ -111,7 +114,7 @@ impl FilterLookup {
     /// Whether an event may pass of which `tests` says for each field, by its
     /// place, whether one of its keys meets a condition.
     #[must_use]
-    pub fn may_pass(&self, tests: &dyn Fn(usize, &dyn Fn(&[u8]) -> bool) -> bool) -> bool {
+    pub fn may_pass(&self, tests: &dyn Fn(usize, &KeyTest<'_>) -> bool) -> bool {
         match self {
             Self::All(members) => members.iter().all(|member| member.may_pass(tests)),
             Self::Any(members) => members.iter().any(|member| member.may_pass(tests)),
