@@ -133,7 +133,7 @@ impl State {
         })
     }
 
-    /// Whether this session sends what is read from the spool.
+    /// Whether the publishing that has this number is the one under way, and can send more.
     pub(super) fn is_wanted(&self, session: u64) -> bool {
         session == self.session && !self.broken
     }
