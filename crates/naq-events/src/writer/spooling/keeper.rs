@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::doubts::{self, Recognition};
 use super::fetching::{Fetch, Fetched};
+use super::keeping::plain_entry;
 use super::looking::{Looked, Looking};
 use crate::spool::{Appended, PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome};
 use crate::writer::alarm::Alarm;
@@ -93,8 +94,13 @@ impl Writing {
     /// The events as the spool takes them.
     fn entries(&self) -> Vec<SpoolEntry> {
         let (now, wall) = (self.shared.now(), self.shared.clock.now());
-        let state = self.shared.lock();
-        self.batch.iter().map(|slot| state.spool_entry(slot, now, wall)).collect()
+        let steady_now = self.shared.lock().steady.at(now);
+        // Nobody who logs waits for the copying of those that nothing is to be looked up for.
+        let entry = |slot: &Slot| match slot.in_doubt {
+            false => plain_entry(slot, steady_now, wall),
+            true => self.shared.lock().spool_entry(slot, now, wall),
+        };
+        self.batch.iter().map(entry).collect()
     }
 }
 

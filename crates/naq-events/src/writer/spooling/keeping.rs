@@ -95,6 +95,13 @@ impl Shared {
     }
 }
 
+/// An event that was not sent, as the spool takes it; both times are of the same instant.
+pub(super) fn plain_entry(slot: &Slot, steady_now: Timestamp, wall: Timestamp) -> SpoolEntry {
+    // As far as it can be told from the time that has passed since.
+    let accepted_at = wall.saturating_sub(steady_now.since(slot.accepted));
+    SpoolEntry::new(slot.item.event.clone(), accepted_at)
+}
+
 impl State {
     /// Takes an accepted event in, for the spool.
     pub(in crate::writer) fn queue_for_disk(&mut self, slot: Slot) -> bool {
@@ -136,14 +143,13 @@ impl State {
 
     /// An event as the spool takes it; `now` and `wall` are the same instant.
     pub(super) fn spool_entry(&self, slot: &Slot, now: Duration, wall: Timestamp) -> SpoolEntry {
-        let age = self.steady.at(now).since(slot.accepted);
-        // As far as it can be told from the time that has passed since.
-        let accepted_at = wall.saturating_sub(age);
-        let entry = SpoolEntry::new(slot.item.event.clone(), accepted_at);
+        let steady_now = self.steady.at(now);
+        let entry = plain_entry(slot, steady_now, wall);
         if !slot.in_doubt {
             return entry;
         }
-        let accepted = now.saturating_sub(age);
+        let accepted_at = entry.accepted_at;
+        let accepted = now.saturating_sub(steady_now.since(slot.accepted));
         let view = self.spooling.as_ref().and_then(|spooling| spooling.views.before(accepted));
         let lost = SentContext::lost(accepted_at);
         entry.in_doubt(view.map_or(lost, |view| view.context(accepted_at)))
