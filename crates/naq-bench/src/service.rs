@@ -25,8 +25,19 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    /// Starts a service with this configuration on the server of that URL.
+    /// Starts a service with this configuration, that is no keeper, on the
+    /// server of that URL.
     pub(crate) async fn start(url: &str, config: EventsConfig) -> Outcome<Self> {
+        // What is measured is the service's own work, however long it runs.
+        Self::begin(url, config.with_keeper(KeeperMode::Off)).await
+    }
+
+    /// Starts a service that is the log's keeper, unless there is another one.
+    pub(crate) async fn start_keeper(url: &str, config: EventsConfig) -> Outcome<Self> {
+        Self::begin(url, config.with_keeper(KeeperMode::On)).await
+    }
+
+    async fn begin(url: &str, config: EventsConfig) -> Outcome<Self> {
         let server = ServerConfig::default().with_url(url);
         let config_of_connection = ConnectionConfig::default().with_server(server);
         let connection = Arc::new(ConnectionService::new(Vec::new(), config_of_connection));
@@ -35,8 +46,6 @@ impl Logging {
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(SystemClock::new());
         let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
-        // What is measured is the service's own work, however long it runs.
-        let config = config.with_keeper(KeeperMode::Off);
         let events = EventService::new(connections, streams, clock, config)?.with_digests(kv);
         let events = Arc::new(events);
         events.start().await?;

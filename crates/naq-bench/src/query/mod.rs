@@ -6,6 +6,7 @@
 //! the service has answered before, cold where it has just been started.
 
 mod ask;
+mod keeper;
 mod log;
 mod raw;
 mod targets;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use self::ask::{Question, Range};
+use self::keeper::{Folded, Ingested};
 use self::log::{LENGTH, RECURRING, RealisticLog};
 use self::targets::{LEFT_OUT, LeftOut, Verdict};
 use crate::Outcome;
@@ -46,6 +48,9 @@ pub(crate) struct Options {
     /// How often each slow one is, such as one that reads the whole log
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Events that are logged in each round of what a keeper takes from that
+    #[arg(long, default_value_t = 300_000)]
+    ingest: u64,
 }
 
 /// A log has at least so many events: each recurring job has its 200.
@@ -63,6 +68,7 @@ const LONG: f64 = 0.1;
 struct Report {
     machine: Machine,
     runs: Vec<Run>,
+    keeper: Ingested,
     targets: Vec<Verdict>,
     left_out: &'static [LeftOut],
 }
@@ -75,6 +81,7 @@ struct Run {
     questions: Vec<Asked>,
     stream_filtered: Streamed,
     storage: Stored,
+    keeper: Folded,
 }
 
 /// What one question took.
@@ -111,6 +118,7 @@ impl Run {
             questions: Vec::new(),
             stream_filtered: Streamed::default(),
             storage: Stored::default(),
+            keeper: Folded::default(),
         }
     }
 
@@ -140,8 +148,8 @@ pub(crate) async fn run(options: Options) -> Outcome {
     if options.events.iter().any(|events| *events < FEWEST) {
         return Err(format!("a log has at least {FEWEST} events").into());
     }
-    if options.samples == 0 || options.rounds == 0 {
-        return Err("each question is asked at least once".into());
+    if options.samples == 0 || options.rounds == 0 || options.ingest == 0 {
+        return Err("each question is asked at least once, of one event at least".into());
     }
     let (mut runs, mut version) = (Vec::new(), String::new());
     for events in &options.events {
@@ -151,11 +159,13 @@ pub(crate) async fn run(options: Options) -> Outcome {
         show(&run);
         runs.push(run);
     }
+    let keeper = keeper::ingest(options.ingest, options.rounds).await?;
+    keeper.show();
     let targets = targets::judge(&runs);
     targets::show(&targets);
     let machine = Machine::with_server(&version);
     println!("\n{}", machine.line());
-    report::write("query.json", &Report { machine, runs, targets, left_out: LEFT_OUT })
+    report::write("query.json", &Report { machine, runs, keeper, targets, left_out: LEFT_OUT })
 }
 
 /// A filled log, and who asks.
@@ -216,6 +226,7 @@ impl<'a> Bench<'a> {
 
     async fn run(mut self) -> Outcome<Run> {
         self.without_digests().await?;
+        self.folded().await?;
         self.cold().await?;
         let others = self.run.jobs - RECURRING;
         self.histories("history_job", self.options.samples, |rng, _| {
@@ -253,9 +264,7 @@ impl<'a> Bench<'a> {
             let begun = Instant::now();
             let scanned = raw::scan(&self.stream, &question).await?;
             raw.push(millis(begun));
-            if self.context.get_key_value(DIGESTS).await.is_ok() {
-                self.context.delete_key_value(DIGESTS).await?;
-            }
+            self.forget_digests().await?;
             times.push(self.first_answer(&question, &scanned).await?);
         }
         let mut asked = Asked::new("first_answer_no_digests", &times);
@@ -277,6 +286,30 @@ impl<'a> Bench<'a> {
         let mut asked = Asked::new("first_answer_cold", &times);
         asked.raw_scan_ms = Some(raw);
         self.add(asked);
+        Ok(())
+    }
+
+    /// What a keeper takes for the whole log, in turns with the raw scan.
+    async fn folded(&mut self) -> Outcome {
+        let (mut ours, mut raws) = (Vec::new(), Vec::new());
+        let question = Question::Stats(Range::nearly_all(&mut self.rng, self.start));
+        let events = self.run.events as f64;
+        for _ in 0..self.options.rounds {
+            let begun = Instant::now();
+            raw::scan(&self.stream, &question).await?;
+            raws.push(events / begun.elapsed().as_secs_f64());
+            self.forget_digests().await?;
+            let took = keeper::fold(&self.url, &self.config, self.run.events).await?;
+            ours.push(events / took.as_secs_f64());
+        }
+        self.run.keeper = Folded::of(ours, raws)?;
+        Ok(())
+    }
+
+    async fn forget_digests(&self) -> Outcome {
+        if self.context.get_key_value(DIGESTS).await.is_ok() {
+            self.context.delete_key_value(DIGESTS).await?;
+        }
         Ok(())
     }
 
@@ -427,5 +460,6 @@ fn show(run: &Run) {
     let per_s = report::thousands;
     println!("filtered: naq {}/s, raw {}/s, {ratio:.2} x", per_s(naq_per_s), per_s(raw_per_s));
     let Stored { log_bytes, digest_bytes, share } = run.storage;
+    run.keeper.show();
     println!("stored: log {log_bytes} bytes, digests {digest_bytes}: {:.2} %", 100.0 * share);
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
@@ -114,6 +115,18 @@ pub(super) async fn filtered(stream: &Stream, seconds: f64) -> Outcome<(u64, u64
     })
     .await?;
     Ok((read, long))
+}
+
+/// Reads a log from its beginning on and live, as a plain reader does, and
+/// counts what it has read, until it is dropped.
+pub(super) async fn follow(stream: &Stream, read: &AtomicU64) -> Outcome {
+    let all = consumer(stream, ">").await?;
+    let mut messages = all.stream().max_messages_per_batch(BATCH).messages().await?;
+    while let Some(message) = messages.try_next().await? {
+        let _: RawEvent<'_> = serde_json::from_slice(&message.payload)?;
+        read.fetch_add(1, Ordering::Relaxed);
+    }
+    Err("the reading ended".into())
 }
 
 /// What a scan adds up.

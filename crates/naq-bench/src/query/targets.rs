@@ -9,7 +9,6 @@ use crate::report;
 pub(super) const LEFT_OUT: &[LeftOut] = &[
     LeftOut { name: "history_worker_index", because: "needs an index, and none is made here" },
     LeftOut { name: "filter_indexed", because: "needs an index, and none is made here" },
-    LeftOut { name: "keeper", because: "is off: what it takes from ingest is not measured" },
 ];
 
 /// Something that isn't measured.

@@ -12,6 +12,9 @@ use crate::read::{Log, OpenLog, decode};
 /// How many blocks are looked at together.
 const CHUNK: u64 = 32;
 
+/// After so many messages it says how far it has come.
+const SAY: u64 = 4_096;
+
 /// What is still to be read of a block.
 #[derive(Debug, Clone, Copy)]
 struct Rest {
@@ -22,8 +25,9 @@ struct Rest {
 
 impl Digests {
     /// Reads what no digest has, from a block on up to the log's end as it
-    /// stood when it was opened, and keeps digests of it. Says how far it has
-    /// come now and then; answers how many messages it read.
+    /// stood when it was opened, and keeps digests of it. Says now and then how
+    /// far it has come, and how many messages it has read so far; answers how
+    /// many it read.
     ///
     /// Each block is kept as soon as it is whole: what is in memory is one
     /// block, however much there is to read.
@@ -33,7 +37,7 @@ impl Digests {
         log: &Log,
         open: &OpenLog,
         from_block: u64,
-        mut reached: impl FnMut(u64) + Send,
+        mut reached: impl FnMut(u64, u64) + Send,
     ) -> Result<u64> {
         let (created, state) = (open.info.created, &open.info.state);
         let mut read = 0;
@@ -57,14 +61,14 @@ impl Digests {
                 let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
                 if from > to {
                     let run = std::mem::take(&mut run);
-                    read += self.run(operation, log, open, run, &mut reached).await?;
-                    reached(to);
+                    self.run(operation, log, open, run, &mut read, &mut reached).await?;
+                    reached(to, read);
                     continue;
                 }
                 let rest = Rest { block, from, to };
                 run.push((rest, self.begin(created, rest.block, rest.from, digest.as_deref())));
             }
-            read += self.run(operation, log, open, run, &mut reached).await?;
+            self.run(operation, log, open, run, &mut read, &mut reached).await?;
         }
         Ok(read)
     }
@@ -76,9 +80,10 @@ impl Digests {
         log: &Log,
         open: &OpenLog,
         run: Vec<(Rest, Open)>,
-        reached: &mut (impl FnMut(u64) + Send),
-    ) -> Result<u64> {
-        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(0) };
+        read: &mut u64,
+        reached: &mut (impl FnMut(u64, u64) + Send),
+    ) -> Result<()> {
+        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(()) };
         let replicas = open.info.config.replicas.unwrap_or(1);
         let created = open.info.created;
         let from = first.from.max(open.info.state.first_sequence);
@@ -88,7 +93,6 @@ impl Digests {
             .with_created(created);
         let is_there = from <= last.to;
         let mut deliveries = is_there.then(|| open.jetstream.read(log.stream(), options));
-        let mut read = 0;
         let mut rests = run.into_iter();
         let mut now = rests.next();
         while let Some(deliveries) = &mut deliveries
@@ -109,23 +113,26 @@ impl Digests {
             while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
                 draft.draft().reach(rest.to);
                 self.finish(draft, replicas).await?;
-                reached(rest.to);
+                reached(rest.to, *read);
                 now = rests.next();
             }
-            read += 1;
+            *read += 1;
             if let Some((_, draft)) = now.as_mut().filter(|(_, draft)| draft.lacks(sequence)) {
                 match decode(message, created) {
                     EventItem::Event(recorded) => draft.draft().observe(&recorded),
                     _ => draft.draft().malformed(sequence),
                 }
             }
+            if read.is_multiple_of(SAY) {
+                reached(sequence, *read);
+            }
         }
         while let Some((rest, mut draft)) = now {
             draft.draft().reach(rest.to);
             self.finish(draft, replicas).await?;
-            reached(rest.to);
+            reached(rest.to, *read);
             now = rests.next();
         }
-        Ok(read)
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Duty<'a> {
     following: Following,
     created: Timestamp,
     through: u64,
+    /// How many events it has digested.
+    digested: u64,
     /// When it looks next for what is too old.
     next_look: Duration,
     /// When something was removed last, by the server's clock.
@@ -48,6 +50,7 @@ impl<'a> Duty<'a> {
             following: Following::default(),
             created: Timestamp::default(),
             through: 0,
+            digested: 0,
             next_look: Duration::ZERO,
             last_removal,
         }
@@ -92,18 +95,18 @@ impl<'a> Duty<'a> {
         }
         self.post.ends_at(last);
         if self.through >= last {
-            self.post.has_reached(last);
+            self.post.has_reached(last, self.digested);
             return Ok(0);
         }
         let from = block_of(self.through + 1);
-        let reached = |sequence| self.post.has_reached(sequence);
+        let before = self.digested;
+        let reached = |sequence, read| self.post.has_reached(sequence, before + read);
         let read = digests.fold(OPERATION, log, &open, from, reached).await?;
         if !digests.may_keep() {
             let text = "the digests can't be kept with these credentials";
             return Err(Error::new(ErrorKind::PermissionDenied, OPERATION, text));
         }
-        self.post.has_digested(read);
-        self.through = last;
+        (self.through, self.digested) = (last, before + read);
         Ok(read)
     }
 

@@ -67,7 +67,8 @@ impl EventService {
     ///
     /// One that was killed is told until another one takes over:
     /// [`renewed_at`](KeeperStatus::renewed_at) says how long ago it gave a
-    /// sign of life.
+    /// sign of life. The one that is this service itself is told as it stands
+    /// at this moment, any other one as it told last.
     ///
     /// # Errors
     /// `Unsupported` for a service without digests; those of the connection.
@@ -76,7 +77,9 @@ impl EventService {
             Error::new(ErrorKind::Unsupported, OPERATION, "there is no keeper without digests")
                 .with_hint("give the service a key-value store (`with_digests`)")
         })?;
-        keeper.post.leases.shown().await.map_err(|error| error.in_operation(OPERATION))
+        let told = keeper.post.leases.shown().await;
+        let told = told.map_err(|error| error.in_operation(OPERATION))?;
+        Ok(told.map(|told| keeper.post.brought_up_to_date(told)))
     }
 
     /// Whether this service is the log's keeper.

@@ -220,6 +220,14 @@ impl Post {
         Some(status)
     }
 
+    /// What a keeper has told: where that is this one, as it stands now.
+    pub(super) fn brought_up_to_date(&self, told: KeeperStatus) -> KeeperStatus {
+        match self.told().filter(|now| now.keeper == told.keeper) {
+            Some(now) => KeeperStatus { renewed_at: told.renewed_at, ..now },
+            None => told,
+        }
+    }
+
     pub(super) fn standing(&self) -> KeeperStanding {
         let status = self.told();
         KeeperStanding {
@@ -248,12 +256,8 @@ impl Post {
         }
     }
 
-    pub(super) fn has_reached(&self, sequence: u64) {
-        self.change(|status| status.through = sequence);
-    }
-
-    pub(super) fn has_digested(&self, events: u64) {
-        self.change(|status| status.digested += events);
+    pub(super) fn has_reached(&self, sequence: u64, digested: u64) {
+        self.change(|status| (status.through, status.digested) = (sequence, digested));
     }
 
     pub(super) fn has_removed(&self, step: &RetentionStep, at: Timestamp) {

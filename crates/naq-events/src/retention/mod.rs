@@ -147,7 +147,7 @@ impl EventService {
 /// Has everything in kept digests that the log holds.
 async fn fold(digests: &Digests, log: &crate::read::Log) -> Result<()> {
     let open = log.open(APPLY).await?;
-    digests.fold(APPLY, log, &open, 0, |_| {}).await?;
+    digests.fold(APPLY, log, &open, 0, |_, _| {}).await?;
     digests.checkpoint(open.info.created, open.info.config.replicas.unwrap_or(1)).await
 }
 
