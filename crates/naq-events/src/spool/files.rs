@@ -24,6 +24,19 @@ pub(super) fn append(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a file to read it.
+pub(super) fn open(path: &Path) -> io::Result<Source> {
+    File::open(path).map(|file| faults::source(path, file))
+}
+
+/// A file that is read.
+#[cfg(not(test))]
+pub(super) type Source = File;
+
+/// A file that is read, as far as a test allows it.
+#[cfg(test)]
+pub(super) use faults::Source;
+
 /// Makes a folder and those above it, for its owner alone, where they are not there yet.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -97,6 +110,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Why bytes that the disk doesn't give can't be set aside by themselves.
+pub(super) fn unreadable(path: &Path) -> Error {
+    let error = io::Error::other("some of its bytes can't be read");
+    typed("spool_quarantine", path, error)
+}
+
 /// What an error of the disk means to whoever spools.
 pub(super) fn typed(operation: &'static str, path: &Path, error: io::Error) -> Error {
     use io::ErrorKind as Io;
@@ -146,8 +165,89 @@ pub(super) mod faults {
         Ok(())
     }
 
+    #[cfg(not(test))]
+    pub(in crate::spool) fn source(_path: &std::path::Path, file: std::fs::File) -> std::fs::File {
+        file
+    }
+
     #[cfg(test)]
     pub(in crate::spool) use planned::{check, fail};
+    #[cfg(test)]
+    pub(in crate::spool) use unreadable::{Source, broken, mend, source, tries};
+
+    /// Bytes that a disk doesn't give.
+    #[cfg(test)]
+    mod unreadable {
+        use std::cell::RefCell;
+        use std::fs::File;
+        use std::io::{self, Read, Seek, SeekFrom};
+        use std::ops::Range;
+        use std::path::{Path, PathBuf};
+
+        thread_local! {
+            static BROKEN: RefCell<Vec<(PathBuf, Range<u64>, u64)>> = const { RefCell::new(Vec::new()) };
+        }
+
+        /// From now on this thread can't read these bytes of the file.
+        pub(in crate::spool) fn broken(path: &Path, bytes: Range<u64>) {
+            BROKEN.with_borrow_mut(|broken| broken.push((path.to_owned(), bytes, 0)));
+        }
+
+        /// From now on all can be read.
+        pub(in crate::spool) fn mend() {
+            BROKEN.take();
+        }
+
+        /// How often it was tried to read what can't be.
+        pub(in crate::spool) fn tries() -> u64 {
+            BROKEN.with_borrow(|broken| broken.iter().map(|(.., tries)| tries).sum())
+        }
+
+        /// A file with the path that tells which bytes of it are broken.
+        #[derive(Debug)]
+        pub(in crate::spool) struct Source {
+            path: PathBuf,
+            file: File,
+        }
+
+        pub(in crate::spool) fn source(path: &Path, file: File) -> Source {
+            Source { path: path.to_owned(), file }
+        }
+
+        impl Source {
+            pub(in crate::spool) fn metadata(&self) -> io::Result<std::fs::Metadata> {
+                self.file.metadata()
+            }
+        }
+
+        impl Read for Source {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let here = self.file.stream_position()?;
+                let mut room = buffer.len();
+                BROKEN.with_borrow_mut(|broken| {
+                    for (_, bytes, tries) in
+                        broken.iter_mut().filter(|(path, ..)| *path == self.path)
+                    {
+                        if bytes.contains(&here) {
+                            *tries += 1;
+                            return Err(io::Error::other("the disk doesn't give this"));
+                        }
+                        if bytes.start > here {
+                            room = room.min(usize::try_from(bytes.start - here).unwrap());
+                        }
+                    }
+                    Ok(())
+                })?;
+                self.file.read(&mut buffer[..room])
+            }
+        }
+
+        impl Seek for Source {
+            fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+                self.file.seek(to)
+            }
+        }
+    }
 
     #[cfg(test)]
     mod planned {

@@ -1,18 +1,17 @@
 //! Looking at a spool without taking it: nothing is changed, and its owner is not disturbed.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use naq_core::{ErrorKind, Result};
 
 use super::SpoolPosition;
-use super::files;
+use super::files::{self, Source};
 use super::load::{Loaded, first_frame, load};
 use super::owner::{bases, folders, is_owned};
 use super::quarantine;
 use super::record::{self, SpooledEvent};
-use super::scan::{Found, Scanner};
+use super::scan::{Found, Scanner, Unreadable};
 use super::segment::Segment;
 
 /// One owner's folder of a spool, as it is seen from outside.
@@ -111,7 +110,7 @@ impl SpoolFolder {
             let Some(loaded) = still_there(load(&self.path, base))? else { continue };
             report.lost_marks += u64::from(loaded.segment.has_lost_marks);
             match loaded.tail {
-                Some(tail) if tail.is_whole => report.corrupt += 1,
+                Some(tail) if tail.is_whole || tail.is_unreadable => report.corrupt += 1,
                 Some(_) => report.torn += 1,
                 None => {}
             }
@@ -174,7 +173,7 @@ impl Iterator for SpoolWalk {
 #[derive(Debug)]
 struct Walk {
     segment: Segment,
-    scanner: Scanner<File>,
+    scanner: Scanner<Source>,
 }
 
 impl Walk {
@@ -182,8 +181,9 @@ impl Walk {
     fn begin(segment: Segment) -> Result<Option<Self>> {
         let path = &segment.paths.events;
         let start = first_frame(segment.has_header());
-        let scanner = File::open(path)
-            .and_then(|file| Scanner::new(file, start, segment.events_bytes))
+        let end = segment.events_bytes;
+        let scanner = files::open(path)
+            .and_then(|file| Scanner::new(file, start, end, Unreadable::IsDamage))
             .map_err(|error| files::typed("spool_read", path, error));
         Ok(still_there(scanner)?.map(|scanner| Self { segment, scanner }))
     }

@@ -1,16 +1,16 @@
 //! Reading a segment that is there, as it was left: nothing is changed by that.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use naq_core::{Result, Timestamp};
 
-use super::files;
+use super::files::{self, Source};
+use super::frame::HEAD_BYTES;
 use super::header::{FileKind, HEADER_BYTES, Identity};
 use super::mark::Mark;
 use super::record;
-use super::scan::{Damage, Found, Scanner};
+use super::scan::{Damage, Found, Scanner, Unreadable};
 use super::segment::{Landmark, Paths, Segment};
 
 const OPEN: &str = "spool_open";
@@ -27,20 +27,28 @@ pub(super) struct Loaded {
     pub(super) has_foreign_marks: bool,
 }
 
+impl Loaded {
+    /// Before this position nothing else may be put: events may stand there.
+    pub(super) fn behind(&self) -> u64 {
+        let unknown = if self.segment.has_unknown_end { self.tail } else { None };
+        self.segment.next + unknown.map_or(0, |tail| tail.bytes / HEAD_BYTES as u64 + 1)
+    }
+}
+
 /// Reads what is to know of a segment, which may never have got an event.
 ///
 /// The events are read only where no mark tells where they end: of a spool
 /// that was filled long ago that is the last segment. What is damaged in the
-/// others is found when it is read.
+/// others is found when it is read. What the disk doesn't give is damage.
 ///
 /// # Errors
 /// Those of the disk; `Unsupported` for files of another version.
 pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
     let paths = Paths::of(folder, base);
     let fail = |error| files::typed(OPEN, &paths.events, error);
-    let mut file = File::open(&paths.events).map_err(fail)?;
+    let mut file = files::open(&paths.events).map_err(fail)?;
     let file_bytes = file.metadata().map_err(fail)?.len();
-    let header = Identity::of_events(&beginning(&mut file).map_err(fail)?)?;
+    let header = Identity::of_events(&beginning(&mut file))?;
     let (stored, is_unmarked) = header.unzip();
     let identity = stored.unwrap_or(Identity { base, created: Timestamp::default(), nonce: 0 });
     let marks = Marks::read(&paths.marks, stored)?;
@@ -60,6 +68,7 @@ pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
     }
     segment.trust_the_disk();
     segment.is_sealed = sealed.is_some();
+    segment.has_unknown_end = tail.is_some_and(|tail| tail.is_unreadable);
     // A header that can't be read may have said so.
     segment.has_lost_marks = is_unmarked.unwrap_or(true);
     segment.tells_lost_marks = is_unmarked.unwrap_or_default();
@@ -69,10 +78,11 @@ pub(super) fn load(folder: &Path, base: u64) -> Result<Loaded> {
 }
 
 /// The header, or what there is of it.
-fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
+fn beginning(file: &mut Source) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
-    file.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    // One that the disk doesn't give is as good as one that is damaged.
+    let _ = file.take(HEADER_BYTES as u64).read_to_end(&mut bytes);
+    bytes
 }
 
 /// Where frames begin in a file: behind its header, unless that is damaged.
@@ -81,9 +91,9 @@ pub(super) fn first_frame(has_header: bool) -> u64 {
 }
 
 /// Reads all events, to know where they end.
-fn find_end(segment: &mut Segment, file: File, file_bytes: u64) -> io::Result<Option<Damage>> {
+fn find_end(segment: &mut Segment, file: Source, file_bytes: u64) -> io::Result<Option<Damage>> {
     let start = first_frame(segment.has_header());
-    let mut scanner = Scanner::new(file, start, file_bytes)?;
+    let mut scanner = Scanner::new(file, start, file_bytes, Unreadable::IsDamage)?;
     segment.events_bytes = start.min(file_bytes);
     let mut tail = None;
     loop {
@@ -117,13 +127,13 @@ struct Marks {
 impl Marks {
     fn read(path: &Path, events: Option<Identity>) -> Result<Self> {
         let fail = |error| files::typed(OPEN, path, error);
-        let mut file = match File::open(path) {
+        let mut file = match files::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(fail(error)),
         };
         let bytes = file.metadata().map_err(fail)?.len();
-        let header = Identity::read(&beginning(&mut file).map_err(fail)?, FileKind::Marks)?;
+        let header = Identity::read(&beginning(&mut file), FileKind::Marks)?;
         let mut marks = Self { bytes, ..Self::default() };
         if header.zip(events).is_some_and(|(marks, events)| marks != events) {
             marks.is_foreign = true;
@@ -133,7 +143,7 @@ impl Marks {
         // A header that was never whole has nothing behind it.
         marks.is_damaged = header.is_none() && bytes > HEADER_BYTES as u64;
         let start = first_frame(header.is_some());
-        let mut scanner = Scanner::new(file, start, bytes).map_err(fail)?;
+        let mut scanner = Scanner::new(file, start, bytes, Unreadable::IsDamage).map_err(fail)?;
         while let Some(found) = scanner.next().map_err(fail)? {
             match found {
                 Found::Frame { body, .. } => match Mark::read(body) {
@@ -144,8 +154,9 @@ impl Marks {
                 Found::Damage(damage) => {
                     // A mark whose writing was cut off was not answered, so
                     // nothing was done on the strength of it.
-                    marks.is_damaged |= damage.is_whole || !damage.is_last;
-                    marks.end = damage.is_last.then_some(damage.offset);
+                    let is_torn = damage.is_last && !damage.is_unreadable;
+                    marks.is_damaged |= damage.is_whole || !is_torn;
+                    marks.end = is_torn.then_some(damage.offset);
                 }
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct SpoolLog {
     /// The position of the next event.
     pub(super) next: u64,
     pub(super) reader: Option<Reader>,
+    /// How often in a row the disk did not give what was to be read.
+    pub(super) failed_reads: u32,
     pub(super) torn: u64,
     pub(super) corrupt: u64,
     pub(super) trouble: Option<Error>,
@@ -58,6 +60,7 @@ impl SpoolLog {
             segments: BTreeMap::new(),
             next: 1,
             reader: None,
+            failed_reads: 0,
             torn: 0,
             corrupt: 0,
             trouble: None,

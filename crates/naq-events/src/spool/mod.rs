@@ -16,7 +16,7 @@
 //! | `lock` | locked by its owner; the process id, for people |
 //! | `00000000000000000001.events` | a segment: events by their position, from the one in its name on |
 //! | `00000000000000000001.marks` | what is known of them: sent, settled, sealed |
-//! | `quarantine/…` | damaged bytes, copied before they are passed over; the whole segment where there is no room |
+//! | `quarantine/…` | damaged bytes, copied before they are passed over; the whole segment where there is no room, or the disk doesn't give them |
 //!
 //! Files are for their owner alone (`0600`, folders `0700`, on Unix). Each
 //! record and each mark has its length and a CRC32C.

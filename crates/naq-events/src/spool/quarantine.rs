@@ -54,7 +54,8 @@ fn name(Identity { base, nonce, .. }: Identity) -> String {
     format!("{base:020}-{nonce:08x}")
 }
 
-/// Sets all of a segment's events aside, which takes no room of the disk.
+/// Sets all of a segment's events aside, which takes no room of the disk; nothing
+/// where they are gone.
 ///
 /// # Errors
 /// Those of the disk; then the file is where it was.
@@ -62,9 +63,13 @@ pub(super) fn move_all(events: &Path, identity: Identity) -> Result<()> {
     let Some(folder) = events.parent() else { return Ok(()) };
     let place = folder.join(FOLDER);
     let path = place.join(format!("{}.events", name(identity)));
-    files::create_folder(&place)
-        .and_then(|()| fs::rename(events, &path))
-        .map_err(|error| files::typed("spool_quarantine", &path, error))
+    let moved = files::create_folder(&place).and_then(|()| fs::rename(events, &path));
+    match moved {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(files::typed("spool_quarantine", &path, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How many stretches of damage are set aside in an owner's folder, and how many bytes.

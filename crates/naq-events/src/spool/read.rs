@@ -1,19 +1,21 @@
 //! Reading events out of the spool, a bounded chunk at a time.
 
-use std::fs::File;
 use std::ops::RangeInclusive;
 
-use naq_core::Result;
+use naq_core::{Error, Result};
 
-use super::files;
+use super::files::{self, Source};
 use super::load::first_frame;
 use super::log::SpoolLog;
 use super::mark::SpoolOutcome;
 use super::positions::SpoolPosition;
 use super::quarantine;
 use super::record::{self, SpooledEvent};
-use super::scan::{Damage, Found, Scanner};
+use super::scan::{Damage, Found, Scanner, Unreadable};
 use super::segment::Landmark;
+
+/// What can't be read so often in a row is passed over.
+pub(super) const TRIES: u32 = 5;
 
 /// How much is read from the spool at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub struct SpoolChunk {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) base: u64,
-    scanner: Scanner<File>,
+    scanner: Scanner<Source>,
     /// The position of the next frame, if nothing is missing.
     expected: u64,
     /// Damage before that frame; how many events it held, the frame will tell.
@@ -64,10 +66,11 @@ pub(super) struct Reader {
 impl SpoolLog {
     /// The next events without an outcome from this position on.
     ///
-    /// What is damaged is set aside, counted and passed over.
+    /// What is damaged is set aside, counted and passed over; so is what the disk
+    /// doesn't give, once it has failed [`TRIES`] times in a row.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the disk, where nothing is read before it.
     pub(super) fn read(&mut self, from: SpoolPosition, limit: ReadLimit) -> Result<SpoolChunk> {
         let mut chunk = SpoolChunk { events: Vec::new(), next: from };
         let mut room = limit;
@@ -75,21 +78,50 @@ impl SpoolLog {
             let from = chunk.next.get();
             let ahead = self.segments.values().find(|segment| segment.next > from);
             let Some(segment) = ahead else { break };
-            let wanted = segment.settled.first_outside(from.max(segment.identity.base));
-            if wanted >= segment.next {
-                chunk.next = SpoolPosition(segment.next);
+            let (base, next) = (segment.identity.base, segment.next);
+            let wanted = segment.settled.first_outside(from.max(base));
+            if wanted >= next {
+                chunk.next = SpoolPosition(next);
                 continue;
             }
-            let base = segment.identity.base;
-            let mut reader = self.stand_at(base, wanted)?;
-            let result = self.read_segment(&mut reader, wanted, &mut room, &mut chunk);
-            // After an error it begins anew before whatever it could not pass.
-            result?;
-            if self.segments.contains_key(&base) {
-                self.reader = Some(reader);
+            match self.read_on(base, wanted, &mut room, &mut chunk) {
+                Ok(()) => self.failed_reads = 0,
+                Err(error) => {
+                    self.failed_reads += 1;
+                    if self.failed_reads > TRIES {
+                        // It can't even be opened: nor could be what were added to it.
+                        if let Some(segment) = self.segments.get_mut(&base) {
+                            segment.add_no_more();
+                        }
+                        self.pass_over(base, wanted..=next - 1, error);
+                        chunk.next = SpoolPosition(next);
+                    } else if chunk.events.is_empty() {
+                        return Err(error);
+                    } else {
+                        // The next reading begins where the disk failed.
+                        break;
+                    }
+                }
             }
         }
         Ok(chunk)
+    }
+
+    /// Reads on in a segment; after an error it begins anew before whatever it
+    /// could not pass.
+    fn read_on(
+        &mut self,
+        base: u64,
+        wanted: u64,
+        room: &mut ReadLimit,
+        chunk: &mut SpoolChunk,
+    ) -> Result<()> {
+        let mut reader = self.stand_at(base, wanted)?;
+        self.read_segment(&mut reader, wanted, room, chunk)?;
+        if self.segments.contains_key(&base) {
+            self.reader = Some(reader);
+        }
+        Ok(())
     }
 
     /// A reader that stands at or before `wanted`.
@@ -108,7 +140,12 @@ impl SpoolLog {
             return Ok(reader);
         }
         let path = &segment.paths.events;
-        let scanner = File::open(path).and_then(|file| Scanner::new(file, start.1, end));
+        let unreadable = match self.failed_reads {
+            TRIES.. => Unreadable::IsDamage,
+            _ => Unreadable::Fails,
+        };
+        let scanner =
+            files::open(path).and_then(|file| Scanner::new(file, start.1, end, unreadable));
         let scanner = scanner.map_err(|error| files::typed("spool_read", path, error))?;
         Ok(Reader { base, scanner, expected: start.0, damage: None })
     }
@@ -136,8 +173,13 @@ impl SpoolLog {
                     let Some(entry) = entry else {
                         // A body that its checksum fits and that can't be read: as good as damaged.
                         let bytes = bytes + super::frame::HEAD_BYTES as u64;
-                        reader.damage =
-                            Some(Damage { offset, bytes, is_whole: true, is_last: false });
+                        reader.damage = Some(Damage {
+                            offset,
+                            bytes,
+                            is_whole: true,
+                            is_last: false,
+                            is_unreadable: false,
+                        });
                         self.set_aside(reader, number..=number);
                         continue;
                     };
@@ -174,8 +216,8 @@ impl SpoolLog {
 
     /// Gives up the events that should stand here, and keeps the bytes that stand in their place.
     ///
-    /// Where the disk has no room for them they stay in the segment, which is set
-    /// aside whole once the rest of it has its outcome.
+    /// Where the disk has no room for them, or doesn't give them, they stay in the
+    /// segment, which is set aside whole once the rest of it has its outcome.
     fn set_aside(&mut self, reader: &mut Reader, missing: RangeInclusive<u64>) {
         let positions = Self::run(*missing.start(), *missing.end());
         let Some(segment) = self.segments.get(&reader.base) else { return };
@@ -185,22 +227,30 @@ impl SpoolLog {
             return;
         }
         let (folder, identity) = (&self.owner.folder, segment.identity);
-        let kept = damage.map_or(Ok(()), |damage| quarantine::set_aside(folder, identity, damage));
+        let kept = match damage {
+            Some(damage) if damage.is_unreadable => Err(files::unreadable(&segment.paths.events)),
+            Some(damage) => quarantine::set_aside(folder, identity, damage),
+            None => Ok(()),
+        };
         let (folder, first, last) = (folder.display(), missing.start(), missing.end());
         match kept {
             Ok(()) => {
                 tracing::error!(%folder, first, last, "damaged events in the spool were set aside");
                 self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
             }
-            Err(error) => {
-                tracing::error!(%folder, first, last, %error, "damaged events in the spool can't be set aside yet");
-                // What stands behind them goes on, or no room would ever come back.
-                if let Some(segment) = self.segments.get_mut(&reader.base) {
-                    self.corrupt += segment.pass_over(&positions);
-                }
-                self.trouble = Some(error);
-                self.remove_if_done(reader.base);
-            }
+            Err(error) => self.pass_over(reader.base, missing, error),
         }
+    }
+
+    /// Gives up events whose bytes can't be set aside by themselves: what stands
+    /// behind them goes on, or no room would ever come back.
+    fn pass_over(&mut self, base: u64, missing: RangeInclusive<u64>, error: Error) {
+        let (folder, first, last) = (self.owner.folder.display(), missing.start(), missing.end());
+        tracing::error!(%folder, first, last, %error, "damaged events in the spool can't be set aside yet");
+        if let Some(segment) = self.segments.get_mut(&base) {
+            self.corrupt += segment.pass_over(&Self::run(*first, *last));
+        }
+        self.trouble = Some(error);
+        self.remove_if_done(base);
     }
 }

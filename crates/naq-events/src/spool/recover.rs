@@ -54,7 +54,7 @@ impl SpoolLog {
         let mut lost_marks = 0;
         for base in found {
             let loaded = load(&folder, base)?;
-            log.next = log.next.max(loaded.segment.next);
+            log.next = log.next.max(loaded.behind());
             if loaded.segment.pending() == 0 {
                 log.drop_segment(loaded)?;
                 continue;
@@ -96,9 +96,14 @@ impl SpoolLog {
         }
         if let Some(tail) = tail {
             if let Err(error) = self.count_tail(&segment, tail) {
-                // On a full disk it stays where it is. Nothing is added to this
-                // file any more, and the next time its end is looked at again.
+                // On a full disk it stays where it is, and where it can't be read.
+                // Nothing is added to this file any more, and the next time its
+                // end is looked at again.
                 self.trouble = Some(error);
+                if tail.is_unreadable {
+                    self.corrupt += 1;
+                    segment.has_damage = true;
+                }
                 return Ok(segment);
             }
             cut(&segment.paths.events, tail.offset)?;
@@ -112,6 +117,9 @@ impl SpoolLog {
 
     /// Counts what stood behind the last event of a file, and keeps it if it was once whole.
     fn count_tail(&mut self, segment: &Segment, tail: super::scan::Damage) -> Result<()> {
+        if tail.is_unreadable {
+            return Err(files::unreadable(&segment.paths.events));
+        }
         if tail.is_whole {
             quarantine::set_aside(&self.owner.folder, segment.identity, tail)?;
             self.corrupt += 1;

@@ -59,6 +59,8 @@ pub(super) struct Segment {
     pub(super) tells_lost_marks: bool,
     /// Whether damage is in it that could not be set aside.
     pub(super) has_damage: bool,
+    /// Whether events may stand behind its end, because the disk doesn't give what is there.
+    pub(super) has_unknown_end: bool,
     pub(super) landmarks: Vec<Landmark>,
     /// Settled, and not noted on the disk yet.
     owed: Vec<(SpoolOutcome, PositionSet)>,
@@ -85,6 +87,7 @@ impl Segment {
             has_lost_marks: false,
             tells_lost_marks: false,
             has_damage: false,
+            has_unknown_end: false,
             landmarks: Vec::new(),
             owed: Vec::new(),
             events: None,
@@ -140,6 +143,11 @@ impl Segment {
         self.next += count;
         self.events_bytes += frames.len() as u64;
         Ok(())
+    }
+
+    /// From now on events can't be added.
+    pub(super) fn add_no_more(&mut self) {
+        self.events = None;
     }
 
     /// Whether events can be added.
@@ -316,13 +324,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Lets nothing be added any more, and notes where it ends.
+    /// Lets nothing be added any more, and notes where it ends, if that is known.
     ///
     /// # Errors
     /// Those of the disk; then its end is found by reading it, the next time.
     pub(super) fn seal(&mut self) -> Result<()> {
         self.events = None;
-        if !self.is_sealed {
+        if !self.is_sealed && !self.has_unknown_end {
             self.write_mark(&Mark::Sealed { next: self.next, bytes: self.events_bytes })?;
             self.is_sealed = true;
         }

@@ -6,6 +6,8 @@
 mod account;
 mod always;
 mod doubts;
+#[cfg(target_os = "linux")]
+mod hanging;
 mod outage;
 mod trouble;
 

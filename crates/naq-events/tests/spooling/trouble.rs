@@ -1,5 +1,6 @@
 //! A spool that takes nothing, or not any more, or that was damaged.
 
+use naq_core::clock::ManualClock;
 use naq_core::config::{OverflowPolicy, Size};
 use naq_core::events::{EventLoss, LossReason, decode};
 
@@ -152,4 +153,38 @@ async fn a_damaged_record_is_set_aside_and_counted_and_the_others_are_stored() {
         (vec![EventLoss::new(LossReason::Corrupt, "other", 1)], 0)
     );
     assert_eq!(std::fs::read_dir(folder.join("quarantine")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_counted_and_told_and_what_stands_behind_it_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let (jetstream, clock) = (MemoryJetStream::new(), Arc::new(ManualClock::new()));
+    let events = started_by(&jetstream, small(dir.path()), Arc::clone(&clock) as _).await;
+    jetstream.faults().disconnect();
+    for spooled in [20, 40] {
+        for _ in 0..20 {
+            events.try_log_event(large()).unwrap();
+        }
+        until(&events, "the spool", |counters| {
+            clock.advance(Duration::from_millis(50));
+            counters.spooled == spooled
+        })
+        .await;
+    }
+    // The first of two segments: each takes a quarter of a megabyte.
+    std::fs::remove_file(dir.path().join("1/00000000000000000001.events")).unwrap();
+    jetstream.faults().reconnect();
+    until(&events, "the drain", |counters| {
+        clock.advance(Duration::from_millis(50));
+        counters.spooled + counters.pending == 0 && counters.notices == 1
+    })
+    .await;
+    let counters = events.counters();
+    assert_eq!((counters.acked, counters.failed, counters.corrupt), (20, 20, 20));
+    assert_eq!(stored(&jetstream).await.len() as u64, counters.acked + counters.notices);
+    let account = events.account();
+    assert_eq!(
+        (account.losses, account.untold),
+        (vec![EventLoss::new(LossReason::Corrupt, "other", 20)], 0)
+    );
 }

@@ -4,6 +4,7 @@ mod damage;
 mod full;
 mod life;
 mod model;
+mod unreadable;
 
 use std::path::{Path, PathBuf};
 
