@@ -31,8 +31,7 @@ impl MeasuresFold {
     /// Adds the events of a cell.
     pub(crate) fn add(&mut self, key: &Key, cell: &Cell) {
         self.add_outcomes(key.outcome.success(), cell.count);
-        cell.durations.iter().for_each(|more| self.durations.merge(more));
-        cell.waits.iter().for_each(|more| self.waits.merge(more));
+        cell.add_values(&mut self.durations, &mut self.waits);
     }
 
     fn add_outcomes(&mut self, success: Option<bool>, count: u64) {

@@ -115,7 +115,7 @@ impl Own {
 
     async fn key_of_block_0(&self) -> String {
         let created = self.js.stream_info(&self.config.stream_name).await.unwrap().created;
-        format!("{}.{}.0000000000.v1", self.config.stream_name, created.as_nanos())
+        format!("{}.{}.0000000000.v2", self.config.stream_name, created.as_nanos())
     }
 }
 

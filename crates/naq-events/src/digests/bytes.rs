@@ -71,12 +71,21 @@ impl<'a> Reader<'a> {
 
     /// A number of 64 bits.
     pub(crate) fn u64(&mut self) -> Option<u64> {
+        // Most are short, and of those the wide arithmetic is most of the work.
+        let mut value = 0_u64;
+        for (place, byte) in self.0.iter().take(8).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                self.0 = self.0.get(place + 1..)?;
+                return Some(value);
+            }
+        }
         self.number()?.try_into().ok()
     }
 
     /// How many things follow: never more than there are bytes.
     pub(crate) fn len(&mut self) -> Option<usize> {
-        usize::try_from(self.number()?).ok().filter(|len| *len <= self.0.len())
+        usize::try_from(self.u64()?).ok().filter(|len| *len <= self.0.len())
     }
 
     /// A signed number.

@@ -4,6 +4,7 @@ use naq_core::Timestamp;
 use naq_core::events::Event;
 
 use super::distribution::Distribution;
+use super::moment::Moment;
 
 /// The nanoseconds of a minute.
 const MINUTE: i64 = 60_000_000_000;
@@ -89,7 +90,14 @@ pub(crate) struct Key {
     pub(crate) outcome: Outcome,
 }
 
+/// Up to so many events of a cell are kept one by one: a range that ends
+/// within their minute is answered exactly, and they take fewer bytes than the
+/// distribution of their values would.
+pub(crate) const FEW: usize = 128;
+
 /// What is counted of the events of a cell.
+///
+/// The same events make the same cell, in whatever order they come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// How many.
@@ -100,54 +108,139 @@ pub(crate) struct Cell {
     pub(crate) last: Timestamp,
     /// How many events they tell to be lost.
     pub(crate) lost: u64,
+    /// Each of them, sorted, where they are few; those that tell of lost ones
+    /// are few where they are one.
+    pub(crate) few: Vec<Moment>,
+    /// Their values, where they aren't told apart.
+    pub(crate) many: Option<Box<Values>>,
+}
+
+/// The values of a cell's events.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Values {
     /// Their `duration`s, of those that have one.
-    pub(crate) durations: Option<Box<Distribution>>,
+    pub(crate) durations: Distribution,
     /// Their `queue_wait`s, of those that have one.
-    pub(crate) waits: Option<Box<Distribution>>,
+    pub(crate) waits: Distribution,
+}
+
+impl Values {
+    fn observe(&mut self, event: &Event) {
+        event.duration.into_iter().for_each(|seconds| self.durations.observe(seconds));
+        event.queue_wait.into_iter().for_each(|seconds| self.waits.observe(seconds));
+    }
 }
 
 impl Cell {
     /// The cell of one event.
     pub(crate) fn of(event: &Event, at: Timestamp) -> Self {
-        let distribution = |seconds: f64| Box::new(Distribution::of(seconds));
-        Self {
-            count: 1,
-            first: at,
-            last: at,
-            lost: event.lost_count().unwrap_or(0),
-            durations: event.duration.map(distribution),
-            waits: event.queue_wait.map(distribution),
+        let lost = event.lost_count().unwrap_or(0);
+        let few: Vec<_> = Moment::of(event, at).into_iter().collect();
+        let mut cell = Self { count: 1, first: at, last: at, lost, few, many: None };
+        if cell.few.is_empty() {
+            cell.values().observe(event);
         }
+        cell
+    }
+
+    /// The cell of such events, sorted, which tell of so many lost ones; `None` of none.
+    pub(crate) fn of_few(few: Vec<Moment>, lost: u64) -> Option<Self> {
+        let (first, last) = (few.first()?.at, few.last()?.at);
+        Some(Self { count: few.len() as u64, first, last, lost, few, many: None })
     }
 
     /// Adds an event.
     pub(crate) fn observe(&mut self, event: &Event, at: Timestamp) {
-        self.count += 1;
-        self.first = self.first.min(at);
-        self.last = self.last.max(at);
-        self.lost = self.lost.saturating_add(event.lost_count().unwrap_or(0));
-        for (all, seconds) in
-            [(&mut self.durations, event.duration), (&mut self.waits, event.queue_wait)]
-        {
-            if let Some(seconds) = seconds {
-                all.get_or_insert_default().observe(seconds);
+        self.count(1, (at, at), event.lost_count().unwrap_or(0));
+        match Moment::of(event, at).filter(|_| self.are_few()) {
+            Some(moment) => {
+                // They mostly come in the order of their times.
+                let place = self.few.partition_point(|before| *before <= moment);
+                self.few.insert(place, moment);
             }
+            None => self.values().observe(event),
         }
     }
 
     /// Adds all of another one.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.lost = self.lost.saturating_add(other.lost);
-        for (all, more) in
-            [(&mut self.durations, &other.durations), (&mut self.waits, &other.waits)]
-        {
-            if let Some(more) = more {
-                all.get_or_insert_default().merge(more);
+        self.merge_all(&[other]);
+    }
+
+    /// Adds all of some others.
+    pub(super) fn merge_all(&mut self, others: &[&Self]) {
+        for other in others {
+            self.count(other.count, (other.first, other.last), other.lost);
+        }
+        if self.are_few() && others.iter().all(|other| other.is_sharp()) {
+            self.few.extend(others.iter().flat_map(|other| &other.few));
+            self.few.sort();
+        } else if !others.is_empty() {
+            let values = self.values();
+            for other in others {
+                other.add_values(&mut values.durations, &mut values.waits);
             }
         }
+    }
+
+    fn count(&mut self, count: u64, (first, last): (Timestamp, Timestamp), lost: u64) {
+        self.count += count;
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
+        self.lost = self.lost.saturating_add(lost);
+    }
+
+    /// Whether its events can be kept one by one, as far as their number says.
+    fn are_few(&self) -> bool {
+        self.many.is_none() && self.count <= FEW as u64 && self.lost == 0
+    }
+
+    /// The values of its events, which are told apart no more.
+    fn values(&mut self) -> &mut Values {
+        let few = std::mem::take(&mut self.few);
+        self.many.get_or_insert_with(|| {
+            let Values { mut durations, mut waits } = Values::default();
+            few.iter().for_each(|moment| moment.add_values(&mut durations, &mut waits));
+            Box::new(Values { durations, waits })
+        })
+    }
+
+    /// The same with its events not told apart, where they are several.
+    pub(crate) fn blurred(mut self) -> Self {
+        if self.count > 1 {
+            self.values();
+        }
+        self
+    }
+
+    /// Whether it tells its events apart.
+    pub(crate) const fn is_sharp(&self) -> bool {
+        self.many.is_none()
+    }
+
+    /// The cell of those of its events that happened at such times; `None`
+    /// where none did, and where they aren't told apart.
+    pub(crate) fn when(&self, is_in: impl Fn(Timestamp) -> bool) -> Option<Self> {
+        let few = self.few.iter().filter(|moment| is_in(moment.at)).copied().collect();
+        Self::of_few(few, self.lost)
+    }
+
+    /// Adds the values of its events to those of others.
+    pub(crate) fn add_values(&self, durations: &mut Distribution, waits: &mut Distribution) {
+        self.few.iter().for_each(|moment| moment.add_values(durations, waits));
+        if let Some(values) = &self.many {
+            durations.merge(&values.durations);
+            waits.merge(&values.waits);
+        }
+    }
+
+    /// How many bytes it takes in memory with its key, about.
+    pub(crate) fn weight(&self) -> usize {
+        let bins = |values: &Values| values.durations.bins().len() + values.waits.bins().len();
+        let many = self.many.as_deref().map_or(0, |values| {
+            size_of::<Values>() + bins(values) * size_of::<(u16, u64)>()
+        });
+        size_of::<(Key, Self)>() + self.few.capacity() * size_of::<Moment>() + many
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::bytes::Reader;
-use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::cell::{Cell, FEW, Key, Minute, Name, Outcome, Values};
 use super::digest::{BLOCK, Digest, Span, block_start};
 use super::distribution::Distribution;
-use super::encode::{HAS_DURATIONS, HAS_LOST, HAS_WAITS, MARK, VERSION};
+use super::encode::{HAS_DURATIONS, HAS_LOST, HAS_WAITS, IS_SHARP, MARK, UNITS, VERSION};
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
 use super::hours::Hours;
+use super::moment::{Moment, Nanos};
 
 const OPERATION: &str = "read_digest";
 
@@ -45,6 +46,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Digest> {
 }
 
 fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
+    let mut unit = || UNITS.get(usize::try_from(reader.u64()?).ok()?).copied();
+    let units = Units { time: unit()?.cast_signed(), value: unit()? };
     let created = Timestamp::from_nanos(reader.i64()?);
     let block = reader.u64().filter(|block| *block < u64::MAX / BLOCK)?;
     let start = block_start(block);
@@ -60,7 +63,7 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
     })?;
     let mut cells = Vec::new();
     for minute in spans.iter().map(|(minute, _)| *minute).chain([Minute::APART]) {
-        cells.extend(many(reader, |reader| cell(reader, minute, names.len()))?);
+        cells.extend(many(reader, |reader| cell(reader, units, minute, names.len()))?);
     }
     let errors = many(reader, |reader| {
         let fingerprint = reader.text()?.to_owned();
@@ -94,7 +97,19 @@ fn many<'a, T>(
     (0..reader.len()?).map(|_| one(reader)).collect()
 }
 
-fn cell(reader: &mut Reader<'_>, minute: Minute, names: usize) -> Option<(Key, Cell)> {
+/// The units of times and values, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    time: i64,
+    value: u64,
+}
+
+fn cell(
+    reader: &mut Reader<'_>,
+    units: Units,
+    minute: Minute,
+    names: usize,
+) -> Option<(Key, Cell)> {
     let flags = reader.byte()?;
     let mut name = || {
         Some(match reader.u64()? {
@@ -115,17 +130,53 @@ fn cell(reader: &mut Reader<'_>, minute: Minute, names: usize) -> Option<(Key, C
     };
     let key = Key { minute, event_type, queue, job_name, outcome };
     let count = reader.u64().filter(|count| *count > 0)?;
-    let from = if minute == Minute::APART { 0 } else { minute.start().as_nanos() };
-    let first = from.wrapping_add(reader.i64()?);
-    let last = if count > 1 { first.wrapping_add(reader.i64()?) } else { first };
     let lost = if flags & HAS_LOST != 0 { reader.u64()? } else { 0 };
-    let mut distribution = |flag: u8| match flags & flag {
-        0 => Some(None),
-        _ => Some(Some(Box::new(read_distribution(reader)?))),
+    let start = if minute == Minute::APART { 0 } else { minute.start().as_nanos() };
+    let cell = if flags & IS_SHARP != 0 {
+        let few = usize::try_from(count).ok().filter(|count| *count <= FEW)?;
+        Cell::of_few(moments(reader, units, few, start, flags)?, lost)?
+    } else {
+        let first = start.wrapping_add(reader.i64()?);
+        let last = if count > 1 { first.wrapping_add(reader.i64()?) } else { first };
+        let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
+        let mut distribution = |flag: u8| match flags & flag {
+            0 => Some(Distribution::default()),
+            _ => read_distribution(reader),
+        };
+        let (durations, waits) = (distribution(HAS_DURATIONS)?, distribution(HAS_WAITS)?);
+        let many = Some(Box::new(Values { durations, waits }));
+        Cell { count, first, last, lost, few: Vec::new(), many }
     };
-    let (durations, waits) = (distribution(HAS_DURATIONS)?, distribution(HAS_WAITS)?);
-    let (first, last) = (Timestamp::from_nanos(first), Timestamp::from_nanos(last));
-    Some((key, Cell { count, first, last, lost, durations, waits }))
+    Some((key, cell))
+}
+
+fn moments(
+    reader: &mut Reader<'_>,
+    units: Units,
+    count: usize,
+    start: i64,
+    flags: u8,
+) -> Option<Vec<Moment>> {
+    let mut before = start;
+    let mut few = Vec::with_capacity(count);
+    for _ in 0..count {
+        before = before.wrapping_add(reader.i64()?.wrapping_mul(units.time));
+        let mut value = |flag: u8| {
+            if flags & flag == 0 {
+                return Some(None);
+            }
+            match reader.u64()? {
+                0 => Some(None),
+                value => {
+                    let nanos = u128::from(value - 1) * u128::from(units.value);
+                    Nanos::new(nanos).map(Some)
+                }
+            }
+        };
+        let (duration, wait) = (value(HAS_DURATIONS)?, value(HAS_WAITS)?);
+        few.push(Moment { at: Timestamp::from_nanos(before), duration, wait });
+    }
+    few.is_sorted().then_some(few)
 }
 
 fn read_distribution(reader: &mut Reader<'_>) -> Option<Distribution> {

@@ -84,6 +84,12 @@ impl Digest {
         (self.seen, self.through)
     }
 
+    /// How many bytes it takes in memory, about; its hours come to more.
+    pub(crate) fn weight(&self) -> usize {
+        let cells: usize = self.cells.iter().map(|(_, cell)| cell.weight()).sum();
+        cells + self.spans.len() * size_of::<(Minute, Span)>()
+    }
+
     /// The cells of the minutes between two, both included; not those counted apart.
     pub(crate) fn cells_between(&self, first: Minute, last: Minute) -> &[(Key, Cell)] {
         between(&self.cells, first, last)
@@ -98,14 +104,15 @@ impl Digest {
         grain: Grain,
     ) -> [&[(Key, Cell)]; 3] {
         let hours = whole_hours(first, last).filter(|_| grain == Grain::Hour);
-        let Some((from, to)) = hours else {
+        let of_minutes = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
+        let cells = self.cells.get(..of_minutes).unwrap_or_default();
+        let Some(((from, to), cells)) = hours.and_then(|hours| Some((hours, self.hours.of(cells)?)))
+        else {
             return [self.cells_between(first, last), &[], &[]];
         };
-        let of_minutes = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
-        let hours = self.hours.of(self.cells.get(..of_minutes).unwrap_or_default());
         [
             self.cells_between(first, Minute(from.0 - 1)),
-            between(hours, from, to),
+            between(cells, from, to),
             self.cells_between(Minute(to.0 + 1), last),
         ]
     }

@@ -26,13 +26,6 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// The distribution of one value.
-    pub(crate) fn of(seconds: f64) -> Self {
-        let mut one = Self::default();
-        one.observe(seconds);
-        one
-    }
-
     /// Puts it together again from its parts, `None` where they contradict one another.
     pub(crate) fn from_parts(
         sum: u128,
@@ -49,8 +42,11 @@ impl Distribution {
 
     /// Adds a value: finite seconds from 0 on, kept to the nanosecond.
     pub(crate) fn observe(&mut self, seconds: f64) {
-        // As a cast saturates, 10^29 seconds are the most.
-        let nanos = (seconds * NANOS).round() as u128;
+        self.add(nanos(seconds));
+    }
+
+    /// Adds a value in nanoseconds.
+    pub(crate) fn add(&mut self, nanos: u128) {
         self.min = if self.count == 0 { nanos } else { self.min.min(nanos) };
         self.max = self.max.max(nanos);
         self.count += 1;
@@ -67,9 +63,18 @@ impl Distribution {
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum = self.sum.saturating_add(other.sum);
-        for (bin, count) in &other.bins {
-            self.add_to_bin(*bin, *count);
+        if let [(bin, count)] = other.bins[..] {
+            return self.add_to_bin(bin, count);
         }
+        let mine = std::mem::take(&mut self.bins);
+        self.bins.reserve(mine.len().max(other.bins.len()));
+        let mut theirs = other.bins.iter().copied().peekable();
+        for (bin, count) in mine {
+            self.bins.extend(std::iter::from_fn(|| theirs.next_if(|(their, _)| *their < bin)));
+            let more = theirs.next_if(|(their, _)| *their == bin).map_or(0, |(_, more)| more);
+            self.bins.push((bin, count + more));
+        }
+        self.bins.extend(theirs);
     }
 
     fn add_to_bin(&mut self, bin: u16, count: u64) {
@@ -77,6 +82,11 @@ impl Distribution {
             Ok(at) => self.bins[at].1 += count,
             Err(at) => self.bins.insert(at, (bin, count)),
         }
+    }
+
+    /// Whether it is of no value.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Their sum, in nanoseconds.
@@ -122,6 +132,12 @@ impl Distribution {
     }
 }
 
+/// Finite seconds from 0 on as nanoseconds, the nearest ones.
+pub(crate) fn nanos(seconds: f64) -> u128 {
+    // As a cast saturates, 10^29 seconds are the most.
+    (seconds * NANOS).round() as u128
+}
+
 /// The bin of a number of nanoseconds.
 fn bin(nanos: u128) -> u16 {
     if nanos == 0 {
@@ -163,7 +179,7 @@ mod tests {
     #[test]
     fn one_value_is_told_as_it_is() {
         for seconds in [0.0, 1e-9, 0.1, 0.25, 1.0 / 3.0, 86_400.5, 1e12] {
-            let one = Distribution::of(seconds);
+            let one = of(&[seconds]);
             let close =
                 |value: Option<f64>| (value.unwrap() - seconds).abs() <= 1e-9 * seconds.max(0.5);
             assert!(
@@ -172,7 +188,7 @@ mod tests {
             );
             assert!(close(one.quantile(0.5)) && close(one.quantile(0.999)), "{seconds}: {one:?}");
         }
-        assert_eq!(Distribution::of(0.1).mean(), Some(0.1));
+        assert_eq!(of(&[0.1]).mean(), Some(0.1));
     }
 
     #[test]

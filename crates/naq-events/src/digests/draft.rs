@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::quality::RandomState;
 use naq_core::Timestamp;
 use naq_core::events::RecordedEvent;
 
@@ -30,8 +31,8 @@ pub(crate) struct Draft {
     seen: u64,
     malformed: u64,
     names: Names,
-    cells: HashMap<Key, Cell>,
-    spans: HashMap<Minute, Span>,
+    cells: HashMap<Key, Cell, RandomState>,
+    spans: HashMap<Minute, Span, RandomState>,
     errors: HashMap<ErrorKey, Occurrences>,
     unlisted_errors: u64,
 }
@@ -46,8 +47,8 @@ impl Draft {
             seen: 0,
             malformed: 0,
             names: Names::default(),
-            cells: HashMap::new(),
-            spans: HashMap::new(),
+            cells: HashMap::default(),
+            spans: HashMap::default(),
             errors: HashMap::new(),
             unlisted_errors: 0,
         }
@@ -151,11 +152,16 @@ impl Draft {
 
     /// The digest of what was seen, and its bytes, which fit in one message.
     ///
-    /// Where it is too rich for that it is made coarser: first kinds of job
-    /// are not told apart any more, then queues, minutes, and types.
+    /// Where it is too rich for that it is made coarser: first the events of a
+    /// cell are not told apart any more, then kinds of job, queues, minutes,
+    /// and types.
     pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
+        if bytes.len() > MOST_BYTES {
+            digest.cells = digest.cells.into_iter().map(|(key, cell)| (key, cell.blurred())).collect();
+            bytes = encode(&digest);
+        }
         for coarser in [without_job_name, without_queue, without_minute, without_type] {
             if bytes.len() <= MOST_BYTES {
                 break;
@@ -252,7 +258,7 @@ fn dropped(name: Name) -> Name {
 #[derive(Debug, Clone, Default)]
 struct Names {
     list: Vec<String>,
-    places: HashMap<String, u32>,
+    places: HashMap<String, u32, RandomState>,
 }
 
 impl Names {

@@ -1,10 +1,12 @@
 //! A digest as bytes: a mark, the format's version, the parts, a checksum.
 //!
-//! Times of a cell are counted from the start of its minute, sequences from
-//! the start of the block, and places, minutes and bins from the one before.
+//! Times of a cell are counted from the start of its minute, or from the one
+//! before, in the largest unit that all of the digest are whole numbers of, and
+//! so are values; sequences from the start of the block, and places, minutes
+//! and bins from the one before.
 
 use super::bytes::Writer;
-use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::cell::{Cell, Key, Minute, Name, Outcome, Values};
 use super::digest::{Digest, block_start};
 use super::distribution::Distribution;
 use super::errors::Occurrences;
@@ -13,19 +15,64 @@ use super::errors::Occurrences;
 pub(crate) const MARK: &[u8; 4] = b"naqD";
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Bits of a cell's first byte; the outcome stands in the lowest two.
 pub(crate) const HAS_DURATIONS: u8 = 1 << 2;
 pub(crate) const HAS_WAITS: u8 = 1 << 3;
 pub(crate) const HAS_LOST: u8 = 1 << 4;
+pub(crate) const IS_SHARP: u8 = 1 << 5;
+
+/// The units of times and values, in nanoseconds; each divides the ones before.
+pub(crate) const UNITS: [u64; 3] = [1_000_000, 1_000, 1];
+
+/// The units that a digest is written in, as places in [`UNITS`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Units {
+    times: usize,
+    values: usize,
+}
+
+impl Units {
+    /// The largest that what the sharp cells hold are whole numbers of.
+    fn of(digest: &Digest) -> Self {
+        let mut units = Self::default();
+        // From one to another that far off may be more than a number holds:
+        // cut off as it is then, it is a whole number of nanoseconds alone.
+        let is_far = |nanos: u64| nanos > i64::MAX.unsigned_abs() / 2;
+        let finer = |place: &mut usize, nanos: u64| {
+            let fits = |unit: u64| unit == 1 || (nanos % unit == 0 && !is_far(nanos));
+            while UNITS.get(*place).is_some_and(|unit| !fits(*unit)) {
+                *place += 1;
+            }
+        };
+        for moment in digest.cells.iter().flat_map(|(_, cell)| &cell.few) {
+            finer(&mut units.times, moment.at.as_nanos().unsigned_abs());
+            for value in [moment.duration, moment.wait].into_iter().flatten() {
+                finer(&mut units.values, value.get());
+            }
+        }
+        units
+    }
+
+    fn time(self) -> i64 {
+        UNITS.get(self.times).map_or(1, |unit| *unit as i64)
+    }
+
+    fn value(self) -> u64 {
+        UNITS.get(self.values).map_or(1, |unit| *unit)
+    }
+}
 
 /// Writes a digest.
 pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     let start = block_start(digest.block);
+    let units = Units::of(digest);
     let mut out = Writer::default();
     out.0.extend_from_slice(MARK);
     out.0.push(VERSION);
+    out.len(units.times);
+    out.len(units.values);
     out.i64(digest.created.as_nanos());
     out.u64(digest.block);
     out.u64((digest.through + 1).saturating_sub(start));
@@ -51,7 +98,7 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
         let (now, rest) = cells.split_at(of_minute);
         cells = rest;
         out.len(now.len());
-        now.iter().for_each(|(key, it)| cell(&mut out, key, it));
+        now.iter().for_each(|(key, it)| cell(&mut out, units, key, it));
     }
 
     out.len(digest.errors.len());
@@ -67,18 +114,23 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     out.0
 }
 
-fn cell(out: &mut Writer, key: &Key, cell: &Cell) {
+fn cell(out: &mut Writer, units: Units, key: &Key, cell: &Cell) {
     let outcome = match key.outcome {
         Outcome::Open => 0,
         Outcome::Failure => 1,
         Outcome::Success => 2,
     };
+    let has = |few: bool, many: fn(&Values) -> bool| few || cell.many.as_deref().is_some_and(many);
+    let has_durations =
+        has(cell.few.iter().any(|it| it.duration.is_some()), |it| !it.durations.is_empty());
+    let has_waits = has(cell.few.iter().any(|it| it.wait.is_some()), |it| !it.waits.is_empty());
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     out.0.push(
         outcome
-            | flag(cell.durations.is_some(), HAS_DURATIONS)
-            | flag(cell.waits.is_some(), HAS_WAITS)
-            | flag(cell.lost > 0, HAS_LOST),
+            | flag(has_durations, HAS_DURATIONS)
+            | flag(has_waits, HAS_WAITS)
+            | flag(cell.lost > 0, HAS_LOST)
+            | flag(cell.is_sharp(), IS_SHARP),
     );
     for name in [key.event_type, key.queue, key.job_name] {
         out.u64(match name {
@@ -88,16 +140,32 @@ fn cell(out: &mut Writer, key: &Key, cell: &Cell) {
         });
     }
     out.u64(cell.count);
-    let from = if key.minute == Minute::APART { 0 } else { key.minute.start().as_nanos() };
-    out.i64(cell.first.as_nanos().wrapping_sub(from));
-    if cell.count > 1 {
-        out.i64(cell.last.as_nanos().wrapping_sub(cell.first.as_nanos()));
-    }
     if cell.lost > 0 {
         out.u64(cell.lost);
     }
-    for all in [&cell.durations, &cell.waits].into_iter().flatten() {
-        distribution(out, all);
+    let start = if key.minute == Minute::APART { 0 } else { key.minute.start().as_nanos() };
+    match &cell.many {
+        None => {
+            let mut before = start;
+            for moment in &cell.few {
+                out.i64(moment.at.as_nanos().wrapping_sub(before) / units.time());
+                before = moment.at.as_nanos();
+                for (has, value) in [(has_durations, moment.duration), (has_waits, moment.wait)] {
+                    if has {
+                        out.u64(value.map_or(0, |value| value.get() / units.value() + 1));
+                    }
+                }
+            }
+        }
+        Some(values) => {
+            out.i64(cell.first.as_nanos().wrapping_sub(start));
+            if cell.count > 1 {
+                out.i64(cell.last.as_nanos().wrapping_sub(cell.first.as_nanos()));
+            }
+            for all in [&values.durations, &values.waits].into_iter().filter(|it| !it.is_empty()) {
+                distribution(out, all);
+            }
+        }
     }
 }
 

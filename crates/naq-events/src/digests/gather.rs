@@ -1,4 +1,4 @@
-//! Answering from digests: whole minutes from cells, the rest from the log.
+//! Answering from digests: what cells tell from them, the rest from the log.
 //!
 //! Every sequence of the stream, up to its end when it was asked, is in
 //! exactly one of three: a digest, the reading of what no digest has, or a
@@ -136,13 +136,30 @@ impl Digests {
     }
 }
 
-/// The reading of a minute of which only some events lie in the range, if it has any.
+/// The reading of a minute of which only some events lie in the range, and
+/// whose cells don't tell all of them apart.
 fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
     let at = digest.spans.binary_search_by_key(&minute, |(minute, _)| *minute).ok()?;
     let (_, Span { from, to }) = digest.spans[at];
     let expected = digest.cells_between(minute, minute).iter().map(|(_, cell)| cell.count).sum();
     let which = Which::Of(minute);
-    (expected > 0).then_some(Part::Again(Again { from, to, which, expected }))
+    Some(Part::Again(Again { from, to, which, expected }))
+}
+
+/// What of some cells lies in a range, where all of it can be told.
+fn sharp(cells: &[(Key, Cell)], range: &MinuteRange) -> Option<Vec<(Key, Cell)>> {
+    let mut inside = Vec::new();
+    for (key, cell) in cells {
+        match range.cell(cell) {
+            Lies::Inside => inside.push((*key, cell.clone())),
+            Lies::Outside => {}
+            Lies::Across if cell.is_sharp() => {
+                inside.extend(cell.when(|at| range.contains(at)).map(|part| (*key, part)));
+            }
+            Lies::Across => return None,
+        }
+    }
+    Some(inside)
 }
 
 struct Gathering<'a> {
@@ -202,25 +219,27 @@ impl Gathering<'_> {
         // The first and the last minute alone may lie across an end.
         let [is_first, is_last] =
             [least, greatest].map(|minute| range.minute(minute) == Lies::Across);
-        if is_first {
-            parts.extend(edge(digest, least));
-        }
-        if is_last && greatest != least {
-            parts.extend(edge(digest, greatest));
+        let ends = [is_first.then_some(least), is_last.then_some(greatest)];
+        let ends = if least == greatest { &ends[..1] } else { &ends[..] };
+        for minute in ends.iter().flatten() {
+            match sharp(digest.cells_between(*minute, *minute), range) {
+                Some(cells) => self.show(digest, &cells, tally),
+                None => parts.extend(edge(digest, *minute)),
+            }
         }
         let (first, last) = (least.0 + i64::from(is_first), greatest.0 - i64::from(is_last));
         for cells in digest.cells_within(Minute(first), Minute(last), tally.grain()) {
             self.show(digest, cells, tally);
         }
         let apart = digest.cells_apart();
-        let lies = |wanted: Lies| apart.iter().any(|(_, cell)| range.cell(cell) == wanted);
-        if lies(Lies::Across) || (lies(Lies::Inside) && lies(Lies::Outside)) {
-            let expected = apart.iter().map(|(_, cell)| cell.count).sum();
-            let (from, to) = (block_start(digest.block), digest.through);
-            let which = Which::Apart(Arc::clone(digest));
-            parts.push(Part::Again(Again { from, to, which, expected }));
-        } else if lies(Lies::Inside) {
-            self.show(digest, apart, tally);
+        match sharp(apart, range) {
+            Some(cells) => self.show(digest, &cells, tally),
+            None => {
+                let expected = apart.iter().map(|(_, cell)| cell.count).sum();
+                let (from, to) = (block_start(digest.block), digest.through);
+                let which = Which::Apart(Arc::clone(digest));
+                parts.push(Part::Again(Again { from, to, which, expected }));
+            }
         }
     }
 

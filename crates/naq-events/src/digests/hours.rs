@@ -1,6 +1,7 @@
 //! The cells of whole hours: what a day asks of a digest without adding up its minutes.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cell::{Cell, Key, Minute};
 
@@ -16,21 +17,29 @@ pub(crate) enum Grain {
     Hour,
 }
 
-/// A digest's cells by hour, added up when they are asked for first.
+/// A digest's cells by hour, added up when they are asked for again: once, the
+/// cells of its minutes are as quick.
 ///
 /// They follow from the digest and are no part of it: any two are equal, and a
 /// copy has none.
 #[derive(Debug, Default)]
-pub(crate) struct Hours(OnceLock<Vec<(Key, Cell)>>);
+pub(crate) struct Hours {
+    cells: OnceLock<Vec<(Key, Cell)>>,
+    was_asked: AtomicBool,
+}
 
 impl Hours {
     /// The cells of minutes, put together by hour: `cells` is sorted and has
     /// none that is counted apart. A key's minute is the first of its hour.
-    pub(super) fn of(&self, cells: &[(Key, Cell)]) -> &[(Key, Cell)] {
-        self.0.get_or_init(|| {
+    /// `None` when it is asked for the first time.
+    pub(super) fn of(&self, cells: &[(Key, Cell)]) -> Option<&[(Key, Cell)]> {
+        if !self.was_asked.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.cells.get_or_init(|| {
             let same_hour = |a: &(Key, Cell), b: &(Key, Cell)| hour(a.0.minute) == hour(b.0.minute);
             cells.chunk_by(same_hour).flat_map(put_together).collect()
-        })
+        }))
     }
 }
 
@@ -68,14 +77,15 @@ fn put_together(cells: &[(Key, Cell)]) -> Vec<(Key, Cell)> {
     let mut sorted: Vec<_> =
         cells.iter().map(|(key, cell)| (Key { minute, ..*key }, cell)).collect();
     sorted.sort_by_key(|(key, _)| *key);
-    let mut hours: Vec<(Key, Cell)> = Vec::new();
-    for (key, cell) in sorted {
-        match hours.last_mut() {
-            Some((last, all)) if *last == key => all.merge(cell),
-            _ => hours.push((key, cell.clone())),
-        }
-    }
-    hours
+    let of_one_key = sorted.chunk_by(|(a, _), (b, _)| a == b);
+    let together = of_one_key.filter_map(|cells| {
+        let ((key, first), others) = cells.split_first()?;
+        let others: Vec<&Cell> = others.iter().map(|(_, cell)| *cell).collect();
+        let mut all = (*first).clone();
+        all.merge_all(&others);
+        Some((*key, all))
+    });
+    together.collect()
 }
 
 #[cfg(test)]
@@ -83,6 +93,7 @@ mod tests {
     use naq_core::events::Event;
 
     use super::super::cell::{Name, Outcome};
+    use super::super::distribution::Distribution;
     use super::*;
 
     #[test]
@@ -118,8 +129,9 @@ mod tests {
             cell(60, 0, 4.0),
         ];
         let kept = Hours::default();
-        let found: Vec<_> = kept
-            .of(&cells)
+        assert_eq!(kept.of(&cells), None);
+        let hours = kept.of(&cells).unwrap();
+        let found: Vec<_> = hours
             .iter()
             .map(|(key, cell)| (key.minute.0, key.queue, cell.count, cell.last))
             .collect();
@@ -131,7 +143,8 @@ mod tests {
             (60, Name::At(0), 1, last(60)),
         ];
         assert_eq!(found, expected);
-        let durations = kept.of(&cells)[1].1.durations.as_ref().and_then(|all| all.mean());
-        assert_eq!(durations, Some(2.0));
+        let (mut durations, mut waits) = (Distribution::default(), Distribution::default());
+        hours[1].1.add_values(&mut durations, &mut waits);
+        assert_eq!((durations.mean(), waits.mean()), (Some(2.0), None));
     }
 }

@@ -12,8 +12,9 @@ use super::digest::{Digest, block_end};
 use super::draft::Draft;
 use super::store::DigestStore;
 
-/// How many cells are held in memory at most, some 200 bytes each.
-const MOST_CELLS: usize = 300_000;
+/// How many bytes of digests are held in memory, at most and about; the hours
+/// of each come to some more where questions ask for them.
+const MOST_WEIGHT: usize = 96 << 20;
 
 /// Reading an event again costs about as much as sealing so many cells: the
 /// open block is sealed once that is the cheaper of the two.
@@ -37,7 +38,7 @@ struct Kept {
     /// Whole blocks; `None` for one that has left the log and has no digest.
     blocks: HashMap<u64, Option<Arc<Digest>>>,
     order: VecDeque<u64>,
-    cells: usize,
+    weight: usize,
     open: Option<Open>,
     /// The log's first sequence, and how many behind it were gone, when the
     /// open block was looked for in the store last.
@@ -313,18 +314,18 @@ impl Kept {
     }
 
     fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
-        let cells = |digest: &Option<Arc<Digest>>| digest.as_ref().map_or(1, |it| it.cells.len());
-        self.cells += cells(&digest);
+        let weight = |digest: &Option<Arc<Digest>>| digest.as_ref().map_or(0, |it| it.weight());
+        self.weight += weight(&digest);
         if let Some(old) = self.blocks.insert(block, digest) {
-            self.cells -= cells(&old);
+            self.weight -= weight(&old);
         } else {
             self.order.push_back(block);
         }
-        while self.cells > MOST_CELLS
+        while self.weight > MOST_WEIGHT
             && self.order.len() > 1
             && let Some(oldest) = self.order.pop_front()
         {
-            self.cells -= self.blocks.remove(&oldest).map_or(0, |it| cells(&it));
+            self.weight -= self.blocks.remove(&oldest).map_or(0, |it| weight(&it));
         }
     }
 }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `distribution.rs` | durations: exact sums, percentiles within 1 % |
 //! | `fingerprint.rs` | messages of errors without what varies |
-//! | `cell.rs` | what is told apart, and what is counted of it |
+//! | `cell.rs`, `moment.rs` | what is told apart, and what is counted of it |
 //! | `errors.rs` | the errors of a block |
 //! | `draft.rs` | a digest in the making, and its bounds |
 //! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
@@ -37,6 +37,7 @@ mod fold;
 mod gather;
 mod hours;
 mod kept;
+mod moment;
 mod range;
 mod store;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use naq_core::kv::{BucketConfig, KvBucketExt, KvEntry, KvStore, PutOptions};
 use naq_core::{ErrorKind, Result, Timestamp, token};
 
 use super::decode::decode;
-use super::digest::Digest;
+use super::digest::{Digest, block_end};
 use super::encode::VERSION;
 
 /// Holds the digests of all logs of an account.
@@ -43,8 +43,29 @@ impl DigestStore {
         created: Timestamp,
         blocks: &[u64],
     ) -> Result<Vec<Option<Digest>>> {
+        // Any replica is asked first, which is quicker. One that is behind may
+        // have none yet, or one that was replaced.
+        let mut digests = self.get_from(created, blocks, Consistency::Any).await?;
+        let is_final = |digest: &Option<Digest>| {
+            digest.as_ref().is_some_and(|it| it.through >= block_end(it.block) && it.holes() == 0)
+        };
+        let doubtful = blocks.iter().zip(&mut digests).filter(|(_, digest)| !is_final(digest));
+        let (again, places): (Vec<u64>, Vec<_>) = doubtful.map(|(block, it)| (*block, it)).unzip();
+        if !again.is_empty() {
+            let leaders = self.get_from(created, &again, Consistency::Leader).await?;
+            places.into_iter().zip(leaders).for_each(|(place, digest)| *place = digest);
+        }
+        Ok(digests)
+    }
+
+    async fn get_from(
+        &self,
+        created: Timestamp,
+        blocks: &[u64],
+        consistency: Consistency,
+    ) -> Result<Vec<Option<Digest>>> {
         let keys = blocks.iter().map(|block| self.key(created, *block)).collect();
-        let mut results = self.kv.bucket(BUCKET)?.get_many(keys, Consistency::Leader);
+        let mut results = self.kv.bucket(BUCKET)?.get_many(keys, consistency);
         let mut digests = Vec::with_capacity(blocks.len());
         for block in blocks {
             let entry = match results.next().await {

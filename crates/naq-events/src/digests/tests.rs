@@ -4,9 +4,10 @@ use naq_core::events::{Event, Position, RecordedEvent};
 use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
 
-use super::cell::{Minute, Name};
+use super::cell::{FEW, Minute, Name};
 use super::decode::decode;
 use super::digest::{BLOCK, block_end, block_of, block_start};
+use super::distribution::Distribution;
 use super::draft::{Draft, MOST_BYTES, MOST_ERRORS, MOST_MINUTES};
 use super::encode::encode;
 
@@ -83,6 +84,38 @@ proptest! {
     }
 
     #[test]
+    fn any_instant_cuts_small_cells_as_it_cuts_the_events(
+        mut events in prop::collection::vec(some_event(), 1..60),
+        cut in 0_i64..400,
+        // Whole seconds, microseconds, nanoseconds.
+        (finer, parts) in prop::sample::select(vec![(0, 1.0), (5_000, 1e6), (7, 1e9)]),
+    ) {
+        let at = |n: i64| Timestamp::from_nanos(second(n).as_nanos() + finer);
+        let mut draft = Draft::new(CREATED, 0);
+        let mut expected = (0, Distribution::default(), Distribution::default());
+        for ((n, event), sequence) in events.iter_mut().zip(1..) {
+            event.custom.clear();
+            event.duration = event.duration.map(|seconds| (seconds * parts).round() / parts);
+            draft.observe(&recorded(sequence, at(*n), event.clone()));
+            if *n <= cut {
+                expected.0 += 1;
+                event.duration.into_iter().for_each(|seconds| expected.1.observe(seconds));
+                event.queue_wait.into_iter().for_each(|seconds| expected.2.observe(seconds));
+            }
+        }
+        let digest = decode(&draft.seal().1).unwrap();
+        let mut found = (0, Distribution::default(), Distribution::default());
+        for (_, cell) in &digest.cells {
+            prop_assert!(cell.is_sharp());
+            if let Some(part) = cell.when(|time| time <= at(cut)) {
+                found.0 += part.count;
+                part.add_values(&mut found.1, &mut found.2);
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn a_damaged_digest_is_never_read(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let mut draft = Draft::new(CREATED, 3);
         let event = Event::job_failed("j", "no route to 10.0.0.7", 1.5).with_queue("q");
@@ -110,6 +143,40 @@ fn a_digest_counts_what_it_has_seen_and_what_was_gone() {
 }
 
 #[test]
+fn many_events_of_one_cell_are_their_distribution() {
+    let draft = |count: u64| {
+        let mut draft = Draft::new(CREATED, 0);
+        for sequence in 1..=count {
+            let at = second((sequence % 60).cast_signed());
+            draft.observe(&recorded(sequence, at, Event::log("x").with_duration(0.5)));
+        }
+        let (digest, bytes) = draft.seal();
+        assert_eq!(decode(&bytes).unwrap(), digest);
+        digest.cells
+    };
+    for (count, is_sharp) in [(FEW as u64, true), (FEW as u64 + 1, false)] {
+        let [(_, cell)] = draft(count).try_into().unwrap();
+        assert_eq!((cell.count, cell.is_sharp()), (count, is_sharp));
+        assert_eq!(cell.when(|_| true).is_some(), is_sharp);
+        let (mut durations, mut waits) = (Distribution::default(), Distribution::default());
+        cell.add_values(&mut durations, &mut waits);
+        assert_eq!((durations.bins()[0].1, durations.mean()), (count, Some(0.5)));
+        assert!(waits.is_empty());
+    }
+}
+
+#[test]
+fn times_at_the_ends_of_time_are_read_back() {
+    let mut draft = Draft::new(CREATED, 0);
+    for (sequence, nanos) in [(1, i64::MIN + 808), (2, i64::MAX - 807), (3, 0), (4, i64::MAX)] {
+        let at = Timestamp::from_nanos(nanos);
+        draft.observe(&recorded(sequence, at, Event::log("x")));
+    }
+    let (digest, bytes) = draft.seal();
+    assert_eq!(decode(&bytes).unwrap(), digest);
+}
+
+#[test]
 fn a_block_has_its_sequences() {
     assert_eq!((block_of(1), block_of(BLOCK), block_of(BLOCK + 1)), (0, 0, 1));
     assert_eq!((block_start(1), block_end(1)), (BLOCK + 1, 2 * BLOCK));
@@ -131,10 +198,10 @@ fn another_version_is_told_and_not_misread() {
     let (digest, _) = Draft::new(CREATED, 0).seal();
     let mut bytes = encode(&digest);
     bytes.truncate(bytes.len() - 4);
-    bytes[4] = 2;
+    bytes[4] = 99;
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
     let error = decode(&bytes).unwrap_err();
-    assert_eq!((error.kind(), error.get("version")), (ErrorKind::Unsupported, Some("2")));
+    assert_eq!((error.kind(), error.get("version")), (ErrorKind::Unsupported, Some("99")));
     for bytes in [&b""[..], b"naqD", b"{\"a\":1}"] {
         assert_eq!(decode(bytes).unwrap_err().kind(), ErrorKind::Corrupt);
     }

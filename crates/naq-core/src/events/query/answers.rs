@@ -143,8 +143,9 @@ pub struct AnswerBasis {
     /// Sequences that had left the log before anybody counted them; in one
     /// pass over the log, as far as the pass saw.
     pub holes: u64,
-    /// Events that may lie in the range and are in no figure: only the minute
-    /// is known of what has left the log, and the range ends within it.
+    /// Events that may lie in the range and are in no figure: of what has left
+    /// the log, where many events agree, only the minute is known, and the
+    /// range ends within it.
     pub undecided: u64,
 }
 
