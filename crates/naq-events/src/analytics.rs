@@ -104,10 +104,14 @@ impl Tally for AnalyticsFold<'_> {
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
         let Some(filter) = &self.cells else { return };
         let mut choice = filter.for_digest(digest);
+        // By place first: each cell is added once, and its group to all that it belongs to.
+        let mut parts = BTreeMap::<(Name, Name), MeasuresFold>::new();
         for (key, cell) in cells.iter().filter(|(key, _)| choice.passes(key)) {
-            self.all.add(key, cell);
-            for (measures, name) in
-                [(&mut self.by_queue, key.queue), (&mut self.by_job_name, key.job_name)]
+            parts.entry((key.queue, key.job_name)).or_default().add(key, cell);
+        }
+        for ((queue, job_name), part) in parts {
+            self.all.merge(&part);
+            for (measures, name) in [(&mut self.by_queue, queue), (&mut self.by_job_name, job_name)]
             {
                 let measures = match (name, digest.name(name)) {
                     (Name::Absent, _) => continue,
@@ -115,8 +119,8 @@ impl Tally for AnalyticsFold<'_> {
                     (_, Some(name)) => group(measures, name, EventAnalytics::MAX_GROUPS),
                 };
                 match measures {
-                    Some(measures) => measures.add(key, cell),
-                    None => self.unlisted += cell.count,
+                    Some(measures) => measures.merge(&part),
+                    None => self.unlisted += part.total,
                 }
             }
         }

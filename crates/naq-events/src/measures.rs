@@ -34,6 +34,15 @@ impl MeasuresFold {
         cell.add_values(&mut self.durations, &mut self.waits);
     }
 
+    /// Adds all of another one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.total += other.total;
+        self.outcomes += other.outcomes;
+        self.successes += other.successes;
+        self.durations.merge(&other.durations);
+        self.waits.merge(&other.waits);
+    }
+
     fn add_outcomes(&mut self, success: Option<bool>, count: u64) {
         self.total += count;
         if let Some(success) = success {

@@ -237,9 +237,10 @@ impl Cell {
     /// How many bytes it takes in memory with its key, about.
     pub(crate) fn weight(&self) -> usize {
         let bins = |values: &Values| values.durations.bins().len() + values.waits.bins().len();
-        let many = self.many.as_deref().map_or(0, |values| {
-            size_of::<Values>() + bins(values) * size_of::<(u16, u64)>()
-        });
+        let many = self
+            .many
+            .as_deref()
+            .map_or(0, |values| size_of::<Values>() + bins(values) * size_of::<(u16, u64)>());
         size_of::<(Key, Self)>() + self.few.capacity() * size_of::<Moment>() + many
     }
 }

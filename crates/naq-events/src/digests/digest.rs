@@ -106,7 +106,8 @@ impl Digest {
         let hours = whole_hours(first, last).filter(|_| grain == Grain::Hour);
         let of_minutes = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
         let cells = self.cells.get(..of_minutes).unwrap_or_default();
-        let Some(((from, to), cells)) = hours.and_then(|hours| Some((hours, self.hours.of(cells)?)))
+        let Some(((from, to), cells)) =
+            hours.and_then(|hours| Some((hours, self.hours.of(cells)?)))
         else {
             return [self.cells_between(first, last), &[], &[]];
         };

@@ -159,7 +159,8 @@ impl Draft {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
         if bytes.len() > MOST_BYTES {
-            digest.cells = digest.cells.into_iter().map(|(key, cell)| (key, cell.blurred())).collect();
+            digest.cells =
+                digest.cells.into_iter().map(|(key, cell)| (key, cell.blurred())).collect();
             bytes = encode(&digest);
         }
         for coarser in [without_job_name, without_queue, without_minute, without_type] {

@@ -41,7 +41,7 @@ impl Units {
         // cut off as it is then, it is a whole number of nanoseconds alone.
         let is_far = |nanos: u64| nanos > i64::MAX.unsigned_abs() / 2;
         let finer = |place: &mut usize, nanos: u64| {
-            let fits = |unit: u64| unit == 1 || (nanos % unit == 0 && !is_far(nanos));
+            let fits = |unit: u64| unit == 1 || (nanos.is_multiple_of(unit) && !is_far(nanos));
             while UNITS.get(*place).is_some_and(|unit| !fits(*unit)) {
                 *place += 1;
             }
