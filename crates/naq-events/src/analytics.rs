@@ -96,7 +96,7 @@ impl Tally for AnalyticsFold<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.has_dropped()
+        digest.has_dropped
     }
 
     fn digest(&mut self, _: &Digest) {}

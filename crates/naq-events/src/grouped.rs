@@ -176,7 +176,7 @@ impl Tally for GroupedFold<'_> {
     fn lacks(&self, digest: &Digest) -> bool {
         let is_apart = self.request.bucket.is_some()
             && digest.cells_apart().iter().any(|(_, cell)| self.time(cell).is_err());
-        is_apart || digest.has_dropped()
+        is_apart || digest.has_dropped
     }
 
     fn digest(&mut self, _: &Digest) {}

@@ -72,7 +72,7 @@ impl Tally for StatsTally<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.has_dropped()
+        digest.has_dropped
     }
 
     fn digest(&mut self, _: &Digest) {}

@@ -61,7 +61,7 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
         let from = start.checked_add(reader.u64()?)?;
         Some((Minute(minute), Span { from, to: from.checked_add(reader.u64()?)? }))
     })?;
-    let mut cells = Vec::new();
+    let mut cells: Vec<(Key, Cell)> = Vec::new();
     for minute in spans.iter().map(|(minute, _)| *minute).chain([Minute::APART]) {
         cells.extend(many(reader, |reader| cell(reader, units, minute, names.len()))?);
     }
@@ -80,6 +80,7 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
         through,
         seen,
         malformed,
+        has_dropped: cells.iter().any(|(key, _)| key.has_dropped()),
         names,
         cells,
         spans,

@@ -63,6 +63,8 @@ pub(crate) struct Digest {
     pub(crate) names: Vec<String>,
     /// The counts, by key.
     pub(crate) cells: Vec<(Key, Cell)>,
+    /// Whether they leave out a type, a queue or a kind of job that an event named.
+    pub(crate) has_dropped: bool,
     /// Where the events of each minute lie.
     pub(crate) spans: Vec<(Minute, Span)>,
     /// The errors.
@@ -124,13 +126,6 @@ impl Digest {
         self.cells.get(from..).unwrap_or_default()
     }
 
-    /// Whether it leaves out a type, a queue or a kind of job that an event named.
-    pub(crate) fn has_dropped(&self) -> bool {
-        self.cells
-            .iter()
-            .any(|(key, _)| [key.event_type, key.queue, key.job_name].contains(&Name::Dropped))
-    }
-
     /// The name at a place; `None` for one that is absent or dropped.
     pub(crate) fn name(&self, name: Name) -> Option<&str> {
         match name {
@@ -180,8 +175,9 @@ impl Digest {
             cells.range(from..).next().is_some_and(|(key, _)| key.minute == *minute)
         });
         spans.sort_unstable_by_key(|(minute, _)| *minute);
-        let hours = Hours::default();
-        Self { names, cells: cells.into_iter().collect(), spans, hours, ..self }
+        let has_dropped = cells.keys().any(Key::has_dropped);
+        let (cells, hours) = (cells.into_iter().collect(), Hours::default());
+        Self { names, cells, has_dropped, spans, hours, ..self }
     }
 }
 

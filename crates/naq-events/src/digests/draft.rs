@@ -183,6 +183,7 @@ impl Draft {
             malformed: self.malformed,
             names: self.names.list.clone(),
             cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),
+            has_dropped: false,
             spans: self.spans.iter().map(|(minute, span)| (*minute, *span)).collect(),
             errors: Vec::new(),
             unlisted_errors: self.unlisted_errors,
