@@ -43,9 +43,29 @@ impl<T: Setting> Field for T {
             kind: T::KIND,
             default: self.show(),
             range,
-            help: help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
+            help: in_one_line(help),
         }]
     }
+}
+
+/// The entry of a table whose names are chosen by whoever writes it.
+pub(super) fn entry_of_names<T: Setting>(
+    key: &str,
+    range: Option<(String, String)>,
+    help: &[&str],
+) -> KeyDoc {
+    KeyDoc {
+        key: format!("{key}.<name>"),
+        variable: format!("{}_<NAME>", key.to_ascii_uppercase()),
+        kind: T::KIND,
+        default: "none".to_owned(),
+        range,
+        help: in_one_line(help),
+    }
+}
+
+fn in_one_line(help: &[&str]) -> String {
+    help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
 impl<S: Section> Field for BTreeMap<String, S> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::field::Field;
+use super::field::{Field, entry_of_names};
 use super::setting::Setting;
 use super::{ConfigProblem, KeyDoc, OverflowPolicy};
 use crate::events::EventType;
@@ -43,14 +43,7 @@ impl Field for BTreeMap<String, OverflowPolicy> {
     }
 
     fn docs(&self, key: &str, _range: Option<(String, String)>, help: &[&str]) -> Vec<KeyDoc> {
-        vec![KeyDoc {
-            key: format!("{key}.<name>"),
-            variable: format!("{}_<NAME>", key.to_ascii_uppercase()),
-            kind: OverflowPolicy::KIND,
-            default: "none".to_owned(),
-            range: None,
-            help: help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
-        }]
+        vec![entry_of_names::<OverflowPolicy>(key, None, help)]
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::field::Field;
+use super::field::{Field, entry_of_names};
 use super::setting::Setting;
 use super::{ConfigProblem, KeyDoc, format_duration};
 use crate::events::EventType;
@@ -163,14 +163,8 @@ impl Field for RetentionAges {
     }
 
     fn docs(&self, key: &str, _range: Option<(String, String)>, help: &[&str]) -> Vec<KeyDoc> {
-        vec![KeyDoc {
-            key: format!("{key}.<name>"),
-            variable: format!("{}_<NAME>", key.to_ascii_uppercase()),
-            kind: Duration::KIND,
-            default: "none".to_owned(),
-            range: Some((AGES.start().show(), AGES.end().show())),
-            help: help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
-        }]
+        let range = (AGES.start().show(), AGES.end().show());
+        vec![entry_of_names::<Duration>(key, Some(range), help)]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::requests::check_range;
+use super::question::{check_question, question_setters};
 use crate::events::{AnswerBasis, Filter, ScanLimits, TimeRange};
 use crate::{Error, Result, Timestamp};
 
@@ -33,25 +33,10 @@ impl TopErrorsRequest {
     /// The most errors that are listed.
     pub const MAX_LIMIT: usize = 1_000;
 
-    /// Sets the range; an open end is the log's.
-    #[must_use]
-    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
-        self.start = start;
-        self.end = end;
-        self
-    }
-
     /// Leaves out errors that were there before this time.
     #[must_use]
     pub fn with_new_since(mut self, time: Timestamp) -> Self {
         self.new_since = Some(time);
-        self
-    }
-
-    /// Sets which events are looked at.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
         self
     }
 
@@ -62,13 +47,6 @@ impl TopErrorsRequest {
         self
     }
 
-    /// Sets how much it may read.
-    #[must_use]
-    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
-        self.scan = scan;
-        self
-    }
-
     /// Checks range, filter and limits.
     ///
     /// # Errors
@@ -76,14 +54,18 @@ impl TopErrorsRequest {
     /// or a limit of 0 or above [`MAX_LIMIT`](Self::MAX_LIMIT).
     pub fn validate(&self) -> Result<()> {
         const TOP_ERRORS: &str = "top_errors";
-        check_range(TOP_ERRORS, self.start, self.end)?;
         if self.limit == 0 || self.limit > Self::MAX_LIMIT {
             return Err(Error::invalid(TOP_ERRORS, "limit", "must be 1 to 1000")
                 .with("limit", self.limit.to_string()));
         }
-        self.filter.validate().map_err(|error| error.in_operation(TOP_ERRORS))?;
-        self.scan.validate(TOP_ERRORS)
+        check_question(TOP_ERRORS, (self.start, self.end), &self.filter, self.scan)
     }
+}
+
+question_setters! {
+    TopErrorsRequest,
+    range: "Sets the range; an open end is the log's.",
+    filter: "Sets which events are looked at."
 }
 
 impl Default for TopErrorsRequest {

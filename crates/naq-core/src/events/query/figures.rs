@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::requests::check_range;
+use super::question::{check_question, question_setters};
 use crate::events::{AnswerBasis, Bucket, Filter, GroupBy, Measure, ScanLimits, TimeRange};
 use crate::{Error, ErrorKind, Result, Timestamp};
 
@@ -53,14 +53,6 @@ impl QueryRequest {
         }
     }
 
-    /// Sets the range; an open end is the log's.
-    #[must_use]
-    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
-        self.start = start;
-        self.end = end;
-        self
-    }
-
     /// Tells the events apart by these.
     #[must_use]
     pub fn with_group_by(mut self, groups: impl IntoIterator<Item = GroupBy>) -> Self {
@@ -82,13 +74,6 @@ impl QueryRequest {
         self
     }
 
-    /// Sets how much it may read.
-    #[must_use]
-    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
-        self.scan = scan;
-        self
-    }
-
     /// Checks range, filter, groups, measures and limits.
     ///
     /// # Errors
@@ -96,9 +81,7 @@ impl QueryRequest {
     /// [`MAX_ROWS`](QueryAnswer::MAX_ROWS) buckets, a filter that is wrong, too
     /// many groups or measures, one twice, no measure, or a limit of 0.
     pub fn validate(&self) -> Result<()> {
-        check_range(QUERY, self.start, self.end)?;
-        self.filter.validate().map_err(|error| error.in_operation(QUERY))?;
-        self.scan.validate(QUERY)?;
+        check_question(QUERY, (self.start, self.end), &self.filter, self.scan)?;
         if let (Some(bucket), Some(start), Some(end)) = (self.bucket, self.start, self.end) {
             let length = i128::from(end.as_nanos()) - i128::from(start.as_nanos());
             let rows = length / bucket.length().as_nanos().cast_signed() + 1;
@@ -143,6 +126,12 @@ impl QueryRequest {
             .with("max_rows", QueryAnswer::MAX_ROWS.to_string())
             .with_hint("take a longer bucket, a shorter range, a narrower filter, or fewer groups")
     }
+}
+
+question_setters! {
+    QueryRequest,
+    range: "Sets the range; an open end is the log's.",
+    filter: "Sets which events are measured."
 }
 
 /// The figures, a row for each group and stretch of time in which there are events.

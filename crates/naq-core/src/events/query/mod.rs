@@ -9,6 +9,7 @@ mod grouping;
 mod job_state;
 mod measure;
 mod port;
+mod question;
 mod read;
 mod recorded;
 mod requests;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::question::{check_question, question_setters};
 use crate::events::{EntityKind, EventType, Filter};
 use crate::{Error, Result, Timestamp};
 
@@ -97,29 +98,6 @@ impl HistoryRequest {
         self
     }
 
-    /// Sets of which time events are shown; an open end is the log's. The
-    /// summary is of all events in any case.
-    #[must_use]
-    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
-        self.start = start;
-        self.end = end;
-        self
-    }
-
-    /// Sets which events are shown. The summary is of all events in any case.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets how much it may read.
-    #[must_use]
-    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
-        self.scan = scan;
-        self
-    }
-
     /// Checks id, range, filter and limits.
     ///
     /// # Errors
@@ -131,10 +109,15 @@ impl HistoryRequest {
         if self.limit == 0 {
             return Err(Error::invalid(HISTORY, "limit", "must be at least 1"));
         }
-        check_range(HISTORY, self.start, self.end)?;
-        self.filter.validate().map_err(|error| error.in_operation(HISTORY))?;
-        self.scan.validate(HISTORY)
+        check_question(HISTORY, (self.start, self.end), &self.filter, self.scan)
     }
+}
+
+question_setters! {
+    HistoryRequest,
+    range: "Sets of which time events are shown; an open end is the log's. The summary is of all \
+            events in any case.",
+    filter: "Sets which events are shown. The summary is of all events in any case."
 }
 
 /// "How is it going": statistics over a range of time.
@@ -156,28 +139,6 @@ pub struct StatsRequest {
 }
 
 impl StatsRequest {
-    /// Sets the range; an open end is the log's.
-    #[must_use]
-    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
-        self.start = start;
-        self.end = end;
-        self
-    }
-
-    /// Sets which events are counted.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets how much it may read.
-    #[must_use]
-    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
-        self.scan = scan;
-        self
-    }
-
     /// Checks range, filter and limits.
     ///
     /// # Errors
@@ -185,10 +146,14 @@ impl StatsRequest {
     /// or a limit of 0.
     pub fn validate(&self) -> Result<()> {
         const STATS: &str = "get_event_stats";
-        check_range(STATS, self.start, self.end)?;
-        self.filter.validate().map_err(|error| error.in_operation(STATS))?;
-        self.scan.validate(STATS)
+        check_question(STATS, (self.start, self.end), &self.filter, self.scan)
     }
+}
+
+question_setters! {
+    StatsRequest,
+    range: "Sets the range; an open end is the log's.",
+    filter: "Sets which events are counted."
 }
 
 /// "How do runs of this kind go": figures of one type over a range of time.
@@ -220,28 +185,6 @@ impl AnalyticsRequest {
         }
     }
 
-    /// Sets the range; an open end is the log's.
-    #[must_use]
-    pub fn with_range(mut self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
-        self.start = start;
-        self.end = end;
-        self
-    }
-
-    /// Sets which events of the type are measured.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets how much it may read.
-    #[must_use]
-    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
-        self.scan = scan;
-        self
-    }
-
     /// Checks type, range, filter and limits.
     ///
     /// # Errors
@@ -251,10 +194,14 @@ impl AnalyticsRequest {
         const ANALYTICS: &str = "get_event_analytics";
         crate::token::check_type(self.event_type.as_str())
             .map_err(|error| error.in_operation(ANALYTICS))?;
-        check_range(ANALYTICS, self.start, self.end)?;
-        self.filter.validate().map_err(|error| error.in_operation(ANALYTICS))?;
-        self.scan.validate(ANALYTICS)
+        check_question(ANALYTICS, (self.start, self.end), &self.filter, self.scan)
     }
+}
+
+question_setters! {
+    AnalyticsRequest,
+    range: "Sets the range; an open end is the log's.",
+    filter: "Sets which events of the type are measured."
 }
 
 /// "Forget what is old": removes events by age.
@@ -307,21 +254,6 @@ impl CleanupRequest {
                 .map_err(|error| error.in_operation("cleanup_old_events")),
             None => Ok(()),
         }
-    }
-}
-
-pub(super) fn check_range(
-    operation: &'static str,
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
-) -> Result<()> {
-    match (start, end) {
-        (Some(start), Some(end)) if end < start => {
-            Err(Error::invalid(operation, "end_time", "must not lie before start_time")
-                .with("start_time", start.to_string())
-                .with("end_time", end.to_string()))
-        }
-        _ => Ok(()),
     }
 }
 
