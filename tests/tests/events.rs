@@ -7,6 +7,8 @@
 
 #[path = "events/digests.rs"]
 mod digests;
+#[path = "events/explained.rs"]
+mod explained;
 #[path = "events/indexes.rs"]
 mod indexes;
 #[path = "events/keeper.rs"]

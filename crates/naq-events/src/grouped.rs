@@ -56,7 +56,8 @@ pub(crate) async fn query(
 /// What a row is about.
 type RowKey = (Option<Timestamp>, Vec<Option<String>>);
 
-struct GroupedFold<'a> {
+/// The rows of an answer in the making.
+pub(crate) struct GroupedFold<'a> {
     request: &'a QueryRequest,
     /// The filter as it is asked of cells.
     cells: Option<CellFilter>,
@@ -69,7 +70,8 @@ struct GroupedFold<'a> {
 }
 
 impl<'a> GroupedFold<'a> {
-    fn new(request: &'a QueryRequest) -> Self {
+    /// An answer without a row.
+    pub(crate) fn new(request: &'a QueryRequest) -> Self {
         Self {
             request,
             cells: None,
@@ -82,7 +84,7 @@ impl<'a> GroupedFold<'a> {
     }
 
     /// Whether digests tell the groups apart.
-    fn is_about_cells(&self) -> bool {
+    pub(crate) fn is_about_cells(&self) -> bool {
         let groups = &self.request.group_by;
         groups.iter().all(|group| {
             matches!(group, GroupBy::Type | GroupBy::Queue | GroupBy::JobName | GroupBy::Outcome)

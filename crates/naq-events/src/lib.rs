@@ -43,6 +43,7 @@ mod analytics;
 mod cleanup;
 pub mod cursors;
 mod digests;
+mod explain_query;
 mod grouped;
 mod history;
 pub mod indexes;

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use naq_core::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents,
-    StatsRequest, TopErrors, TopErrorsRequest,
+    EventQuery, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryExplanation,
+    QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
-use naq_core::{BoxStream, Result};
+use naq_core::{BoxStream, Error, Result};
 
 use crate::service::EventService;
-use crate::{analytics, cleanup, grouped, history, stats, top_errors};
+use crate::{analytics, cleanup, explain_query, grouped, history, stats, top_errors};
 
 #[async_trait]
 impl EventQuery for EventService {
@@ -50,6 +50,13 @@ impl EventQuery for EventService {
         request.validate()?;
         self.settled(grouped::OPERATION).await?;
         grouped::query(&self.log, self.digests.as_deref(), request).await
+    }
+
+    async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation> {
+        let told = |error: Error| error.in_operation(explain_query::OPERATION);
+        request.validate().map_err(told)?;
+        self.settled(explain_query::OPERATION).await?;
+        explain_query::explain(&self.log, self.digests.as_deref(), &request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAccount, EventAnalytics, EventCounters,
     EventHistory, EventInput, EventItem, EventQuery, EventReceipt, EventSink, EventStats,
-    Explanation, FlushReport, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents, StatsRequest,
-    TopErrors, TopErrorsRequest,
+    Explanation, FlushReport, HistoryRequest, QueryAnswer, QueryExplanation, QueryRequest,
+    ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -37,6 +37,7 @@ mockall::mock! {
         async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics>;
         async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors>;
         async fn query(&self, request: QueryRequest) -> Result<QueryAnswer>;
+        async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation>;
         async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport>;
     }
 }

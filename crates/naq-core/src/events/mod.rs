@@ -30,8 +30,9 @@ pub use query::{
     EventAnalytics, EventHistory, EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt,
     EventStats, ExplainWarning, ExplainedIndex, Explanation, GroupBy, HistoryRequest,
     HistorySummary, JobFold, JobState, JobSummary, MalformedEvent, Measure, MeasuredField,
-    Percentiles, Position, QueryAnswer, QueryRequest, QueryRow, ReadEvents, ReadStart, ReadUntil,
-    RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors, TopErrorsRequest,
+    Percentiles, Position, QueryAnswer, QueryExplanation, QueryRequest, QueryRow, ReadEvents,
+    ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors,
+    TopErrorsRequest, WhyRead,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

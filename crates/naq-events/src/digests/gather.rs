@@ -4,6 +4,7 @@
 //! exactly one of three: a digest, the reading of what no digest has, or a
 //! hole that is counted. What is read is folded into digests on the way.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -117,19 +118,35 @@ impl Digests {
         ask: &Ask<'_>,
         tally: &mut impl Tally,
     ) -> Result<AnswerBasis> {
-        let state = &ask.open.info.state;
-        let mut gathering = Gathering {
-            digests: self,
-            ask,
-            limit: ask.log.limit(ask.limits),
-            basis: AnswerBasis::default(),
-        };
-        if state.last_sequence > 0 {
-            gathering.basis.through = state.last_sequence;
-            gathering.basis.first_sequence = state.first_sequence;
-            let end = block_of(state.last_sequence) + 1;
-            for start in (0..end).step_by(CHUNK as usize) {
-                gathering.chunk(start..end.min(start + CHUNK), tally).await?;
+        let mut gathering = Gathering::new(self, ask);
+        for blocks in gathering.chunks() {
+            let parts = gathering.parts(blocks, tally).await?;
+            gathering.read(parts, tally).await?;
+        }
+        Ok(gathering.basis)
+    }
+
+    /// Shows a tally what digests have, as [`gather`](Self::gather) does, and
+    /// counts what would be read instead of reading it.
+    pub(crate) async fn estimate(
+        &self,
+        ask: &Ask<'_>,
+        tally: &mut impl Tally,
+    ) -> Result<AnswerBasis> {
+        let mut gathering = Gathering::new(self, ask);
+        let first = ask.open.info.state.first_sequence;
+        for blocks in gathering.chunks() {
+            for part in gathering.parts(blocks, tally).await? {
+                let (from, to) = match &part {
+                    Part::Again(again) => (again.from, again.to),
+                    Part::Rest(rest) => (rest.from, rest.to),
+                };
+                let sequences = (to + 1).saturating_sub(from);
+                let there = (to + 1).saturating_sub(from.max(first));
+                gathering.basis.read += there;
+                if let Part::Rest(_) = part {
+                    gathering.basis.holes += sequences - there;
+                }
             }
         }
         Ok(gathering.basis)
@@ -169,8 +186,25 @@ struct Gathering<'a> {
     basis: AnswerBasis,
 }
 
-impl Gathering<'_> {
-    async fn chunk(&mut self, blocks: std::ops::Range<u64>, tally: &mut impl Tally) -> Result<()> {
+impl<'a> Gathering<'a> {
+    fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Self {
+        let state = &ask.open.info.state;
+        let mut basis = AnswerBasis::default();
+        if state.last_sequence > 0 {
+            (basis.first_sequence, basis.through) = (state.first_sequence, state.last_sequence);
+        }
+        Self { digests, ask, limit: ask.log.limit(ask.limits), basis }
+    }
+
+    /// The log's blocks, those together that are looked at together.
+    fn chunks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let last = self.ask.open.info.state.last_sequence;
+        let end = if last > 0 { block_of(last) + 1 } else { 0 };
+        (0..end).step_by(CHUNK as usize).map(move |start| start..end.min(start + CHUNK))
+    }
+
+    /// Shows what digests have of these blocks, and says what is to be read.
+    async fn parts(&mut self, blocks: Range<u64>, tally: &mut impl Tally) -> Result<Vec<Part>> {
         let (ask, created) = (self.ask, self.ask.open.info.created);
         let state = &ask.open.info.state;
         let first = blocks.start;
@@ -200,7 +234,7 @@ impl Gathering<'_> {
                 parts.push(Part::Rest(rest));
             }
         }
-        self.read(parts, tally).await
+        Ok(parts)
     }
 
     /// Whether the log still has the digest's block.

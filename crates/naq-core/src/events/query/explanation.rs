@@ -1,4 +1,4 @@
-//! How a reading would be carried out.
+//! How a reading would be carried out, and what a question would be answered from.
 
 use std::fmt;
 
@@ -85,6 +85,62 @@ impl fmt::Display for ExplainWarning {
             Self::ManyFilters => "each subject filter is a consumer of the server's",
             Self::OwnTimestamp => {
                 "`timestamp` says when it happened, not when it was stored: add `since` to read less"
+            }
+        })
+    }
+}
+
+/// What a question by group and stretch of time would be answered from, and
+/// how much would be read for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct QueryExplanation {
+    /// The filter as the language has it.
+    pub filter: String,
+    /// Why the log is read and not its digests; empty where digests answer.
+    pub reasons: Vec<WhyRead>,
+    /// How many messages the stream holds.
+    pub stream_messages: u64,
+    /// How many digests are used.
+    pub digests: u64,
+    /// Of how many messages they have the figures.
+    pub from_digests: u64,
+    /// How many messages are read at most: what no digest has yet, minutes of
+    /// which only some events lie in the range, and what a digest doesn't tell
+    /// apart; without digests, all that the filter lets through to here.
+    pub messages_at_most: u64,
+    /// How many it may read: it ends with `LimitReached` beyond them.
+    pub max_messages: u64,
+    /// Sequences that left the log before anybody counted them, as far as is
+    /// known without reading.
+    pub holes: u64,
+    /// How the log is read where digests don't answer.
+    pub reading: Option<Explanation>,
+}
+
+/// Why digests don't answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhyRead {
+    /// The service keeps no digests.
+    NoDigests,
+    /// The filter asks for a field that digests don't tell apart, or when events were stored.
+    Filter,
+    /// A group is of a field that digests don't tell apart.
+    Groups,
+}
+
+impl fmt::Display for WhyRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoDigests => "there are no digests (`digests = false`)",
+            Self::Filter => {
+                "digests tell apart type, queue, job_name and success alone, and the filter asks for \
+                 more"
+            }
+            Self::Groups => {
+                "digests tell apart type, queue, job_name and outcome alone, and a group asks for more"
             }
         })
     }

@@ -20,7 +20,7 @@ pub use answers::{
     HistorySummary, Percentiles, TimeRange,
 };
 pub use errors::{ErrorGroup, TopErrors, TopErrorsRequest};
-pub use explanation::{ExplainWarning, ExplainedIndex, Explanation};
+pub use explanation::{ExplainWarning, ExplainedIndex, Explanation, QueryExplanation, WhyRead};
 pub use ext::EventQueryExt;
 pub use figures::{QueryAnswer, QueryRequest, QueryRow};
 pub use grouping::{Bucket, GroupBy};

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use crate::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventSink, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryRequest, ReadEvents,
-    StatsRequest, TopErrors, TopErrorsRequest,
+    EventSink, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryExplanation,
+    QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use crate::{BoxStream, Result};
 
@@ -81,6 +81,15 @@ pub trait EventQuery: Debug + Send + Sync + 'static {
     /// have more than [`MAX_ROWS`](QueryAnswer::MAX_ROWS) rows.
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer>;
 
+    /// What [`query`](Self::query) would be answered from: digests, or a
+    /// reading of the log, and how much is read at most. Digests are looked
+    /// at for it, and no event is read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` as for [`query`](Self::query); those of
+    /// [`read_events`](Self::read_events).
+    async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation>;
+
     /// Removes what was stored before now minus an age, and nothing else.
     ///
     /// Repeating it does no harm. Dropping the future doesn't undo what was
@@ -104,6 +113,7 @@ forward_port! { EventQuery {
         analytics[](request: AnalyticsRequest) -> Result<EventAnalytics>;
         top_errors[](request: TopErrorsRequest) -> Result<TopErrors>;
         query[](request: QueryRequest) -> Result<QueryAnswer>;
+        explain_query[](request: QueryRequest) -> Result<QueryExplanation>;
         cleanup[](request: CleanupRequest) -> Result<CleanupReport>;
     }
 } }

@@ -1,0 +1,90 @@
+//! What a question by group and stretch of time would be answered from, without asking it.
+
+use naq_core::Result;
+use naq_core::events::{
+    QueryExplanation, QueryRequest, ReadEvents, ReadUntil, RecordedEvent, WhyRead,
+};
+
+use crate::digests::{Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Tally};
+use crate::grouped::GroupedFold;
+use crate::read::Log;
+
+/// The operation that errors name.
+pub(crate) const OPERATION: &str = "explain_query";
+
+/// Looks at the digests that an answer would be made from, and counts what
+/// would be read beside them.
+pub(crate) async fn explain(
+    log: &Log,
+    digests: Option<&Digests>,
+    request: &QueryRequest,
+) -> Result<QueryExplanation> {
+    let fold = GroupedFold::new(request);
+    let filter = CellFilter::of(&request.filter);
+    let open = log.open(OPERATION).await?;
+    let mut explanation = QueryExplanation::default();
+    explanation.filter = request.filter.to_string();
+    explanation.stream_messages = open.info.state.messages;
+    explanation.max_messages = log.limit(request.scan);
+    let found = [
+        (digests.is_none(), WhyRead::NoDigests),
+        (filter.is_none(), WhyRead::Filter),
+        (!fold.is_about_cells(), WhyRead::Groups),
+    ];
+    explanation.reasons =
+        found.into_iter().filter(|(is_so, _)| *is_so).map(|(_, reason)| reason).collect();
+    match digests.zip(filter.as_ref()).filter(|_| fold.is_about_cells()) {
+        Some((digests, filter)) => {
+            let ask = Ask {
+                operation: OPERATION,
+                log,
+                open: &open,
+                range: MinuteRange::new(request.start, request.end),
+                filter,
+                limits: request.scan,
+            };
+            let mut used = Used { fold, digests: 0 };
+            let basis = digests.estimate(&ask, &mut used).await?;
+            explanation.digests = used.digests;
+            explanation.from_digests = basis.from_digests;
+            explanation.messages_at_most = basis.read;
+            explanation.holes = basis.holes;
+        }
+        None => {
+            let options = ReadEvents::default()
+                .with_until(ReadUntil::Head)
+                .with_filter(request.filter.clone());
+            // An index names events for readings, and not for figures.
+            let reading = log.explain(None, options).await?;
+            explanation.messages_at_most = reading.messages_at_most;
+            explanation.holes = open.info.state.first_sequence.saturating_sub(1);
+            explanation.reading = Some(reading);
+        }
+    }
+    Ok(explanation)
+}
+
+/// Counts digests, and adds nothing up.
+struct Used<'a> {
+    /// Knows which digests don't tell enough apart.
+    fold: GroupedFold<'a>,
+    digests: u64,
+}
+
+impl Tally for Used<'_> {
+    fn grain(&self) -> Grain {
+        self.fold.grain()
+    }
+
+    fn lacks(&self, digest: &Digest) -> bool {
+        self.fold.lacks(digest)
+    }
+
+    fn digest(&mut self, _: &Digest) {
+        self.digests += 1;
+    }
+
+    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
+
+    fn event(&mut self, _: &RecordedEvent) {}
+}

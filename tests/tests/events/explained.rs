@@ -1,0 +1,130 @@
+//! What a question is said to cost is what it costs.
+
+use std::sync::Arc;
+
+use naq_core::Timestamp;
+use naq_core::clock::SystemClock;
+use naq_core::config::EventsConfig;
+use naq_core::connection::SingleJetStream;
+use naq_core::events::{
+    Bucket, Event, EventQuery, EventSink, Filter, GroupBy, QueryExplanation, QueryRequest,
+    ScanLimits, WhyRead,
+};
+use naq_core::jetstream::{JetStream, PurgeKeep, PurgeOptions};
+use naq_core::service::Service;
+use naq_core::{ErrorKind, Result};
+use naq_events::EventService;
+use naq_kv::KvStoreService;
+use naq_streams::StreamService;
+use naq_tests::behaviours::block_on;
+use naq_tests::server::shared;
+use naq_tests::{backend, names};
+
+const EVENTS: u64 = 1_200;
+
+#[test]
+fn a_question_costs_what_was_said_before_in_memory() {
+    block_on(costs_what_was_said(super::memory()));
+}
+
+#[test]
+fn a_question_costs_what_was_said_before_on_a_server() {
+    block_on(async {
+        costs_what_was_said(backend::connect(&shared().await.url()).await).await;
+    });
+}
+
+async fn service(
+    js: &Arc<dyn JetStream>,
+    config: &EventsConfig,
+    has_digests: bool,
+) -> Result<EventService> {
+    let connections = || SingleJetStream::provider(Arc::clone(js));
+    let streams = Arc::new(StreamService::new(connections()));
+    let clock = Arc::new(SystemClock::new());
+    let service = EventService::new(connections(), streams, clock, config.clone())?;
+    let service = match has_digests {
+        true => service.with_digests(Arc::new(KvStoreService::new(connections()))),
+        false => service,
+    };
+    service.start().await?;
+    Ok(service)
+}
+
+fn at(second: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_nanos((1_700_000_000 + second) * 1_000_000_000))
+}
+
+fn by_type(filter: &str) -> QueryRequest {
+    let filter = if filter.is_empty() { Filter::new() } else { Filter::parse(filter).unwrap() };
+    QueryRequest::new(filter).with_group_by([GroupBy::Type])
+}
+
+async fn costs_what_was_said(js: Arc<dyn JetStream>) {
+    let name = names::unique("explained");
+    let config =
+        EventsConfig::default().with_stream_name(name.as_str()).with_subject_root(name.as_str());
+    let events = service(&js, &config, true).await.unwrap();
+    for n in 0..EVENTS {
+        let job = format!("j{}", n % 40);
+        let event = match n % 3 {
+            0 => Event::job_started(job, "w", "emails"),
+            1 => Event::job_completed(job, n as f64 / 1_000.0, true).with_queue("emails"),
+            _ => Event::job_failed(job, "refused", 0.5).with_queue("reports"),
+        };
+        // Two seconds apart, beginning within a minute.
+        let event = event.with_timestamp(at(2 * n.cast_signed()).unwrap());
+        events.log(event.into()).await.unwrap();
+    }
+    let first = same(&events, by_type("")).await;
+    assert_eq!((first.digests, first.messages_at_most), (0, EVENTS), "nobody has asked before");
+    for request in [
+        by_type("queue = emails"),
+        by_type("").with_bucket(Bucket::Minute),
+        by_type("type = job_failed").with_range(at(7), at(1_003)),
+        by_type("").with_range(at(7), None),
+        by_type("").with_range(at(5_000), at(6_000)),
+    ] {
+        let explained = same(&events, request.clone()).await;
+        assert_eq!((explained.digests, explained.from_digests), (1, EVENTS), "{request:?}");
+        assert!(explained.messages_at_most < 100, "{explained:?}");
+        assert_eq!((explained.reasons, explained.reading), (vec![], None));
+    }
+    let asked = async |events: &EventService, request: QueryRequest| {
+        let explained = events.explain_query(request.clone()).await.unwrap();
+        let basis = events.query(request).await.unwrap().basis;
+        assert!(explained.messages_at_most >= basis.read, "{explained:?} {basis:?}");
+        assert_eq!((explained.from_digests, explained.holes), (0, basis.holes));
+        let reading = explained.reading.unwrap();
+        (explained.reasons, explained.messages_at_most, reading.is_by_subject)
+    };
+    let third = EVENTS / 3;
+    let worker = by_type("type = job_failed").with_group_by([GroupBy::Worker]);
+    let slow = by_type("duration > 1s and since 1h");
+    assert_eq!(asked(&events, worker).await, (vec![WhyRead::Groups], third, true));
+    assert_eq!(asked(&events, slow.clone()).await, (vec![WhyRead::Filter], EVENTS, false));
+    let js_purge = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(101));
+    js.purge_stream(&config.stream_name, js_purge).await.unwrap();
+    assert_eq!(asked(&events, slow).await.1, EVENTS - 100);
+    let without = service(&js, &config, false).await.unwrap();
+    assert_eq!(asked(&without, by_type("")).await.0, [WhyRead::NoDigests]);
+
+    let limited = by_type("exists worker_id").with_scan(ScanLimits::default().with_max_messages(9));
+    let explained = without.explain_query(limited.clone()).await.unwrap();
+    assert!(explained.messages_at_most > explained.max_messages);
+    assert!(without.query(limited).await.unwrap_err().is(ErrorKind::LimitReached));
+    let wrong = by_type("").with_range(at(2), at(1));
+    let error = events.explain_query(wrong).await.unwrap_err();
+    assert_eq!((error.get("field"), error.operation()), (Some("end_time"), "explain_query"));
+}
+
+/// What a question is said to cost, which is what it then costs.
+async fn same(events: &EventService, request: QueryRequest) -> QueryExplanation {
+    let explained = events.explain_query(request.clone()).await.unwrap();
+    let basis = events.query(request).await.unwrap().basis;
+    assert_eq!(
+        (explained.from_digests, explained.messages_at_most, explained.holes),
+        (basis.from_digests, basis.read, basis.holes)
+    );
+    explained
+}
