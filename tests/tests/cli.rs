@@ -19,6 +19,8 @@ mod live;
 mod logging;
 #[path = "cli/reading.rs"]
 mod reading;
+#[path = "cli/refused.rs"]
+mod refused;
 #[path = "cli/retention.rs"]
 mod retention;
 #[path = "cli/screens.rs"]

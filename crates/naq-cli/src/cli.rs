@@ -11,6 +11,7 @@ use crate::commands::{
     analytics, cleanup, completions, cursors, dead, demo, doctor, errors, explain, export, groups,
     history, index, keeper, kv, log, query, react, retention, sizes, spool, stats, streams, tail,
 };
+use crate::complain::Failure;
 use crate::output::Format;
 
 /// See what your background jobs are doing.
@@ -162,6 +163,24 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     /// Write the completions of a shell
     Completions(completions::Args),
+}
+
+impl Command {
+    /// Refuses rows for a spreadsheet where the answer isn't made of any.
+    ///
+    /// # Errors
+    /// Usage.
+    pub(crate) fn check(&self, is_csv: bool) -> Result<(), Failure> {
+        match self {
+            Self::Query(_) | Self::Errors(_) | Self::Sizes(_) => Ok(()),
+            _ if is_csv => Err(Failure::usage(
+                "--output csv is of rows of figures: `query`, `errors` and `sizes` have them",
+                "`naq query --group-by type,queue --output csv`, or another --output: table, json, \
+                 jsonl",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A duration as the configuration writes it.

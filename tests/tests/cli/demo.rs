@@ -55,6 +55,13 @@ fn in_memory_it_reports_what_the_log_says() {
         assert_eq!(types[event_type], count, "{event_type} in {types}");
     }
     assert_eq!(answers["completed"]["success_rate"], 1.0);
+    let kinds: Vec<_> = answers["kinds"]["rows"].as_array().unwrap().iter().collect();
+    let runs = kinds.iter().map(|row| row["values"][0].as_f64().unwrap()).sum::<f64>();
+    assert_eq!(runs, 6.0, "{kinds:?}");
+    assert_eq!(
+        (&answers["errors"]["total"], &answers["errors"]["different"]),
+        (&4.into(), &2.into())
+    );
     assert_eq!(answers["slowest"]["summary"]["state"], "completed");
     let failed = &answers["failed"]["summary"];
     assert_eq!((&failed["state"], &failed["attempts"]), (&"failed".into(), &2.into()));
@@ -88,6 +95,8 @@ fn the_report_is_text_when_piped_and_the_stream_goes_to_standard_error() {
         "What the log counted",
         "How it went",
         "How long a completed run took",
+        "How runs of each kind ended (`naq query`)",
+        "What failed most (`naq errors`)",
         "The slowest job",
         "A job that failed",
         "What to try next",
@@ -133,6 +142,7 @@ async fn on_a_server_it_is_kept_and_each_run_tells_of_itself_alone() {
         assert_eq!(run["stats"]["event_types"]["job_enqueued"], 4, "{run}");
         let queue = run["queue"].as_str().unwrap();
         assert_eq!(run["completed"]["by_queue"][queue]["total_count"], 2);
+        assert_eq!(run["errors"]["total"], 4, "those of other runs are left out: {run}");
         // Afterwards everything is still there to be asked for.
         let job = run["failed"]["summary"]["id"].as_str().unwrap();
         let history = naq.json(&format!("history {job} --output json"));

@@ -157,7 +157,13 @@ async fn a_closed_pipe_ends_quietly() {
     let lines: String =
         (0..20_000).map(|n| format!("{{\"type\":\"t\",\"job_id\":\"j{n}\"}}\n")).collect();
     assert_eq!(naq.run_with("log -", lines.as_bytes()).code, Some(0));
-    for line in ["export", "tail --until-now", "tail --until-now --output table"] {
+    for line in [
+        "export",
+        "tail --until-now",
+        "tail --until-now --output table",
+        "stats --watch 100ms",
+        "stats --watch 100ms --output table",
+    ] {
         let mut child = naq
             .command(line)
             .stdin(Stdio::null())

@@ -1,4 +1,5 @@
-//! What goes on until somebody ends it: `naq tail`, `naq kv watch` and `naq keeper`.
+//! What goes on until somebody ends it: `naq tail`, `naq stats --watch`, `naq kv watch`,
+//! and `naq keeper`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
@@ -173,6 +174,55 @@ async fn watch_says_that_the_server_is_away_and_goes_on() {
     assert_eq!(naq.run("kv put settings a two").code, Some(0));
     assert!(watch.line().contains("\"value\":\"two\""));
     assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn statistics_are_asked_again_and_survive_a_killed_server() {
+    let mut naq = Naq::with_events().await;
+    let watch = Running::start(&naq, "stats --watch 100ms --output jsonl");
+    let until_it_counts = |events: u64| {
+        loop {
+            let stats: serde_json::Value = serde_json::from_str(&watch.line()).unwrap();
+            if stats["total_events"] == events {
+                return;
+            }
+            assert!(stats["total_events"].as_u64().unwrap() < events, "{stats}");
+        }
+    };
+    until_it_counts(6);
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    until_it_counts(7);
+    naq.server.restart().await;
+    watch.note("the server is away");
+    watch.note("the server answers again");
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    until_it_counts(8);
+    assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn watched_statistics_are_blocks_with_their_time_where_no_terminal_is() {
+    let naq = Naq::with_events().await;
+    let watch = Running::start(&naq, "stats --watch 100ms --output table --utc");
+    let is_heading = |line: &str| line.starts_with("20") && line.ends_with('Z');
+    let mut headings = 0;
+    while headings < 2 {
+        let line = watch.line();
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        headings += usize::from(is_heading(&line));
+    }
+    assert!(watch.line().starts_with("Events  6 in the whole log"));
+    assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[tokio::test]
+async fn watched_statistics_end_with_an_error_where_the_stream_is_deleted() {
+    let naq = Naq::with_events().await;
+    let mut watch = Running::start(&naq, "stats --watch 100ms --output jsonl");
+    watch.line();
+    assert_eq!(naq.run("streams rm events --yes").code, Some(0));
+    watch.note("error:");
+    assert_eq!(watch.child.wait().unwrap().code(), Some(3));
 }
 
 #[tokio::test]

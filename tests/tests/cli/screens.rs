@@ -25,6 +25,11 @@ async fn the_log_s_answers_as_tables() {
             "query_bucket",
             "query 'exists queue' --bucket minute --group-by worker --output table --utc",
         ),
+        ("query_explain", "query 'type = job_failed' --bucket hour --explain --output table"),
+        (
+            "query_explain_scan",
+            "query 'duration > 1s' --group-by worker --scan-limit 2 --explain --output table",
+        ),
         ("history", "history job-7 --output table"),
         ("history_range", "history job-7 --output table --since 2026-11-24T12:00:02Z"),
         ("history_newest", "history job-7 --output table --newest --limit 1"),
@@ -79,6 +84,7 @@ async fn the_log_s_answers_as_json() {
         ("analytics_json", "analytics job_completed --output json"),
         ("errors_json", "errors --output json"),
         ("query_json", "query --group-by type --measure count,p95 --output json"),
+        ("query_explain_json", "query 'type = job_failed' --explain --output json"),
         ("history_json", "history job-7 --limit 1 --output json"),
         ("tail_jsonl", "tail --until-now --limit 2 --output jsonl"),
         ("tail_json", "tail --until-now --limit 1 --output json"),
@@ -87,6 +93,26 @@ async fn the_log_s_answers_as_json() {
     ] {
         insta::assert_snapshot!(name, naq.screen(line));
     }
+}
+
+#[tokio::test]
+async fn figures_are_rows_for_a_spreadsheet_and_other_answers_are_not() {
+    let naq = Naq::with_events().await;
+    let odd = concat!(
+        r#"{"type":"job_failed","job_id":"j","queue":"a,b","duration":0.25,"#,
+        r#""error":"refused, \u001b[31m\"twice\"","timestamp":"2026-11-24T12:01:00Z"}"#
+    );
+    assert_eq!(naq.run_with("log -", odd.as_bytes()).code, Some(0));
+    for (name, line) in [
+        ("query_csv", "query --bucket minute --group-by queue --measure count,p95 --output csv"),
+        ("errors_csv", "errors --output csv"),
+        ("no_rows_csv", "stats --output csv"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
+    let sizes = naq.run("sizes --exact --output csv").stdout;
+    assert!(sizes.starts_with("event_type,events,bytes\n"), "{sizes}");
+    assert_eq!(sizes.lines().count(), 6, "{sizes}");
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::{ErrorGroup, EventQuery, TopErrors, TopErrorsRequest};
 
 use super::range::{Range, Scan, in_words};
-use super::{Context, Outcome};
+use super::{Context, Outcome, tell_beside_sheet};
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{Grid, View, human};
+use crate::output::{Grid, Sheet, View, human};
 use crate::selection::Expression;
 use crate::when::PointInTime;
 
@@ -20,6 +20,7 @@ Examples:
   naq errors --since 24h --new-since 2h     what nobody had seen before
   naq errors 'queue = emails' --since 1h
   naq errors --output json | jq -r '.errors[].jobs[0]'
+  naq errors --since 24h --output csv > errors.csv
 
 Messages that differ in numbers, ids, paths or quoted text alone are one error.
 Whole minutes are counted.")]
@@ -52,10 +53,44 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     }
     Session::with(&context.globals, async |session| {
         let errors = session.reading(async |events| Ok(events.top_errors(request).await?)).await?;
-        context.output.answer(&errors, table)?;
+        context.output.figures(&errors, table, sheet)?;
+        let left_out = missing(&errors).map(|(_, what)| what);
+        tell_beside_sheet(&mut context.output, context.notes, left_out)?;
         Ok(Exit::Done)
     })
     .await
+}
+
+/// What no row has: its name, and how much it is in words.
+fn missing(answer: &TopErrors) -> impl Iterator<Item = (&'static str, String)> {
+    let gone = human::counted(answer.basis.holes, "message");
+    let unlisted = human::counted(answer.unlisted, "occurrence");
+    [
+        (answer.basis.holes, "Gone", format!("{gone} left the log uncounted")),
+        (answer.unlisted, "Not listed", format!("{unlisted} of errors that are not told apart")),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(_, name, what)| (name, what))
+}
+
+/// The errors for a spreadsheet.
+fn sheet(answer: &TopErrors) -> Sheet {
+    let headings =
+        ["count", "count_before", "first_seen", "last_seen", "error_type", "fingerprint", "jobs"];
+    let mut sheet = Sheet::new(headings);
+    for error in &answer.errors {
+        sheet.row([
+            Some(error.count.to_string()),
+            error.count_before.map(|count| count.to_string()),
+            Some(error.first_seen.to_string()),
+            Some(error.last_seen.to_string()),
+            error.error_type.clone(),
+            Some(error.fingerprint.clone()),
+            Some(error.jobs.join(", ")),
+        ]);
+    }
+    sheet
 }
 
 fn table(answer: &TopErrors, view: &View) -> String {
@@ -67,12 +102,8 @@ fn table(answer: &TopErrors, view: &View) -> String {
     if let Some(before) = &answer.before {
         facts.row(["Before", &in_words(view, before.start, before.end)]);
     }
-    if answer.basis.holes > 0 {
-        let gone = human::counted(answer.basis.holes, "message");
-        facts.row(["Gone", &format!("{gone} left the log uncounted")]);
-    }
-    if answer.unlisted > 0 {
-        facts.row(["Not listed", &human::counted(answer.unlisted, "occurrence")]);
+    for (name, what) in missing(answer) {
+        facts.row([name, &what]);
     }
     let mut text = facts.text();
     if answer.errors.is_empty() {

@@ -59,22 +59,33 @@ fn in_words(index: &ExplainedIndex) -> String {
 fn table(explanation: &Explanation, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     facts.row(["Filter", &sanitize(&explanation.filter)]);
+    reading(&mut facts, explanation, view);
+    facts.text() + &warnings(explanation, view)
+}
+
+/// What the server does of a reading, what is done here, and how much is read.
+pub(crate) fn reading(facts: &mut Grid, explanation: &Explanation, view: &View) {
     let subjects = sanitize(&explanation.subjects.join(", ")).into_owned();
     let all = if explanation.is_by_subject { "" } else { " (all)" };
     facts.row(["Server", &format!("{subjects}{all}")]);
     let stored = super::range::in_words(view, explanation.since, explanation.until);
     facts.row(["Stored", &stored]);
-    let most = human::count(explanation.messages_at_most);
-    let all = human::counted(explanation.stream_messages, "message");
-    facts.row(["Reads", &format!("at most {most} of {all}")]);
+    facts.row(["Reads", &at_most(explanation.messages_at_most, explanation.stream_messages)]);
     if let Some(index) = &explanation.index {
         facts.row(["Index", &in_words(index)]);
     }
     let check = explanation.check.as_deref().unwrap_or("nothing");
     facts.row(["Checks", &sanitize(check)]);
-    let mut text = facts.text();
-    for warning in &explanation.warnings {
-        text.push_str(&format!("{} {warning}\n", view.paint.warn("slow:")));
-    }
-    text
+}
+
+/// How much is read, in words.
+pub(crate) fn at_most(messages: u64, of: u64) -> String {
+    let of = human::counted(of, "message");
+    format!("at most {} of {of}", human::count(messages))
+}
+
+/// What makes a reading slow, a line each.
+pub(crate) fn warnings(explanation: &Explanation, view: &View) -> String {
+    let line = |warning| format!("{} {warning}\n", view.paint.warn("slow:"));
+    explanation.warnings.iter().map(line).collect()
 }

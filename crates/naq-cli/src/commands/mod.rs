@@ -32,6 +32,7 @@ mod follow;
 mod place;
 mod progress;
 mod range;
+mod watch;
 
 use std::io;
 
@@ -58,6 +59,21 @@ pub(crate) struct Context {
     pub(crate) notes: Notes,
 }
 
+/// Tells beside the rows of a sheet what they leave out; other forms say it themselves.
+fn tell_beside_sheet(
+    output: &mut Output,
+    notes: Notes,
+    facts: impl IntoIterator<Item = String>,
+) -> io::Result<()> {
+    if output.is_csv() {
+        output.flush()?;
+        for fact in facts {
+            notes.line(&notes.paint().warn(format!("-- {fact}")));
+        }
+    }
+    Ok(())
+}
+
 /// Runs a command to its end, and tells what went wrong.
 pub(crate) fn run(cli: Cli) -> Exit {
     let Cli { globals, command } = cli;
@@ -65,7 +81,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
     tracing_setup::start(globals.verbose, notes.paint().is_on());
     let output = Output::new(globals.output, globals.color, Zone::new(globals.utc));
     let mut context = Context { globals, output, notes };
-    let outcome = in_runtime(&mut context, command).and_then(|exit| {
+    let outcome =
+        command.check(context.output.is_csv()).and_then(|()| in_runtime(&mut context, command));
+    let outcome = outcome.and_then(|exit| {
         context.output.flush()?;
         Ok(exit)
     });

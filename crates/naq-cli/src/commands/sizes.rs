@@ -2,10 +2,10 @@
 
 use naq_events::retention::EventSizes;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, tell_beside_sheet};
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{Grid, View, human};
+use crate::output::{Grid, Sheet, View, human};
 
 /// Options of `naq sizes`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,7 @@ Examples:
   naq sizes
   naq sizes --exact
   naq sizes --output jsonl | jq '.kinds[0]'
+  naq sizes --exact --output csv > sizes.csv
 
 The sums are the server's own. What each type takes is counted where the log
 has no more than 65,536 events or --exact is given, else estimated from samples.")]
@@ -28,10 +29,27 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     Session::with(&context.globals, async |session| {
         let sizes =
             session.reading(async |events| Ok(events.event_sizes(args.exact).await?)).await?;
-        context.output.answer(&sizes, table)?;
+        context.output.figures(&sizes, table, sheet)?;
+        let about = (!sizes.is_exact).then(|| estimated(&sizes));
+        tell_beside_sheet(&mut context.output, context.notes, about)?;
         Ok(Exit::Done)
     })
     .await
+}
+
+/// The types for a spreadsheet.
+fn sheet(sizes: &EventSizes) -> Sheet {
+    let mut sheet = Sheet::new(["event_type", "events", "bytes"]);
+    for kind in &sizes.kinds {
+        let figures = [kind.events, kind.bytes].map(|figure| Some(figure.to_string()));
+        sheet.row([kind.event_type.clone()].into_iter().chain(figures));
+    }
+    sheet
+}
+
+fn estimated(sizes: &EventSizes) -> String {
+    let read = human::count(sizes.read);
+    format!("by type estimated from {read} of them, --exact counts")
 }
 
 fn table(sizes: &EventSizes, view: &View) -> String {
@@ -57,6 +75,5 @@ fn table(sizes: &EventSizes, view: &View) -> String {
             format!("{}\n{sum}\n", grid.text())
         };
     }
-    let read = human::count(sizes.read);
-    format!("{}\n{sum}; by type estimated from {read} of them, --exact counts\n", grid.text())
+    format!("{}\n{sum}; {}\n", grid.text(), estimated(sizes))
 }

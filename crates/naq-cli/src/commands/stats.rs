@@ -6,10 +6,11 @@ use naq_core::events::{EventQuery, EventStats, StatsRequest};
 
 use super::bars::bar;
 use super::range::{Range, Scan, in_words};
+use super::watch::{Watch, watch};
 use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
-use crate::output::{Grid, View, human};
+use crate::output::{Grid, View, Zone, human};
 use crate::selection::Expression;
 
 /// Options of `naq stats`.
@@ -20,6 +21,8 @@ Examples:
   naq stats --since 24h
   naq stats 'queue = emails and since 24h'  only what was stored since
   naq stats --since 2026-11-24T08:00:00Z --until 2026-11-24T09:00:00Z
+  naq stats --since 1h --watch              the last hour, again each 2 seconds
+  naq stats 'queue = emails' --watch 10s --output jsonl
   naq stats --output json | jq .event_types")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -28,21 +31,41 @@ pub(crate) struct Args {
     range: Range,
     #[command(flatten)]
     scan: Scan,
+    #[command(flatten)]
+    watch: Watch,
 }
 
-/// Answers with the counts.
+impl Args {
+    /// The question, as of now.
+    fn request(&self, zone: &Zone) -> naq_core::Result<StatsRequest> {
+        let (start, end) = self.range.resolve(zone)?;
+        Ok(StatsRequest::default()
+            .with_range(start, end)
+            .with_scan(self.scan.limits())
+            .with_filter(self.expression.to_filter(zone)?))
+    }
+}
+
+/// Answers with the counts, once or again and again.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let zone = &context.output.view().zone;
-    let (start, end) = args.range.resolve(zone)?;
-    let filter = args.expression.to_filter(zone)?;
-    let request = StatsRequest::default()
-        .with_range(start, end)
-        .with_scan(args.scan.limits())
-        .with_filter(filter);
+    let zone = context.output.view().zone.clone();
+    let request = args.request(&zone)?;
+    request.validate()?;
+    let (output, notes) = (&mut context.output, context.notes);
     Session::with(&context.globals, async |session| {
-        let stats = session.reading(async |events| Ok(events.stats(request).await?)).await?;
-        context.output.answer(&stats, table)?;
-        Ok(Exit::Done)
+        session
+            .reading(async |events| match args.watch.every() {
+                // What is said of the time moves with it.
+                Some(every) => {
+                    let ask = async || events.stats(args.request(&zone)?).await;
+                    watch(session, (output, notes), every, ask, table).await
+                }
+                None => {
+                    output.answer(&events.stats(request).await?, table)?;
+                    Ok(Exit::Done)
+                }
+            })
+            .await
     })
     .await
 }

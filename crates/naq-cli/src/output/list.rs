@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{Format, Output, json};
+use super::{Format, Output, json, sheet};
 
 /// A list item by item, in the form that [`Output::list`] gives one that is whole.
 #[derive(Debug)]
@@ -35,13 +35,14 @@ impl<'a> ListWriter<'a> {
                 let text = json::pretty(item)?.replace('\n', "\n  ");
                 self.output.text(&format!("{lead}\n  {text}"))
             }
+            Format::Csv => Err(sheet::no_rows()),
         }
     }
 
     /// Ends the list.
     pub(crate) fn end(self) -> io::Result<()> {
         match (self.output.format, self.items) {
-            (Format::Table | Format::Jsonl, _) => Ok(()),
+            (Format::Table | Format::Jsonl | Format::Csv, _) => Ok(()),
             (Format::Json, 0) => self.output.text("[]\n"),
             (Format::Json, _) => self.output.text("\n]\n"),
         }

@@ -4,8 +4,8 @@
 //! - `paint`: colour
 //! - `zone`: times
 //! - `human`: numbers
-//! - `table`, `json`: the two forms of an answer
-//! - `list`: an answer that is written while it comes
+//! - `table`, `json`, `sheet`: the forms of an answer
+//! - `list`: an answer that is written while it comes; `screen`: one that is drawn over itself
 //! - `event`, `hole`: one event in one line, and what one says that tells of lost events
 
 mod event;
@@ -15,6 +15,8 @@ pub(crate) mod json;
 mod list;
 mod paint;
 mod sanitize;
+mod screen;
+mod sheet;
 mod table;
 mod zone;
 
@@ -27,6 +29,8 @@ pub(crate) use event::EventLines;
 pub(crate) use list::ListWriter;
 pub(crate) use paint::Paint;
 pub(crate) use sanitize::sanitize;
+pub(crate) use screen::Screen;
+pub(crate) use sheet::Sheet;
 pub(crate) use table::{Grid, Tone};
 pub(crate) use zone::Zone;
 
@@ -39,6 +43,8 @@ pub(crate) enum Format {
     Json,
     /// One JSON value a line.
     Jsonl,
+    /// Rows of figures for a spreadsheet.
+    Csv,
 }
 
 /// How things look where they go.
@@ -78,9 +84,27 @@ impl Output {
         matches!(self.format, Format::Table)
     }
 
+    /// Whether rows for a spreadsheet are wanted.
+    pub(crate) const fn is_csv(&self) -> bool {
+        matches!(self.format, Format::Csv)
+    }
+
     /// Whether a terminal looks.
     pub(crate) const fn is_terminal(&self) -> bool {
         self.is_terminal
+    }
+
+    /// Whether a terminal looks that lets text be drawn over itself.
+    pub(crate) fn can_draw(&self) -> bool {
+        self.is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Fits what is written from now on to the terminal as it is now; answers
+    /// its rows and columns.
+    pub(crate) fn fit(&mut self) -> (u16, u16) {
+        self.view.width = table::terminal_width();
+        let (rows, columns) = console::Term::stdout().size();
+        (rows, self.view.width.unwrap_or(columns))
     }
 
     /// How things look.
@@ -89,6 +113,10 @@ impl Output {
     }
 
     /// Writes one answer: as JSON, or as `table` makes it.
+    ///
+    /// # Errors
+    /// `Unsupported` where rows are wanted, which this answer has none of;
+    /// those of writing.
     pub(crate) fn answer<T: Serialize + ?Sized>(
         &mut self,
         answer: &T,
@@ -98,8 +126,25 @@ impl Output {
             Format::Table => table(answer, &self.view),
             Format::Json => json::pretty(&answer)? + "\n",
             Format::Jsonl => json::line(&answer)? + "\n",
+            Format::Csv => return Err(sheet::no_rows()),
         };
         self.text(&text)
+    }
+
+    /// Writes one answer of figures: as [`answer`](Self::answer) does, or the rows of `sheet`.
+    pub(crate) fn figures<T: Serialize + ?Sized>(
+        &mut self,
+        answer: &T,
+        table: impl FnOnce(&T, &View) -> String,
+        sheet: impl FnOnce(&T) -> Sheet,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Csv => {
+                let text = sheet(answer).text()?;
+                self.text(&text)
+            }
+            _ => self.answer(answer, table),
+        }
     }
 
     /// Writes a list: one JSON array, a JSON value a line, or as `table` makes it.

@@ -1,14 +1,24 @@
 //! What the log says about a run.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use naq_core::events::{
     AnalyticsRequest, EventAnalytics, EventHistory, EventItem, EventLog, EventMeasures, EventStats,
-    EventType, Filter, HistoryRequest, ReadEvents, ReadStart, StatsRequest,
+    EventType, Filter, GroupBy, HistoryRequest, Measure, MeasuredField, QueryAnswer, QueryRequest,
+    ReadEvents, ReadStart, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::{Result, Timestamp};
 use serde::Serialize;
 
 use super::run::Run;
+
+/// How far clocks may differ.
+const CLOCKS: Duration = Duration::from_secs(3_600);
+
+/// What half of the runs stay below, and 95 %.
+const MEDIAN: Measure = Measure::Percentile(500, MeasuredField::Duration);
+const LONG: Measure = Measure::Percentile(950, MeasuredField::Duration);
 
 /// The log's answers: every number of the report is one of these, or made of them alone.
 #[derive(Debug, Serialize)]
@@ -21,6 +31,10 @@ pub(super) struct Answers {
     pub(super) stats: EventStats,
     /// The figures of its completed runs.
     pub(super) completed: EventAnalytics,
+    /// How runs of each kind of job ended.
+    pub(super) kinds: QueryAnswer,
+    /// What failed most.
+    pub(super) errors: TopErrors,
     /// The job whose run took longest.
     pub(super) slowest: Option<EventHistory>,
     /// A job that failed.
@@ -58,6 +72,18 @@ pub(super) async fn ask(
         };
         history.events.iter().any(file)
     });
+    let ended = [EventType::JobCompleted, EventType::JobFailed].map(|it| it.to_string());
+    let of_queue = Filter::new().queue(run.queue());
+    let request = QueryRequest::new(of_queue.clone().field("type").one_of(ended))
+        .with_range(range.0, range.1)
+        .with_group_by([GroupBy::JobName, GroupBy::Type])
+        .with_measures([Measure::Count, MEDIAN, LONG]);
+    let kinds = events.query(request).await?;
+    // A log may be long, and the server's clock may go differently.
+    let filter = of_queue.stored_since(run.start().saturating_sub(CLOCKS));
+    let request =
+        TopErrorsRequest::default().with_range(range.0, range.1).with_filter(filter).with_limit(3);
+    let errors = events.top_errors(request).await?;
     let stored = events.counters().acked;
     let queue = run.queue().to_owned();
     Ok(Answers {
@@ -65,6 +91,8 @@ pub(super) async fn ask(
         first_sequence,
         stats,
         completed,
+        kinds,
+        errors,
         slowest,
         failed,
         failed_as_announced,

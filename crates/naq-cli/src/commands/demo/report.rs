@@ -8,6 +8,7 @@ use naq_core::events::{EventHistory, EventType};
 use super::answers::Answers;
 use crate::commands::analytics::durations;
 use crate::commands::history::timeline;
+use crate::commands::query::rows;
 use crate::commands::stats::groups;
 use crate::output::{Grid, View, human};
 
@@ -26,6 +27,8 @@ pub(super) fn text(
     report.section("What the log counted", &counts(answers, view));
     report.section("How it went", &outcome(answers, view));
     report.section("How long a completed run took", &durations(view, &answers.measures()));
+    report.section("How runs of each kind ended (`naq query`)", &kinds(answers, view));
+    report.section("What failed most (`naq errors`)", &errors(answers, view));
     if let Some(slowest) = &answers.slowest {
         report.timeline("The slowest job", slowest);
     }
@@ -79,6 +82,27 @@ fn counts(answers: &Answers, view: &View) -> String {
         note(format!("({stored} were stored; the stream's limits have let some go since)"));
     }
     text
+}
+
+fn kinds(answers: &Answers, view: &View) -> String {
+    if answers.kinds.rows.is_empty() {
+        return String::new();
+    }
+    let note = "Runs by kind and how they ended, a retry being one more; half took less than p50.";
+    format!("{}\n{}", view.paint.dim(note), rows(&answers.kinds, view))
+}
+
+fn errors(answers: &Answers, view: &View) -> String {
+    let mut grid = Grid::new(view, &["Count", "Error", "Job"]).right(&[0]);
+    for error in &answers.errors.errors {
+        let job = error.jobs.first().map_or("-", String::as_str);
+        grid.row([&*human::count(error.count), &error.fingerprint, job]);
+    }
+    if grid.is_empty() {
+        return String::new();
+    }
+    let note = "Messages that differ in numbers, paths or quoted text alone are one error.";
+    format!("{}\n{}", view.paint.dim(note), grid.text())
 }
 
 fn outcome(answers: &Answers, view: &View) -> String {
