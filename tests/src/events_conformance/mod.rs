@@ -64,6 +64,7 @@ macro_rules! for_each_events_behaviour {
                 a_gap_is_told_where_it_is,
                 a_reading_goes_on_behind_a_position_in_another_service,
                 a_position_of_a_log_made_anew_is_a_conflict,
+                a_position_beyond_the_log_s_end_is_a_conflict,
                 a_log_that_is_not_there_can_not_be_asked,
                 a_log_deleted_under_a_reading_is_not_found,
                 a_log_made_anew_under_a_reading_is_a_conflict,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use naq_core::ErrorKind;
 use naq_core::events::{
-    Event, EventItem, EventQuery, EventQueryExt, EventSinkExt, ReadEvents, ReadStart, ReadUntil,
+    Event, EventItem, EventQuery, EventQueryExt, EventSinkExt, Position, ReadEvents, ReadStart,
+    ReadUntil,
 };
 use naq_core::jetstream::JetStream;
 use serde_json::json;
@@ -210,6 +211,17 @@ pub async fn a_position_of_a_log_made_anew_is_a_conflict(js: Arc<dyn JetStream>)
     own.make_anew().await;
     for after in [ReadEvents::live(), ReadEvents::default().with_newest_first()] {
         let error = own.read(after.after(position)).error().await;
+        assert!(error.is(ErrorKind::Conflict) && error.hint().is_some(), "{error:?}");
+    }
+}
+
+pub async fn a_position_beyond_the_log_s_end_is_a_conflict(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.log_all(numbered(2)).await;
+    let last = own.read(ReadEvents::default().with_newest_first()).event().await.position;
+    let beyond = Position::new(last.created, last.sequence + 1);
+    for after in [ReadEvents::live(), ReadEvents::default().with_newest_first()] {
+        let error = own.read(after.after(beyond)).error().await;
         assert!(error.is(ErrorKind::Conflict) && error.hint().is_some(), "{error:?}");
     }
 }

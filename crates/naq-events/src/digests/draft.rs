@@ -154,7 +154,7 @@ impl Draft {
     ///
     /// Where it is too rich for that it is made coarser: first the events of a
     /// cell are not told apart any more, then kinds of job, queues, minutes,
-    /// and types.
+    /// and types; at last fewer errors are listed.
     pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
@@ -168,6 +168,11 @@ impl Draft {
                 break;
             }
             digest = digest.regrouped(coarser);
+            bytes = encode(&digest);
+        }
+        while bytes.len() > MOST_BYTES && !digest.errors.is_empty() {
+            let most = digest.errors.len() / 2;
+            (digest.errors, digest.unlisted_errors) = self.bounded_errors(most);
             bytes = encode(&digest);
         }
         (digest, bytes)
@@ -189,7 +194,7 @@ impl Draft {
             unlisted_errors: self.unlisted_errors,
             hours: Hours::default(),
         };
-        (digest.errors, digest.unlisted_errors) = self.bounded_errors();
+        (digest.errors, digest.unlisted_errors) = self.bounded_errors(MOST_ERRORS);
         let kept = self.minutes_to_keep();
         digest.regrouped(|key| match kept.as_ref() {
             Some(kept) if !kept.contains_key(&key.minute) => without_minute(key),
@@ -212,8 +217,8 @@ impl Draft {
         Some(sorted.into_iter().collect())
     }
 
-    /// The errors that occurred most, and how many occurrences are of others.
-    fn bounded_errors(&self) -> (Vec<(ErrorKey, Occurrences)>, u64) {
+    /// The errors that occurred most, so many at most, and how many occurrences are of others.
+    fn bounded_errors(&self, most: usize) -> (Vec<(ErrorKey, Occurrences)>, u64) {
         let mut errors: Vec<_> = self.errors.iter().collect();
         errors.sort_by(|(a, x), (b, y)| y.count().cmp(&x.count()).then_with(|| a.cmp(b)));
         let mut unlisted = self.unlisted_errors;
@@ -221,7 +226,7 @@ impl Draft {
         let mut kept = Vec::new();
         for (error, occurrences) in errors {
             minutes += occurrences.minutes.len();
-            if kept.len() < MOST_ERRORS && minutes <= MOST_ERROR_MINUTES {
+            if kept.len() < most && minutes <= MOST_ERROR_MINUTES {
                 kept.push((error.clone(), occurrences.clone()));
             } else {
                 unlisted += occurrences.count();

@@ -237,9 +237,11 @@ impl<'a> Gathering<'a> {
         Ok(parts)
     }
 
-    /// Whether the log still has the digest's block.
+    /// Whether the log still has all of the digest's block, as far as is known:
+    /// where anything was removed from its midst, it may be this block's.
     fn is_there(&self, digest: &Digest) -> bool {
-        self.ask.open.info.state.first_sequence <= block_start(digest.block)
+        let state = &self.ask.open.info.state;
+        state.first_sequence <= block_start(digest.block) && state.num_deleted == 0
     }
 
     /// Shows what lies wholly in the range, and notes what has to be read.

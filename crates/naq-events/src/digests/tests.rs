@@ -244,6 +244,27 @@ fn a_block_that_is_too_rich_is_made_coarser_and_counts_everything_still() {
 }
 
 #[test]
+fn errors_with_long_words_are_listed_as_far_as_there_is_room() {
+    let mut draft = Draft::new(CREATED, 0);
+    for sequence in 1..=3_000_u64 {
+        let long = |word: String, length: usize| word.repeat(length / word.len().max(1) + 1);
+        let mut event = Event::job_failed(
+            format!("{}{sequence}", long("j".to_owned(), 240)),
+            long(format!("{} ", letters(sequence % 999 + 27)), 250),
+            0.5,
+        );
+        event.error_type = Some(format!("{}{}", long("t".to_owned(), 120), sequence % 999).into());
+        draft.observe(&recorded(sequence, second(sequence.cast_signed() * 60), event));
+    }
+    let (digest, bytes) = draft.seal();
+    assert!(bytes.len() <= MOST_BYTES, "{}", bytes.len());
+    assert!(!digest.errors.is_empty() && digest.errors.len() < 999, "{}", digest.errors.len());
+    let listed: u64 = digest.errors.iter().map(|(_, all)| all.count()).sum();
+    assert_eq!(listed + digest.unlisted_errors, 3_000);
+    assert_eq!(decode(&bytes).unwrap(), digest);
+}
+
+#[test]
 fn clocks_that_are_wrong_do_not_blow_a_digest_up() {
     let mut draft = Draft::new(CREATED, 0);
     let minutes = MOST_MINUTES as i64 + 1_000;

@@ -62,6 +62,16 @@ fn behind(log: &Log, open: &OpenLog, position: Position) -> Result<u64> {
         .with("created", open.info.created.to_string())
         .with_hint("begin at the beginning, or at a time"));
     }
+    let last = open.info.state.last_sequence;
+    if position.sequence > last {
+        // What is stored from here on gets numbers that were told before.
+        let text = "the position lies beyond the stream's end: the server has lost what it is of";
+        return Err(Error::new(ErrorKind::Conflict, "read_events", text)
+            .with("stream", log.stream())
+            .with("position", position.to_string())
+            .with("last_sequence", last.to_string())
+            .with_hint("begin at a time before the loss"));
+    }
     Ok(position.sequence.saturating_add(1))
 }
 

@@ -66,10 +66,13 @@ impl Scan {
         open: &OpenLog,
         mut visit: impl FnMut(RecordedEvent) + Send,
     ) -> Result<ScanEnd> {
-        let created = open.info.created;
+        let (created, last) = (open.info.created, open.info.state.last_sequence);
+        if last == 0 {
+            return Ok(ScanEnd::default());
+        }
         let options = ReadOptions::default()
             .with_start(self.since.map_or(ReadStart::Beginning, ReadStart::Time))
-            .with_until(ReadUntil::Head)
+            .with_until(ReadUntil::Sequence(last))
             .with_subjects(self.subjects)
             .with_created(created);
         let limit = log.limit(self.limits);
