@@ -3,6 +3,7 @@
 use jiff::fmt::temporal::DateTimePrinter;
 use naq_core::events::Event;
 use serde::Serialize;
+use uuid::fmt::Hyphenated;
 use uuid::{ContextV7, Timestamp as UuidTime, Uuid};
 
 /// The kinds in turn, as the life of a job has them.
@@ -100,30 +101,47 @@ impl RawEncoder {
 
     /// The message of the nth event, under `root`.
     pub(crate) fn message(&mut self, root: &str, n: u64) -> RawMessage {
+        let names = Names::of(n);
+        let mut text = [0; Hyphenated::LENGTH];
+        let (id, payload) = self.encode(&names, n, &mut text);
+        let subject = format!("{root}.{}.{}", event_type(n), names.job);
+        RawMessage { subject, id: id.to_owned(), payload }
+    }
+
+    /// The bytes of the nth event, of whose job these names are known.
+    pub(crate) fn payload(&mut self, names: &Names, n: u64) -> Vec<u8> {
+        self.encode(names, n, &mut [0; Hyphenated::LENGTH]).1
+    }
+
+    /// Its id and its bytes.
+    fn encode<'a>(
+        &mut self,
+        names: &Names,
+        n: u64,
+        text: &'a mut [u8; Hyphenated::LENGTH],
+    ) -> (&'a str, Vec<u8>) {
         let now = jiff::Timestamp::now();
         self.time.clear();
         // A String takes everything.
         let _ = self.printer.print_timestamp(&now, &mut self.time);
         let (seconds, nanos) = (now.as_second(), now.subsec_nanosecond());
         let time = UuidTime::from_unix(&self.ids, seconds.unsigned_abs(), nanos.unsigned_abs());
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let id = &*Uuid::new_v7(time).hyphenated().encode_lower(&mut text);
-        let (job_id, event_type) = (job(n), event_type(n));
+        let id = &*Uuid::new_v7(time).hyphenated().encode_lower(text);
         let event = RawEvent {
             id,
-            event_type,
+            event_type: event_type(n),
             timestamp: &self.time,
             service: "naq",
             service_version: env!("CARGO_PKG_VERSION"),
-            job_id: &job_id,
-            worker_id: &worker(n),
+            job_id: &names.job,
+            worker_id: &names.worker,
             queue: "emails",
             duration: duration(n),
         };
         let mut payload = Vec::with_capacity(256);
         // Strings and a finite number can be written.
         let _ = serde_json::to_writer(&mut payload, &event);
-        RawMessage { subject: format!("{root}.{event_type}.{job_id}"), id: id.to_owned(), payload }
+        (id, payload)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `hot-path`: what logging one event costs its program, beside a bare channel.
+//! `hot-path`: what logging one event costs its program, beside a bare channel
+//! and beside what encoding the same event with serde_json for it takes.
 //!
 //! Each figure is of single calls on the threads that log, with the writer
 //! running and storing all of it. A call that has to wait for room fails the run.
@@ -60,6 +61,7 @@ struct Round {
     log_ns_p99: f64,
     log_allocations_median: f64,
     try_send_ns_median: f64,
+    raw_ns_median: f64,
 }
 
 #[derive(Serialize)]
@@ -79,6 +81,7 @@ struct Measured {
     log_ns_p99: f64,
     log_allocations_median: f64,
     try_send_ns_median: f64,
+    raw_ns_median: f64,
     #[serde(skip)]
     log_ns_spread: Spread,
 }
@@ -130,12 +133,14 @@ async fn measure(server: &NatsServer, case: Case, root: &str, calls: u64) -> Out
         return Err(format!("{stored} of {offered} events are stored").into());
     }
     let sent = send::time(case, calls).await?;
+    let raw = send::time_encoding(case, calls).await?;
     let (timed, allocations) = (Samples::of(timed), Samples::of(allocations));
     Ok(Round {
         log_ns_median: timed.median() as f64,
         log_ns_p99: timed.at(0.99) as f64,
         log_allocations_median: allocations.median() as f64,
         try_send_ns_median: Samples::of(sent).median() as f64,
+        raw_ns_median: Samples::of(raw).median() as f64,
     })
 }
 
@@ -150,6 +155,7 @@ impl Measured {
             log_ns_p99: spread(|round| round.log_ns_p99)?.median,
             log_allocations_median: spread(|round| round.log_allocations_median)?.median,
             try_send_ns_median: spread(|round| round.try_send_ns_median)?.median,
+            raw_ns_median: spread(|round| round.raw_ns_median)?.median,
             log_ns_spread,
         })
     }
@@ -170,9 +176,19 @@ fn show(machine: &Machine, results: &[Measured]) {
             report::thousands(case.log_ns_p99),
             report::thousands(case.log_allocations_median),
             report::thousands(case.try_send_ns_median),
+            report::thousands(case.raw_ns_median),
         ]
     });
-    let head = ["case", "log ns", "min", "max", "log p99 ns", "allocations", "bare try_send ns"];
+    let head = [
+        "case",
+        "log ns",
+        "min",
+        "max",
+        "log p99 ns",
+        "allocations",
+        "bare try_send ns",
+        "serde_json + try_send ns",
+    ];
     println!("\n{}\n{}", machine.line(), report::table(&head, rows));
 }
 

@@ -1,5 +1,7 @@
-//! The same payloads into a bare channel: what handing anything over costs.
+//! The same events into a bare channel, encoded before or by the way: what
+//! handing anything over costs, and what it costs without naq.
 
+use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
@@ -10,10 +12,30 @@ use tokio::sync::mpsc;
 use super::{BURST, Case};
 use crate::Outcome;
 use crate::pace::Pace;
-use crate::workload::RawEncoder;
+use crate::workload::{Names, RawEncoder};
 
 /// What each `try_send` took, in nanoseconds, while a task receives.
 pub(super) async fn time(case: Case, calls: u64) -> Outcome<Vec<u64>> {
+    let prepare = |encoder: &mut RawEncoder, n| Bytes::from(encoder.message("bench", n).payload);
+    each_send(case, calls, prepare, |_, payload, _| payload).await
+}
+
+/// The same with the event encoded by serde_json, as a program without naq would.
+pub(super) async fn time_encoding(case: Case, calls: u64) -> Outcome<Vec<u64>> {
+    let encode = |encoder: &mut RawEncoder, names: Names, n| {
+        Bytes::from(encoder.payload(black_box(&names), n))
+    };
+    each_send(case, calls, |_, n| Names::of(n), encode).await
+}
+
+/// Sends from the case's threads, at its pace, while a task receives: what is
+/// prepared before, made a payload within the time that counts.
+async fn each_send<P: 'static>(
+    case: Case,
+    calls: u64,
+    prepare: fn(&mut RawEncoder, u64) -> P,
+    payload: fn(&mut RawEncoder, P, u64) -> Bytes,
+) -> Outcome<Vec<u64>> {
     let Case { threads, pace_per_s } = case;
     let each = calls / threads;
     let burst = if pace_per_s > 0 { each } else { BURST / threads };
@@ -36,14 +58,14 @@ pub(super) async fn time(case: Case, calls: u64) -> Outcome<Vec<u64>> {
                 thread::spawn(move || {
                     let mut encoder = RawEncoder::new();
                     let numbers = thread * each + from..thread * each + to;
-                    let payloads: Vec<Bytes> =
-                        numbers.map(|n| encoder.message("bench", n).payload.into()).collect();
+                    let prepared: Vec<P> =
+                        numbers.clone().map(|n| prepare(&mut encoder, n)).collect();
                     start.wait();
                     let mut pace = Pace::per_second(pace_per_s / threads);
-                    let sends = payloads.into_iter().map(|payload| {
+                    let sends = numbers.zip(prepared).map(|(n, prepared)| {
                         pace.wait();
                         let begun = Instant::now();
-                        let sent = sender.try_send(payload);
+                        let sent = sender.try_send(payload(&mut encoder, prepared, n));
                         let took = begun.elapsed().as_nanos() as u64;
                         sent.map(|()| took).map_err(|error| error.to_string().into())
                     });
