@@ -9,7 +9,7 @@ use naq_core::clock::SystemClock;
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, Size};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{CleanupRequest, Event, EventQuery, EventQueryExt, EventStats};
-use naq_core::jetstream::{JetStream, PublishMessage};
+use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
 use naq_core::kv::{KvBucketExt, KvStore};
 use naq_core::service::Service;
 use naq_events::EventService;
@@ -44,6 +44,18 @@ fn keepers_that_lose_their_lease_again_and_again_do_no_harm_in_memory() {
 fn keepers_that_lose_their_lease_again_and_again_do_no_harm_on_a_server() {
     block_on(wait::within("the keepers", DEADLINE, async {
         are_disturbed(connect(&shared().await.url()).await, 5).await;
+    }));
+}
+
+#[test]
+fn digests_of_what_is_gone_go_when_they_are_too_old_in_memory() {
+    block_on(wait::within("the digests", DEADLINE, digests_age(super::memory())));
+}
+
+#[test]
+fn digests_of_what_is_gone_go_when_they_are_too_old_on_a_server() {
+    block_on(wait::within("the digests", DEADLINE, async {
+        digests_age(connect(&shared().await.url()).await).await;
     }));
 }
 
@@ -166,6 +178,57 @@ async fn keeps(js: Arc<dyn JetStream>) {
     other.stop(BUDGET).await.unwrap();
     assert_eq!(reader.keeper().await.unwrap(), None, "both have ended in order");
     reader.stop(BUDGET).await.unwrap();
+}
+
+/// One whole block and a bit, of which the log has a part of the bit alone.
+async fn digests_age(js: Arc<dyn JetStream>) {
+    const BLOCK: u64 = 65_536;
+    const JOBS: u64 = 22_000;
+    const ALL: u64 = 3 * JOBS;
+    let mut own = Own::new(js);
+    let first = own.service(KeeperMode::On).await;
+    own.store(0..JOBS).await;
+    let told = async |keeper: &EventService| keeper.keeper().await.unwrap();
+    let has_digested = async |keeper: &EventService| {
+        told(keeper).await.is_some_and(|told| (told.through, told.behind) == (ALL, 0))
+    };
+    let removed =
+        async |keeper: &EventService| told(keeper).await.map_or(0, |told| told.digests_removed);
+
+    // Who has no limit, or a long one, removes nothing; at its end it keeps all that it has.
+    wait::until("all to be digested", DEADLINE, async || has_digested(&first).await).await;
+    first.stop(BUDGET).await.unwrap();
+    let keep = PurgeKeep::FromSequence(ALL - 9);
+    let options = PurgeOptions::default().with_keep(keep);
+    own.js.purge_stream(&own.config.stream_name, options).await.unwrap();
+    own.config.digest_max_age = Some(Duration::from_secs(3_600));
+    let patient = own.service(KeeperMode::On).await;
+    wait::until("all to be digested", DEADLINE, async || has_digested(&patient).await).await;
+    let mut signs = 0;
+    let mut last = None;
+    wait::until("signs of life", DEADLINE, async || {
+        let sign = told(&patient).await.map(|told| told.renewed_at);
+        signs += u32::from(std::mem::replace(&mut last, sign) != sign);
+        signs > 2
+    })
+    .await;
+    assert_eq!(removed(&patient).await, 0);
+    patient.stop(BUDGET).await.unwrap();
+    assert_counted(&stats(&own.service(KeeperMode::Off).await).await, JOBS);
+
+    own.config.digest_max_age = Some(Duration::from_secs(1));
+    let keeper = own.service(KeeperMode::On).await;
+    wait::until("the old digest to go", DEADLINE, async || removed(&keeper).await == 1).await;
+    let fresh = own.service(KeeperMode::Off).await;
+    for service in [&fresh, &keeper] {
+        let answer = stats(service).await;
+        assert_eq!((answer.total_events, answer.basis.holes), (ALL - BLOCK, BLOCK), "{answer:?}");
+        // What the log lacks of the block that grows is in its digest still.
+        assert_eq!(answer.basis.from_digests, ALL - BLOCK);
+    }
+    for service in [fresh, keeper] {
+        service.stop(BUDGET).await.unwrap();
+    }
 }
 
 /// Three that are ready, a lease that is deleted under them over and over,

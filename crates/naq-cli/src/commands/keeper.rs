@@ -140,6 +140,9 @@ fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
     fact("Behind", human::counted(status.behind, "sequence"));
     fact("Digested", human::counted(status.digested, "event"));
     fact("Removed", human::counted(status.removed, "event"));
+    if status.digests_removed > 0 {
+        fact("Removed digests", human::count(status.digests_removed));
+    }
     if let (Some(took), Some(at)) = (status.last_removal_took, status.last_removal) {
         fact("Last removal", format!("{}, took {}", view.zone.full(at), human::seconds(took)));
     }

@@ -146,6 +146,11 @@ section! {
         /// How long events of a type are kept, by its name, or by `"*"` for all
         /// that are not named; docs/retention.md says how that is seen to.
         retention (with_retention): RetentionAges = RetentionAges::default();
+        /// How long a digest is kept of which the log has no event any more, by
+        /// when it was kept; without it, for good. Not below `max_age` and the
+        /// ages in `retention`. The log's keeper sees to it.
+        digest_max_age (with_digest_max_age): Option<Duration> = None,
+            Duration::from_secs(1)..=Duration::from_secs(86_400 * 36_500);
         /// Whether this service is ready to be the log's keeper, which digests
         /// what comes and removes what is too old: of those that are, one is.
         keeper (with_keeper): KeeperMode = KeeperMode::Auto;
@@ -219,6 +224,17 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
         "needs `digests = true`: what goes stays in statistics",
     );
     broken(
+        !config.digests && config.digest_max_age.is_some(),
+        "digest_max_age",
+        "needs `digests = true`",
+    );
+    let of_events = config.retention.greatest().max(config.max_age);
+    broken(
+        config.digest_max_age.is_some_and(|age| of_events.is_some_and(|events| age < events)),
+        "digest_max_age",
+        "must not be below `max_age` or an age in `retention`: statistics outlive the events",
+    );
+    broken(
         !config.digests && config.keeper == KeeperMode::On,
         "keeper",
         "needs `digests = true` where it is `on`",
@@ -251,6 +267,21 @@ mod tests {
             .with_retention(RetentionAges::default().with_age("log", Duration::from_secs(60)));
         let keys: Vec<String> = config.problems().into_iter().map(|problem| problem.key).collect();
         assert_eq!(keys, ["retention", "keeper"]);
+    }
+
+    #[test]
+    fn statistics_outlive_the_events() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let broken = |config: EventsConfig| -> Vec<String> {
+            config.problems().into_iter().map(|problem| problem.key).collect()
+        };
+        let config = EventsConfig::default().with_digest_max_age(minutes(60));
+        assert_eq!(broken(config.clone()), [""; 0]);
+        assert_eq!(broken(config.clone().with_max_age(minutes(60))), [""; 0]);
+        assert_eq!(broken(config.clone().with_max_age(minutes(61))), ["digest_max_age"]);
+        let ages = RetentionAges::default().with_age("log", minutes(61));
+        assert_eq!(broken(config.clone().with_retention(ages)), ["digest_max_age"]);
+        assert_eq!(broken(config.with_digests(false)), ["digest_max_age"]);
     }
 
     #[test]

@@ -91,10 +91,16 @@ impl RetentionAges {
         self.0.iter().filter(is_named).map(|(name, age)| (name.as_str(), *age))
     }
 
+    /// The greatest age of any type; `None` where nothing has an age.
+    #[must_use]
+    pub fn greatest(&self) -> Option<Duration> {
+        self.0.values().max().copied()
+    }
+
     /// The age by which every event is gone, whatever its type; `None` where some are kept.
     #[must_use]
     pub fn longest(&self) -> Option<Duration> {
-        self.others().and_then(|_| self.0.values().max().copied())
+        self.others().and_then(|_| self.greatest())
     }
 
     /// The end that would go before something earlier, and what that is.

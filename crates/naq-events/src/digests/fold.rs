@@ -6,11 +6,12 @@ use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 
 use super::digest::{block_end, block_of, block_start};
-use super::kept::{Digests, Open};
+use super::kept::{Digests, Open, Purpose};
 use crate::read::{Log, OpenLog, decode};
 
-/// How many blocks are looked at together.
-const CHUNK: u64 = 32;
+/// How many blocks are looked at together: as many digests are in memory at a
+/// time where they are there already.
+const CHUNK: u64 = 8;
 
 /// After so many messages it says how far it has come.
 const SAY: u64 = 4_096;
@@ -29,8 +30,8 @@ impl Digests {
     /// far it has come, and how many messages it has read so far; answers how
     /// many it read.
     ///
-    /// Each block is kept as soon as it is whole: what is in memory is one
-    /// block, however much there is to read.
+    /// Each block is kept as soon as it is whole, and stays in memory no longer:
+    /// what is there is the one that is read, however much there is to read.
     pub(crate) async fn fold(
         &self,
         operation: &'static str,
@@ -51,7 +52,7 @@ impl Digests {
             let blocks = start..end.min(start + CHUNK);
             start = blocks.end;
             let loaded = self
-                .load(created, blocks.clone(), state)
+                .load(created, blocks.clone(), state, Purpose::Keeping)
                 .await
                 .map_err(|error| error.in_operation(operation))?;
             let mut run: Vec<(Rest, Open)> = Vec::new();
@@ -104,7 +105,7 @@ impl Digests {
                 Err(error) => {
                     if let Some((_, draft)) = now {
                         // What it has is kept if it can be; the reading's error says more.
-                        let _ = self.finish(draft, replicas).await;
+                        let _ = self.finish(draft, replicas, Purpose::Keeping).await;
                     }
                     return Err(error.in_operation(operation));
                 }
@@ -112,7 +113,7 @@ impl Digests {
             let sequence = message.sequence;
             while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
                 draft.draft().reach(rest.to);
-                self.finish(draft, replicas).await?;
+                self.finish(draft, replicas, Purpose::Keeping).await?;
                 reached(rest.to, *read);
                 now = rests.next();
             }
@@ -129,7 +130,7 @@ impl Digests {
         }
         while let Some((rest, mut draft)) = now {
             draft.draft().reach(rest.to);
-            self.finish(draft, replicas).await?;
+            self.finish(draft, replicas, Purpose::Keeping).await?;
             reached(rest.to, *read);
             now = rests.next();
         }

@@ -16,7 +16,7 @@ use super::cell::{Cell, Key, Minute};
 use super::choose::CellFilter;
 use super::digest::{Digest, Span, block_end, block_of, block_start};
 use super::hours::Grain;
-use super::kept::{Digests, Open};
+use super::kept::{Digests, Open, Purpose};
 use super::range::{Lies, MinuteRange};
 use crate::read::{Log, OpenLog, decode, too_long};
 
@@ -210,7 +210,7 @@ impl<'a> Gathering<'a> {
         let first = blocks.start;
         let loaded = self
             .digests
-            .load(created, blocks, state)
+            .load(created, blocks, state, Purpose::Question)
             .await
             .map_err(|error| error.in_operation(ask.operation))?;
         let mut parts = Vec::new();
@@ -388,7 +388,7 @@ impl<'a> Gathering<'a> {
                 open.draft().reach(rest.to);
             }
             // What is not kept was told, and the answer has it all the same.
-            let _ = digests.finish(open, replicas).await;
+            let _ = digests.finish(open, replicas, Purpose::Question).await;
         }
         result?;
         self.basis.malformed += malformed;

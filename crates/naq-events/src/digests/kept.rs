@@ -23,6 +23,15 @@ const CELLS_AN_EVENT: u64 = 16;
 /// After how many more events the open block is kept in the store.
 const CHECKPOINT_AFTER: u64 = 32_000;
 
+/// What digests are loaded and made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A question: whole ones stay in memory for the next one.
+    Question,
+    /// To have them in the store: nobody has asked for what is in them.
+    Keeping,
+}
+
 /// The digests of a log: in the store, and some of them in memory.
 #[derive(Debug)]
 pub(crate) struct Digests {
@@ -82,6 +91,7 @@ impl Digests {
         created: Timestamp,
         blocks: std::ops::Range<u64>,
         state: &StreamState,
+        purpose: Purpose,
     ) -> Result<Vec<Option<Arc<Digest>>>> {
         let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
         let mut missing = Vec::new();
@@ -133,7 +143,9 @@ impl Digests {
             }
             let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
             if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
-                kept.insert(block, digest);
+                if purpose == Purpose::Question {
+                    kept.insert(block, digest);
+                }
             } else if let Some(digest) = digest {
                 kept.go_on_from(digest, state);
             }
@@ -172,7 +184,12 @@ impl Digests {
     /// # Errors
     /// Those of the bucket. What could not be kept is told in the program's
     /// log, and made again by the next one to look; no answer lacks it.
-    pub(crate) async fn finish(&self, mut open: Open, replicas: u32) -> Result<()> {
+    pub(crate) async fn finish(
+        &self,
+        mut open: Open,
+        replicas: u32,
+        purpose: Purpose,
+    ) -> Result<()> {
         let (created, block) = (open.sealed.created, open.sealed.block);
         let is_whole = open.draft.through() >= block_end(block);
         let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
@@ -205,7 +222,7 @@ impl Digests {
         let mut kept = self.kept(created);
         if is_whole {
             // What isn't in the store is not known for good.
-            if result.is_ok() {
+            if result.is_ok() && purpose == Purpose::Question {
                 let digest = (open.draft.seen() > 0).then_some(open.sealed);
                 kept.insert(block, digest);
             }
@@ -242,6 +259,18 @@ impl Digests {
             *mine = open;
         }
         Ok(())
+    }
+
+    /// The bucket.
+    pub(super) const fn store(&self) -> &DigestStore {
+        &self.store
+    }
+
+    /// Knows from now on that a block has left the log and has no digest.
+    pub(super) fn forget(&self, created: Timestamp, block: u64) {
+        let mut kept = self.kept(created);
+        kept.open.take_if(|open| open.sealed.block == block);
+        kept.insert(block, None);
     }
 
     /// Whether the credentials let digests be kept, as far as is known.
@@ -336,6 +365,7 @@ mod tests {
     use naq_core::events::{Event, Position, RecordedEvent};
     use naq_core::kv::MockKvStore;
 
+    use super::super::digest::block_start;
     use super::*;
 
     fn log(sequence: u64) -> RecordedEvent {
@@ -387,11 +417,32 @@ mod tests {
         let mut open = digests.begin(created, 0, 1, None);
         open.draft().observe(&log(1));
         open.draft().reach(block_end(0));
-        let error = digests.finish(open, 1).await.unwrap_err();
+        let error = digests.finish(open, 1, Purpose::Question).await.unwrap_err();
         assert!(error.is(ErrorKind::Unavailable));
         // It is not taken for kept: the store is asked.
-        let error = digests.load(created, 0..1, &StreamState::default()).await.unwrap_err();
+        let error = digests
+            .load(created, 0..1, &StreamState::default(), Purpose::Question)
+            .await
+            .unwrap_err();
         assert!(error.is(ErrorKind::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_asked_for_does_not_stay_in_memory() {
+        let created = Timestamp::from_nanos(0);
+        let digests = Digests::new(kv(), "events");
+        let state = StreamState::default();
+        let in_memory = || digests.kept(created).blocks.len();
+        for block in 0..3 {
+            let mut open = digests.begin(created, block, block_start(block), None);
+            open.draft().observe(&log(block_start(block)));
+            open.draft().reach(block_end(block));
+            digests.finish(open, 1, Purpose::Keeping).await.unwrap();
+        }
+        let found = digests.load(created, 0..3, &state, Purpose::Keeping).await.unwrap();
+        assert_eq!((found.iter().flatten().count(), in_memory()), (3, 0));
+        let found = digests.load(created, 0..2, &state, Purpose::Question).await.unwrap();
+        assert_eq!((found.iter().flatten().count(), in_memory()), (2, 2));
     }
 
     #[tokio::test]
@@ -404,7 +455,7 @@ mod tests {
         // A slower question puts back less than another one has seen.
         let mut near = digests.begin(created, 0, 1, None);
         (1..=5).for_each(|sequence| near.draft().observe(&log(sequence)));
-        digests.finish(near, 1).await.unwrap();
+        digests.finish(near, 1, Purpose::Question).await.unwrap();
 
         let open = digests.begin(created, 0, 10, Some(&seen));
         assert_eq!((open.draft.through(), open.draft.seen()), (9, 9));

@@ -18,10 +18,12 @@
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | digests in memory, and the block that grows |
 //! | `fold.rs` | digests for nobody's question |
+//! | `ageing.rs` | removing digests that are too old |
 //! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
 
+mod ageing;
 mod bytes;
 mod cell;
 mod choose;

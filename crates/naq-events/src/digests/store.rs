@@ -5,11 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use naq_core::jetstream::{Compression, Consistency};
-use naq_core::kv::{BucketConfig, KvBucketExt, KvEntry, KvStore, PutOptions};
+use naq_core::kv::{
+    BucketConfig, KeySelection, KvBucketExt, KvEntry, KvStore, KvUpdate, PutOptions, RemoveOptions,
+    WatchOptions,
+};
 use naq_core::{ErrorKind, Result, Timestamp, token};
 
 use super::decode::decode;
-use super::digest::{Digest, block_end};
+use super::digest::{BLOCK, Digest, block_end};
 use super::encode::VERSION;
 
 /// Holds the digests of all logs of an account.
@@ -17,6 +20,19 @@ pub(crate) const BUCKET: &str = "naq_digests";
 
 /// How often a lost race is run again.
 const TRIES: usize = 4;
+
+/// That there is a digest, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// When the stream of its log was made.
+    pub(crate) created: Timestamp,
+    /// Its block.
+    pub(crate) block: u64,
+    /// When the server stored it.
+    pub(crate) at: Timestamp,
+    key: String,
+    revision: u64,
+}
 
 /// The digests of one log.
 #[derive(Debug, Clone)]
@@ -82,6 +98,44 @@ impl DigestStore {
         Ok(digests)
     }
 
+    /// Which digests there are of all streams that had the log's name, of
+    /// every version: those that are wanted, `most` of them.
+    pub(crate) async fn list(
+        &self,
+        most: usize,
+        wanted: impl Fn(&Kept) -> bool + Send,
+    ) -> Result<Vec<Kept>> {
+        let prefix = format!("{}.", self.stream);
+        let options = WatchOptions::new(KeySelection::prefix(prefix.as_str()))
+            .with_ignore_removals(true)
+            .with_without_values(true);
+        let mut updates = self.kv.bucket(BUCKET)?.watch(options);
+        let mut found = Vec::new();
+        while let Some(update) = updates.next().await.filter(|_| found.len() < most) {
+            match update {
+                Ok(KvUpdate::Entry(entry)) => {
+                    found.extend(kept(&prefix, entry).filter(|kept| wanted(kept)));
+                }
+                Ok(KvUpdate::CaughtUp { .. }) => break,
+                Ok(_) => {}
+                // Nobody has kept one yet.
+                Err(error) if error.is(ErrorKind::NotFound) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes a digest, unless it was replaced since it was listed; answers
+    /// whether it did.
+    pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
+        let options = RemoveOptions::purge().with_expected(kept.revision);
+        match self.kv.bucket(BUCKET)?.remove(&kept.key, options).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(false),
+            removed => removed.map(|_| true),
+        }
+    }
+
     /// Keeps a digest, unless one is there that has seen as much, or that has
     /// seen what this one found gone: then that is the answer. `base` is the
     /// extent of the one that it was made from. A bucket that has to be made
@@ -135,6 +189,16 @@ fn config(replicas: u32) -> BucketConfig {
         .with_replicas(replicas)
         .with_description("what blocks of naq's logs come to")
         .with_compression(Compression::S2)
+}
+
+/// Of which digest an entry is; `None` for what is none.
+fn kept(prefix: &str, entry: KvEntry) -> Option<Kept> {
+    let mut parts = entry.key.strip_prefix(prefix)?.split('.');
+    let created = Timestamp::from_nanos(parts.next()?.parse().ok()?);
+    let block = parts.next()?.parse().ok().filter(|block| *block < u64::MAX / BLOCK)?;
+    let is_digest = parts.next()?.starts_with('v') && parts.next().is_none();
+    let KvEntry { key, revision, created: at, .. } = entry;
+    is_digest.then_some(Kept { created, block, at, key, revision })
 }
 
 /// The digest in an entry; what can't be read is told in the program's log,

@@ -26,6 +26,9 @@ pub struct KeeperStatus {
     pub digested: u64,
     /// How many events it has removed since then, because they were too old.
     pub removed: u64,
+    /// How many digests it has removed since then, because they were too old.
+    #[serde(default)]
+    pub digests_removed: u64,
     /// How long the server took for the last step of that, in seconds: for at
     /// most so long it acknowledged nothing.
     pub last_removal_took: Option<f64>,
@@ -47,6 +50,7 @@ impl KeeperStatus {
             behind: 0,
             digested: 0,
             removed: 0,
+            digests_removed: 0,
             last_removal_took: None,
             last_removal: None,
             trouble: None,

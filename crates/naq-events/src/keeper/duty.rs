@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Between two steps of removing, so that ingest can breathe.
 const PACE: Duration = Duration::from_secs(60);
 
+/// How often it looks for digests that are too old, at least.
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// The work of a keeper, from when it has the lease on.
 pub(super) struct Duty<'a> {
     post: &'a Post,
@@ -36,6 +39,8 @@ pub(super) struct Duty<'a> {
     digested: u64,
     /// When it looks next for what is too old.
     next_look: Duration,
+    /// When it looks next for digests that are too old.
+    next_digests: Duration,
     /// When something was removed last, by the server's clock.
     last_removal: Option<Timestamp>,
 }
@@ -52,6 +57,7 @@ impl<'a> Duty<'a> {
             through: 0,
             digested: 0,
             next_look: Duration::ZERO,
+            next_digests: Duration::ZERO,
             last_removal,
         }
     }
@@ -81,6 +87,9 @@ impl<'a> Duty<'a> {
         if !self.post.ages.is_empty() {
             self.remove().await?;
         }
+        if let Some(age) = self.post.digest_max_age {
+            self.remove_digests(age).await?;
+        }
         Ok(read > MUCH || has_more)
     }
 
@@ -99,14 +108,17 @@ impl<'a> Duty<'a> {
             return Ok(0);
         }
         let from = block_of(self.through + 1);
-        let before = self.digested;
-        let reached = |sequence, read| self.post.has_reached(sequence, before + read);
+        let (before, digested) = (self.digested, &mut self.digested);
+        let reached = |sequence, read| {
+            *digested = before + read;
+            self.post.has_reached(sequence, *digested);
+        };
         let read = digests.fold(OPERATION, log, &open, from, reached).await?;
         if !digests.may_keep() {
             let text = "the digests can't be kept with these credentials";
             return Err(Error::new(ErrorKind::PermissionDenied, OPERATION, text));
         }
-        (self.through, self.digested) = (last, before + read);
+        self.through = last;
         Ok(read)
     }
 
@@ -128,12 +140,11 @@ impl<'a> Duty<'a> {
 
     /// Removes some of what is too old, where that is due.
     async fn remove(&mut self) -> Result<()> {
-        let Post { clock, digests, leases, log, .. } = self.post;
-        let Some(sign) = self.post.sign().filter(|_| clock.monotonic() >= self.next_look) else {
+        let Post { clock, digests, log, .. } = self.post;
+        if clock.monotonic() < self.next_look {
             return Ok(());
-        };
-        // Of a sign of life that is just being renewed, the next look knows.
-        let Some(now) = leases.server_time(sign).await? else { return Ok(()) };
+        }
+        let Some(now) = self.server_time().await? else { return Ok(()) };
         let is_due = |last: Timestamp| now >= last.saturating_add(PACE);
         if !self.last_removal.is_none_or(is_due) {
             return Ok(());
@@ -151,5 +162,28 @@ impl<'a> Duty<'a> {
             self.post.has_removed(&step, now);
         }
         Ok(())
+    }
+
+    /// Removes digests that are too old, where that is due.
+    async fn remove_digests(&mut self, age: Duration) -> Result<()> {
+        let Post { clock, digests, log, .. } = self.post;
+        if clock.monotonic() < self.next_digests {
+            return Ok(());
+        }
+        let Some(now) = self.server_time().await? else { return Ok(()) };
+        self.next_digests = clock.deadline((age / 10).clamp(LOOK, HOUR));
+        let info = log.open(OPERATION).await?.info;
+        let (created, first) = (info.created, info.state.first_sequence);
+        let removed = digests.remove_old(created, first, now.saturating_sub(age)).await?;
+        self.post.has_removed_digests(removed);
+        Ok(())
+    }
+
+    /// The server's time; `None` while a sign of life is just being renewed.
+    async fn server_time(&self) -> Result<Option<Timestamp>> {
+        match self.post.sign() {
+            Some(sign) => self.post.leases.server_time(sign).await,
+            None => Ok(None),
+        }
     }
 }

@@ -141,14 +141,25 @@ impl Leases {
         }
     }
 
-    /// Gives it up, if it is its own still.
-    pub(super) async fn leave(&self, lease: &mut Lease) -> Result<()> {
+    /// Gives it up, if it is still that of the keeper of this name.
+    pub(super) async fn leave(&self, lease: &mut Lease, keeper: &str) -> Result<()> {
         let Some(sign) = lease.mine.take() else { return Ok(()) };
-        let options = RemoveOptions::purge().with_expected(sign.revision);
-        match self.kv.bucket(BUCKET)?.remove(&self.key, options).await {
-            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
-            result => result.map(drop),
+        match self.remove(sign.revision).await {
+            Err(error) if error.is(ErrorKind::Conflict) => {}
+            result => return result,
         }
+        // A sign of life that was under way may have come behind the last one.
+        let is_own = |entry: &KvEntry| card(entry).is_ok_and(|card| card.keeper == keeper);
+        let Some(entry) = self.entry().await?.filter(is_own) else { return Ok(()) };
+        match self.remove(entry.revision).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
+            result => result,
+        }
+    }
+
+    async fn remove(&self, revision: u64) -> Result<()> {
+        let options = RemoveOptions::purge().with_expected(revision);
+        self.kv.bucket(BUCKET)?.remove(&self.key, options).await.map(drop)
     }
 
     async fn entry(&self) -> Result<Option<KvEntry>> {

@@ -137,7 +137,7 @@ impl Keeper {
     ) -> Self {
         let leases = Leases::new(kv, &config.stream_name, Arc::clone(&clock), config.keeper_lease);
         Self {
-            post: Arc::new(Post::new(log, digests, clock, leases, config.retention.clone())),
+            post: Arc::new(Post::new(log, digests, clock, leases, config)),
             mode: config.keeper,
             stream: config.stream,
             stopping: watch::Sender::new(false),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::config::RetentionAges;
+use naq_core::config::{EventsConfig, RetentionAges};
 use naq_core::{Error, ErrorKind, Timestamp};
 use tokio::sync::watch;
 
@@ -40,6 +40,8 @@ pub(super) struct Post {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) leases: Leases,
     pub(super) ages: RetentionAges,
+    /// How old digests get of which the log has nothing any more.
+    pub(super) digest_max_age: Option<Duration>,
     name: String,
     state: Mutex<State>,
 }
@@ -117,7 +119,7 @@ impl Post {
         digests: Arc<Digests>,
         clock: Arc<dyn Clock>,
         leases: Leases,
-        ages: RetentionAges,
+        config: &EventsConfig,
     ) -> Self {
         let name = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         Self {
@@ -126,7 +128,8 @@ impl Post {
             indexes: OnceLock::new(),
             clock,
             leases,
-            ages,
+            ages: config.retention.clone(),
+            digest_max_age: config.digest_max_age,
             name,
             state: Mutex::default(),
         }
@@ -180,7 +183,7 @@ impl Post {
             }
             Err(error) => Err(error),
         };
-        self.leases.leave(lease).await?;
+        self.leases.leave(lease, &self.name).await?;
         kept
     }
 
@@ -274,6 +277,17 @@ impl Post {
             status.last_removal_took = Some(step.took);
             status.last_removal = Some(at);
         });
+    }
+
+    pub(super) fn has_removed_digests(&self, removed: u64) {
+        if removed > 0 {
+            tracing::info!(
+                stream = self.log.stream(),
+                removed,
+                "removed digests that were too old"
+            );
+            self.change(|status| status.digests_removed += removed);
+        }
     }
 
     pub(super) fn is_well(&self) {

@@ -42,6 +42,10 @@ impl One {
         self.leases.take(&mut self.lease, &self.status).await.unwrap().is_some()
     }
 
+    async fn leaves(&mut self) {
+        self.leases.leave(&mut self.lease, &self.status.keeper).await.unwrap();
+    }
+
     async fn renews(&mut self) -> bool {
         self.leases.renew(&mut self.lease, &self.status).await.unwrap()
     }
@@ -68,10 +72,26 @@ async fn a_lease_is_one_s_until_it_was_not_renewed_for_its_time() {
     assert!(!a.renews().await && !a.takes().await);
     assert!(b.renews().await);
     assert_eq!(a.leases.shown().await.unwrap().unwrap().keeper, "b");
-    assert!(b.leases.leave(&mut b.lease).await.is_ok());
+    b.leaves().await;
     assert!(a.takes().await, "what was given up is free at once");
     let shown = a.leases.shown().await.unwrap().unwrap();
     assert_eq!((shown.keeper.as_str(), shown.through), ("a", 7));
+}
+
+#[tokio::test]
+async fn a_lease_is_given_up_though_its_last_sign_of_life_was_under_way() {
+    let js = MemoryJetStream::new();
+    let clock = ManualClock::new();
+    let [mut a, mut same, mut b] = ["a", "a", "b"].map(|name| One::new(name, &js, &clock));
+    assert!(a.takes().await && same.takes().await);
+    // What the one has stored, the other has no answer of.
+    assert!(a.renews().await);
+    same.leaves().await;
+    assert_eq!(same.leases.shown().await.unwrap(), None);
+    // The lease of another one stays.
+    assert!(b.takes().await);
+    a.leaves().await;
+    assert_eq!(b.leases.shown().await.unwrap().unwrap().keeper, "b");
 }
 
 #[tokio::test]

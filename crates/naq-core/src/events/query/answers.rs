@@ -140,8 +140,8 @@ pub struct AnswerBasis {
     pub read: u64,
     /// Messages that are no events, of all that were counted or read.
     pub malformed: u64,
-    /// Sequences that had left the log before anybody counted them; in one
-    /// pass over the log, as far as the pass saw.
+    /// Sequences that had left the log before anybody counted them, or whose
+    /// digest is gone too; in one pass over the log, as far as the pass saw.
     pub holes: u64,
     /// Events that may lie in the range and are in no figure: of what has left
     /// the log, where many events agree, only the minute is known, and the
