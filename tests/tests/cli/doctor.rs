@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{DiscardPolicy, PersistenceMode};
-use naq_tests::command;
 use naq_tests::server::{NatsServer, User, Version};
+use naq_tests::{command, wait};
 use serde_json::Value;
 
 use crate::support::{Naq, command_on, run_alone};
@@ -78,6 +78,34 @@ async fn a_stream_that_differs_is_told_field_by_field() {
         diagnosis.to_string().contains("max_messages is 50, and 1000000 is wanted"),
         "{diagnosis}"
     );
+}
+
+#[tokio::test]
+async fn who_keeps_the_log_is_told_where_ages_want_it() {
+    let naq = Naq::with_events().await;
+    let keeper = || {
+        let diagnosis = naq.json("doctor --config naq.toml --output json");
+        let checks = diagnosis["checks"].as_array().unwrap().clone();
+        let found = checks.into_iter().find(|check| check["check"] == "keeper");
+        found.map(|found| (found["state"].clone(), found["found"].to_string()))
+    };
+    let configure = |text: &str| std::fs::write(naq.folder.path().join("naq.toml"), text).unwrap();
+    configure("");
+    assert_eq!(keeper(), None, "nothing hangs on it");
+    for ages in ["[events.retention]\nlog = \"9d\"\n", "[events]\ndigest_max_age = \"9d\"\n"] {
+        configure(ages);
+        let (state, found) = keeper().unwrap();
+        assert!(state == "warn" && found.contains("nobody keeps the log"), "{state}: {found}");
+    }
+    let mut running = naq.command("keeper --output jsonl").spawn().unwrap();
+    wait::until("the keeper to be there", Duration::from_secs(30), async || {
+        naq.json("keeper status --output json") != Value::Null
+    })
+    .await;
+    let (state, found) = keeper().unwrap();
+    assert!(state == "ok" && found.contains("behind"), "{state}: {found}");
+    running.kill().unwrap();
+    running.wait().unwrap();
 }
 
 #[tokio::test]

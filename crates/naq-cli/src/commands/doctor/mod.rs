@@ -5,11 +5,13 @@
 //! - `stream`: is it as naq wants it, and how much room has it
 //! - `way`: how programs that log send to it
 //! - `guarantees`: does its configuration hold what naq promises
+//! - `keeper`: who keeps the log, where anybody does or ages want it
 //! - `rights`: what these credentials may do
 //! - `spool`: the folder on disk, its room, what was left in it
 
 mod finding;
 mod guarantees;
+mod keeper;
 mod rights;
 mod server;
 mod spool;
@@ -61,7 +63,8 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
             return Ok(());
         }
         server::clock(session, &seen, &mut findings).await?;
-        rights::examine(session, &seen, &mut findings).await
+        rights::examine(session, &seen, &mut findings).await?;
+        keeper::examine(session, &seen, &mut findings).await
     })
     .await;
     let mut exit = Exit::Done;
