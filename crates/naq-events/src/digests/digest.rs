@@ -92,6 +92,12 @@ impl Digest {
         cells + self.spans.len() * size_of::<(Minute, Span)>()
     }
 
+    /// Whether it says more of its block than another one that was made from
+    /// one of such an extent: it has seen more, or what the other found gone.
+    pub(crate) fn has_more_than(&self, other: &Self, base: (u64, u64)) -> bool {
+        self.extent() > other.extent() || (self.extent() != base && self.holes() < other.holes())
+    }
+
     /// The cells of the minutes between two, both included; not those counted apart.
     pub(crate) fn cells_between(&self, first: Minute, last: Minute) -> &[(Key, Cell)] {
         between(&self.cells, first, last)

@@ -6,7 +6,7 @@ use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 
 use super::digest::{block_end, block_of, block_start};
-use super::kept::{Digests, Open, Purpose};
+use super::kept::{Digests, Growing, Purpose};
 use crate::read::{Log, OpenLog, decode};
 
 /// How many blocks are looked at together: as many digests are in memory at a
@@ -55,7 +55,7 @@ impl Digests {
                 .load(created, blocks.clone(), state, Purpose::Keeping)
                 .await
                 .map_err(|error| error.in_operation(operation))?;
-            let mut run: Vec<(Rest, Open)> = Vec::new();
+            let mut run: Vec<(Rest, Growing<'_>)> = Vec::new();
             for (block, digest) in blocks.zip(loaded) {
                 let to = block_end(block).min(state.last_sequence);
                 let digest = digest.filter(|digest| digest.through <= to);
@@ -80,7 +80,7 @@ impl Digests {
         operation: &'static str,
         log: &Log,
         open: &OpenLog,
-        run: Vec<(Rest, Open)>,
+        run: Vec<(Rest, Growing<'_>)>,
         read: &mut u64,
         reached: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<()> {

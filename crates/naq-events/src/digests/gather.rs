@@ -16,7 +16,7 @@ use super::cell::{Cell, Key, Minute};
 use super::choose::CellFilter;
 use super::digest::{Digest, Span, block_end, block_of, block_start};
 use super::hours::Grain;
-use super::kept::{Digests, Open, Purpose};
+use super::kept::{Digests, Growing, Purpose};
 use super::range::{Lies, MinuteRange};
 use crate::read::{Log, OpenLog, decode, too_long};
 
@@ -342,7 +342,7 @@ impl<'a> Gathering<'a> {
         let (from, to, created) = (first.from, last.to, self.ask.open.info.created);
         let replicas = self.ask.open.info.config.replicas.unwrap_or(1);
         let (digests, mut met, mut malformed) = (self.digests, 0, 0);
-        let begin = |rest: &Rest| -> Option<Open> {
+        let begin = |rest: &Rest| -> Option<Growing<'_>> {
             let digest = rest.fold.as_ref()?.as_deref();
             Some(digests.begin(created, rest.block, rest.from, digest))
         };

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
@@ -15,6 +16,9 @@ use super::store::DigestStore;
 /// How many bytes of digests are held in memory, at most and about; the hours
 /// of each come to some more where questions ask for them.
 const MOST_WEIGHT: usize = 96 << 20;
+
+/// After so long a block that lacks something is looked for in the store again.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Reading an event again costs about as much as sealing so many cells: the
 /// open block is sealed once that is the cheaper of the two.
@@ -44,14 +48,31 @@ pub(crate) struct Digests {
 #[derive(Debug, Default)]
 struct Kept {
     created: Timestamp,
-    /// Whole blocks; `None` for one that has left the log and has no digest.
-    blocks: HashMap<u64, Option<Arc<Digest>>>,
+    /// Whole blocks.
+    blocks: HashMap<u64, Known>,
     order: VecDeque<u64>,
     weight: usize,
     open: Option<Open>,
     /// The log's first sequence, and how many behind it were gone, when the
     /// open block was looked for in the store last.
     gone: (u64, u64),
+}
+
+/// What is known of a block that is whole.
+#[derive(Debug)]
+struct Known {
+    /// `None` for one that has left the log and has no digest.
+    digest: Option<Arc<Digest>>,
+    looked_at: Instant,
+}
+
+impl Known {
+    /// Whether the store needn't be asked: of what has left the log, another
+    /// one may have counted more, and keep it a moment later.
+    fn is_current(&self) -> bool {
+        let is_complete = self.digest.as_ref().is_some_and(|digest| digest.holes() == 0);
+        is_complete || self.looked_at.elapsed() < FRESH
+    }
 }
 
 /// The block that still grows.
@@ -95,24 +116,21 @@ impl Digests {
     ) -> Result<Vec<Option<Arc<Digest>>>> {
         let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
         let mut missing = Vec::new();
+        let gone = (state.first_sequence, state.num_deleted);
         {
-            let mut kept = self.kept(created);
-            let gone = (state.first_sequence, state.num_deleted);
+            let kept = self.kept(created);
             let has_lost = kept.gone != gone;
             for block in blocks.clone() {
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 let known = kept.blocks.get(&block);
                 found.push(match open {
                     Some(open) => Some(Arc::clone(&open.sealed)),
-                    None => known.cloned().flatten(),
+                    None => known.and_then(|known| known.digest.clone()),
                 });
                 // Of what left the log meanwhile, another one may have counted
                 // more before it went.
-                if (open.is_none() || has_lost) && known.is_none() {
+                if (open.is_none() || has_lost) && !known.is_some_and(Known::is_current) {
                     missing.push(block);
-                }
-                if open.is_some() {
-                    kept.gone = gone;
                 }
             }
         }
@@ -128,13 +146,22 @@ impl Digests {
             digests => digests?,
         };
         let mut kept = self.kept(created);
+        if kept.open.as_ref().is_some_and(|open| blocks.contains(&open.sealed.block)) {
+            kept.gone = gone;
+        }
         for (block, digest) in missing.into_iter().zip(digests) {
             let digest = digest.map(Arc::new);
             if let Some(place) = usize::try_from(block - blocks.start).ok()
                 && let Some(slot) = found.get_mut(place)
             {
-                let has_seen = |it: &Arc<Digest>| it.extent();
-                if slot.as_ref().map(has_seen) >= digest.as_ref().map(has_seen) {
+                let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
+                let base = open.map_or((0, 0), |open| open.base);
+                let is_better = match (&digest, &*slot) {
+                    (Some(theirs), Some(mine)) => theirs.has_more_than(mine, base),
+                    (theirs, mine) => theirs.is_some() && mine.is_none(),
+                };
+                if !is_better && slot.is_some() {
+                    kept.looked_at(block);
                     continue;
                 }
                 // What grows here has seen less.
@@ -162,7 +189,12 @@ impl Digests {
         block: u64,
         sequence: u64,
         from: Option<&Digest>,
-    ) -> Open {
+    ) -> Growing<'_> {
+        let open = self.begun(created, block, sequence, from);
+        Growing { digests: self, open, is_done: false }
+    }
+
+    fn begun(&self, created: Timestamp, block: u64, sequence: u64, from: Option<&Digest>) -> Open {
         let mut kept = self.kept(created);
         // Another question may have put back a draft that had come less far
         // than the one that this question has seen.
@@ -186,10 +218,11 @@ impl Digests {
     /// log, and made again by the next one to look; no answer lacks it.
     pub(crate) async fn finish(
         &self,
-        mut open: Open,
+        mut growing: Growing<'_>,
         replicas: u32,
         purpose: Purpose,
     ) -> Result<()> {
+        let open = &mut growing.open;
         let (created, block) = (open.sealed.created, open.sealed.block);
         let is_whole = open.draft.through() >= block_end(block);
         let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
@@ -209,6 +242,7 @@ impl Digests {
                         let is_part = |it: &Digest| it.through < block_end(block);
                         if better.as_ref().is_some_and(|it| is_part(it) && has_fewer_holes(it)) {
                             // The next one to look goes on from that.
+                            growing.is_done = true;
                             return Ok(());
                         }
                         if let Some(better) = better.filter(|_| is_whole) {
@@ -219,16 +253,16 @@ impl Digests {
                 }
             }
         }
-        let mut kept = self.kept(created);
         if is_whole {
+            growing.is_done = true;
+            let mut kept = self.kept(created);
             // What isn't in the store is not known for good.
             if result.is_ok() && purpose == Purpose::Question {
-                let digest = (open.draft.seen() > 0).then_some(open.sealed);
+                let open = &growing.open;
+                let digest = (open.draft.seen() > 0).then(|| Arc::clone(&open.sealed));
                 kept.insert(block, digest);
             }
             kept.open.take_if(|open| open.sealed.block <= block);
-        } else if kept.is_behind(block, open.draft.through()) {
-            kept.open = Some(open);
         }
         result
     }
@@ -312,15 +346,44 @@ impl Digests {
     }
 }
 
-impl Open {
+/// A block that is being read. Whatever ends the reading, what it has grown to
+/// is there for the next one: it may have left the log meanwhile.
+#[derive(Debug)]
+pub(crate) struct Growing<'a> {
+    digests: &'a Digests,
+    open: Open,
+    /// Whether nobody goes on from it.
+    is_done: bool,
+}
+
+impl Growing<'_> {
     /// Whether a sequence is not in the draft yet.
     pub(crate) const fn lacks(&self, sequence: u64) -> bool {
-        sequence > self.draft.through()
+        sequence > self.open.draft.through()
     }
 
     /// What it is made into.
     pub(crate) const fn draft(&mut self) -> &mut Draft {
-        &mut self.draft
+        &mut self.open.draft
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let (created, block) = (self.open.sealed.created, self.open.sealed.block);
+        let mut kept = self.digests.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.created == created && kept.is_behind(block, self.open.draft.through()) {
+            let nothing = Open {
+                draft: Draft::new(created, block),
+                sealed: Arc::clone(&self.open.sealed),
+                saved: 0,
+                base: (0, 0),
+            };
+            kept.open = Some(std::mem::replace(&mut self.open, nothing));
+        }
     }
 }
 
@@ -342,10 +405,18 @@ impl Kept {
         }
     }
 
+    /// The store was asked for a block that is known, and has nothing better.
+    fn looked_at(&mut self, block: u64) {
+        if let Some(known) = self.blocks.get_mut(&block) {
+            known.looked_at = Instant::now();
+        }
+    }
+
     fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
-        let weight = |digest: &Option<Arc<Digest>>| digest.as_ref().map_or(0, |it| it.weight());
-        self.weight += weight(&digest);
-        if let Some(old) = self.blocks.insert(block, digest) {
+        let weight = |known: &Known| known.digest.as_ref().map_or(0, |it| it.weight());
+        let known = Known { digest, looked_at: Instant::now() };
+        self.weight += weight(&known);
+        if let Some(old) = self.blocks.insert(block, known) {
             self.weight -= weight(&old);
         } else {
             self.order.push_back(block);
@@ -451,15 +522,52 @@ mod tests {
         let digests = Digests::new(Arc::new(MockKvStore::new()), "events");
         let mut far = digests.begin(created, 0, 1, None);
         (1..=9).for_each(|sequence| far.draft().observe(&log(sequence)));
-        let seen = far.draft.seal().0;
+        let seen = far.draft().seal().0;
         // A slower question puts back less than another one has seen.
         let mut near = digests.begin(created, 0, 1, None);
         (1..=5).for_each(|sequence| near.draft().observe(&log(sequence)));
         digests.finish(near, 1, Purpose::Question).await.unwrap();
 
-        let open = digests.begin(created, 0, 10, Some(&seen));
-        assert_eq!((open.draft.through(), open.draft.seen()), (9, 9));
-        let open = digests.begin(created, 0, 6, None);
-        assert_eq!((open.draft.through(), open.draft.seen()), (5, 5));
+        let mut open = digests.begin(created, 0, 10, Some(&seen));
+        assert_eq!((open.draft().through(), open.draft().seen()), (9, 9));
+        let mut other = digests.begin(created, 0, 6, None);
+        assert_eq!((other.draft().through(), other.draft().seen()), (5, 5));
+    }
+
+    #[tokio::test]
+    async fn what_a_reading_that_is_given_up_has_counted_is_gone_on_from() {
+        let created = Timestamp::from_nanos(0);
+        let digests = Digests::new(kv(), "events");
+        let mut given_up = digests.begin(created, 0, 1, None);
+        (1..=9).for_each(|sequence| given_up.draft().observe(&log(sequence)));
+        drop(given_up);
+        let mut next = digests.begin(created, 0, 10, None);
+        assert_eq!((next.draft().through(), next.draft().seen()), (9, 9));
+        // Nor is it lost where the next one comes no further, or at a stop.
+        drop(next);
+        digests.checkpoint(created, 1).await.unwrap();
+        let stored = digests.stored(created, &[0]).await.unwrap();
+        assert_eq!(stored[0].as_ref().map(|digest| digest.extent()), Some((9, 9)));
+    }
+
+    #[tokio::test]
+    async fn what_was_not_looked_up_after_a_loss_is_looked_up_by_the_next_question() {
+        let mut kv = MockKvStore::new();
+        kv.expect_bucket()
+            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
+        let created = Timestamp::from_nanos(0);
+        let digests = Digests::new(Arc::new(kv), "events");
+        let mut open = digests.begin(created, 0, 1, None);
+        (1..=3).for_each(|sequence| open.draft().observe(&log(sequence)));
+        drop(open);
+        let mut state = StreamState::default();
+        let unchanged = digests.load(created, 0..1, &state, Purpose::Question).await.unwrap();
+        assert!(unchanged[0].is_some());
+        // Another service may have counted what has left the log meanwhile.
+        (state.first_sequence, state.last_sequence) = (8, 9);
+        for _ in 0..2 {
+            let asked = digests.load(created, 0..1, &state, Purpose::Question).await;
+            assert!(asked.unwrap_err().is(ErrorKind::Unavailable));
+        }
     }
 }

@@ -164,9 +164,8 @@ impl DigestStore {
                         Some(entry) => {
                             let theirs = readable(&entry, digest.created, digest.block);
                             let is_better = |theirs: &Digest| {
-                                let is_other = theirs.extent() != base;
-                                theirs.extent() >= digest.extent()
-                                    || (is_other && theirs.holes() < digest.holes())
+                                theirs.extent() == digest.extent()
+                                    || theirs.has_more_than(digest, base)
                             };
                             if let Some(theirs) = theirs.filter(is_better) {
                                 return Ok(Some(theirs));
