@@ -25,6 +25,31 @@ pub(crate) struct Digested {
     types: BTreeSet<String>,
 }
 
+impl Digests {
+    /// Whether the store has digests now of all that lies between these
+    /// sequences, the last one not included.
+    pub(crate) async fn has(
+        &self,
+        created: Timestamp,
+        sequences: std::ops::Range<u64>,
+    ) -> Result<bool> {
+        let Some(last) = sequences.end.checked_sub(1).filter(|last| *last >= sequences.start)
+        else {
+            return Ok(true);
+        };
+        let blocks: Vec<u64> = (block_of(sequences.start)..=block_of(last)).collect();
+        for blocks in blocks.chunks(CHUNK) {
+            for (block, digest) in blocks.iter().zip(self.stored(created, blocks).await?) {
+                let reach = last.min(block_end(*block));
+                if digest.is_none_or(|digest| digest.through < reach) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl Digested {
     /// Looks on, and answers the last sequence up to which every event that is
     /// in the log is in a digest of the store too; 0 where none is.

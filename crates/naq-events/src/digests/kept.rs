@@ -545,7 +545,10 @@ mod tests {
         assert_eq!((next.draft().through(), next.draft().seen()), (9, 9));
         // Nor is it lost where the next one comes no further, or at a stop.
         drop(next);
+        assert!(!digests.has(created, 1..2).await.unwrap());
         digests.checkpoint(created, 1).await.unwrap();
+        let has = async |to| digests.has(created, 1..to).await.unwrap();
+        assert_eq!([has(10).await, has(11).await], [true, false]);
         let stored = digests.stored(created, &[0]).await.unwrap();
         assert_eq!(stored[0].as_ref().map(|digest| digest.extent()), Some((9, 9)));
     }

@@ -83,14 +83,15 @@ impl<'a> Duty<'a> {
     /// Answers whether there is more to do at once.
     async fn round(&mut self) -> Result<bool> {
         let read = self.digest().await?;
-        let has_more = self.index().await?;
+        // What an index is in trouble with keeps nothing else from being done.
+        let indexed = self.index().await;
         if !self.post.ages.is_empty() {
             self.remove().await?;
         }
         if let Some(age) = self.post.digest_max_age {
             self.remove_digests(age).await?;
         }
-        Ok(read > MUCH || has_more)
+        Ok(indexed? || read > MUCH)
     }
 
     /// Digests what has come, and answers how much that was.
@@ -155,7 +156,11 @@ impl<'a> Duty<'a> {
             let open = log.open(OPERATION).await?;
             let replicas = open.info.config.replicas.unwrap_or(1);
             digests.checkpoint(open.info.created, replicas).await?;
-            self.retention.plan(now).await?;
+            if self.retention.plan(now).await? {
+                // A digest that was there is gone, or damaged: what the log
+                // has of it still is digested again.
+                self.through = 0;
+            }
         }
         if let Some(step) = self.retention.step().await? {
             self.last_removal = Some(now);

@@ -112,6 +112,12 @@ impl Retention {
                 continue;
             };
             let keep_from = cut.keep_from.min(first.saturating_add(self.reach));
+            if !self.digests.has(self.created, first..keep_from).await? {
+                // Digests that were there are gone, or damaged.
+                self.digested = Digested::default();
+                self.cuts.clear();
+                break;
+            }
             if keep_from == cut.keep_from {
                 self.cuts.pop_front();
             }
