@@ -28,7 +28,7 @@ async fn an_expression_that_is_none_is_shown_with_its_place() {
             assert_eq!(done.stdout, "", "{command} {expression}");
         }
         let screen = naq.screen(&format!("query '{}'", expression.replace('\'', "\"")));
-        write!(screens, "{screen}\n").unwrap();
+        writeln!(screens, "{screen}").unwrap();
     }
     insta::assert_snapshot!("refused_expressions", screens);
 }
