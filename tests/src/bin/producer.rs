@@ -33,7 +33,7 @@ async fn main() {
     println!("logging");
     let load = Load {
         jobs: order.jobs,
-        all_told: false,
+        told: order.told,
         job_prefix: "job".to_owned(),
         pad: order.pad,
         rest: order.rest,

@@ -10,6 +10,7 @@ use naq_core::service::StopReport;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::Told;
 use crate::wait;
 
 /// What the program is to do; handed over as JSON, its only argument.
@@ -23,6 +24,8 @@ pub struct Order {
     pub producer: String,
     /// How many jobs it tells of.
     pub jobs: usize,
+    /// Which of them wait for outcomes.
+    pub told: Told,
     /// The longest padding of an event, in bytes.
     pub pad: usize,
     /// The longest rest between two events of a job.

@@ -11,6 +11,7 @@ use naq_core::config::EventsConfig;
 use naq_core::events::{EventReceipt, EventSink, FlushReport};
 use naq_core::{Error, ErrorKind, Result};
 use naq_events::EventService;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::deadlines::Deadlines;
@@ -29,14 +30,35 @@ pub struct Producer {
     deadlines: Deadlines,
 }
 
+/// Which jobs wait for the outcome of each of their events; the others wait for
+/// acceptance alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// Every second one.
+    Half,
+    /// Each.
+    All,
+    /// None.
+    None,
+}
+
+impl Told {
+    const fn is(self, job: usize) -> bool {
+        match self {
+            Self::Half => !job.is_multiple_of(2),
+            Self::All => true,
+            Self::None => false,
+        }
+    }
+}
+
 /// How a [`Producer`] logs on and on.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// How many jobs it tells of, each by a task of its own. Every second one
-    /// waits for the outcome of each of its events, the others for acceptance.
+    /// How many jobs it tells of, each by a task of its own.
     pub jobs: usize,
-    /// Whether every job waits for the outcomes of its events.
-    pub all_told: bool,
+    /// Which of them wait for outcomes.
+    pub told: Told,
     /// What comes before the number in a job's name.
     pub job_prefix: String,
     /// The longest padding of an event, in bytes.
@@ -56,7 +78,7 @@ impl Load {
         let rest = Duration::from_millis(if is_full() { 4 } else { 10 });
         Self {
             jobs: 6,
-            all_told: false,
+            told: Told::Half,
             job_prefix: "job".to_owned(),
             pad: 300,
             rest,
@@ -82,7 +104,7 @@ impl Load {
     /// The same with the outcome of each event told.
     #[must_use]
     pub fn all_told(mut self) -> Self {
-        self.all_told = true;
+        self.told = Told::All;
         self
     }
 
@@ -214,7 +236,7 @@ impl Producer {
                 break;
             }
             let pad = random.usize(0..=load.pad);
-            if job.is_multiple_of(2) && !load.all_told {
+            if !load.told.is(job) {
                 // What was rejected is in the book.
                 let _ = self.log(&name, n, pad).await;
             } else {

@@ -20,7 +20,7 @@ mod rounds;
 mod scene;
 
 pub use child::{Child, Order, Stopped};
-pub use logging::{Load, Logging, Producer};
+pub use logging::{Load, Logging, Producer, Told};
 pub use program::{Program, quick};
 pub use rounds::{Round, rounds};
 pub use scene::Scene;

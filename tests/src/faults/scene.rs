@@ -2,17 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use naq_core::config::NaqConfig;
+use naq_core::events::Event;
 use tempfile::TempDir;
 
 use super::memory::MemoryWatch;
 use super::{PATIENCE, Producer, Program};
 use crate::ledger::{Book, Case, Readings, Repeats, Violation};
 use crate::server::{NatsServer, ServerBuilder};
+use crate::wait;
 
 /// Where naq stores events unless told otherwise.
 const STREAM: &str = "events";
+
+/// How long ago the newest event was logged where none had to wait.
+const A_MOMENT: Duration = Duration::from_millis(500);
 
 /// What a scenario plays on.
 #[derive(Debug)]
@@ -54,6 +60,28 @@ impl Scene {
     /// A folder for whatever the scenario needs.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Waits until each of these jobs' newest stored event was logged a moment
+    /// ago: none has to wait any more.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn caught_up(&self, jobs: usize) {
+        let client = self.server.client().await;
+        let stream = async_nats::jetstream::new(client).get_stream(STREAM).await.unwrap();
+        for job in 0..jobs {
+            let subject = format!("{STREAM}.*.job{job}");
+            wait::until("the events that waited to be stored", PATIENCE, async || {
+                let message = stream.direct_get_last_for_subject(&subject).await.unwrap();
+                let event: Event = serde_json::from_slice(&message.payload).unwrap();
+                let logged = event.timestamp.expect("naq says when an event was logged");
+                // A clock that stepped back makes it none.
+                let age = SystemTime::now().duration_since(logged.into()).unwrap_or_default();
+                age < A_MOMENT
+            })
+            .await;
+        }
     }
 
     /// What the ledger and the stream say together.

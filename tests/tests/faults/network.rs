@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use naq_core::config::EventsConfig;
 use naq_core::events::{EventQueryExt, EventSink};
 use naq_core::service::HealthState;
 use naq_tests::faults::{Load, PATIENCE, Producer, Program, Round, Scene, quick, rounds};
@@ -14,7 +15,7 @@ use crate::{events, ms, secs};
 /// A program that reaches its server through a proxy.
 async fn behind_a_proxy(
     scene: &Scene,
-    change: impl FnOnce(naq_core::config::EventsConfig) -> naq_core::config::EventsConfig,
+    change: impl FnOnce(EventsConfig) -> EventsConfig,
 ) -> (FaultProxy, Program, Producer) {
     let proxy = FaultProxy::start(scene.server.address()).await;
     let (program, producer) = scene.program("p1", events(quick(&proxy.url()), change)).await;
@@ -92,7 +93,9 @@ async fn cut_anywhere(round: &mut Round, proxy: &FaultProxy, cuts: usize) {
 async fn a_connection_reset_at_any_byte_loses_tears_and_repeats_nothing() {
     rounds("reset at any byte", async |mut round| {
         let scene = Scene::new().await;
-        let (proxy, program, producer) = behind_a_proxy(&scene, |events| events).await;
+        // A slow machine stores little between two cuts: the last events wait through most of them.
+        let patient = |events: EventsConfig| events.with_delivery_timeout(secs(300));
+        let (proxy, program, producer) = behind_a_proxy(&scene, patient).await;
         let logging = producer.load(&Load::steady(round.seed));
         let cuts = round.choose(10, 60);
         cut_anywhere(&mut round, &proxy, cuts).await;
