@@ -167,12 +167,13 @@ fn facts(status: &EventIndexStatus, view: &View) -> String {
     let blocks = human::counted(status.blocks, "block");
     grid.row(["Takes", &format!("{} in {blocks}", human::size(status.bytes))]);
     let mut text = grid.text();
-    let headings = ["Field", "Values in a block", "Blocks with too many"];
-    let mut fields = Grid::new(view, &headings).right(&[1, 2]);
+    let headings = ["Field", "Values in a block", "Blocks by equality", "Blocks left out"];
+    let mut fields = Grid::new(view, &headings).right(&[1, 2, 3]);
     for field in &status.by_field {
         let name = sanitize(&field.field).into_owned();
         let most = format!("at most {}", human::count(field.most_values));
-        fields.row([name.as_str(), &most, &human::count(field.blocks_fallen_back)]);
+        let blocks = [field.blocks_by_hash, field.blocks_fallen_back].map(human::count);
+        fields.row([name.as_str(), &most, &blocks[0], &blocks[1]]);
     }
     text.push('\n');
     text.push_str(&fields.text());

@@ -1,22 +1,21 @@
 //! The index of a block, as it is kept: what was asked of it is looked up in its bytes.
 
-use std::collections::HashMap;
-use std::ops::Range;
-
 use bytes::Bytes;
-use naq_core::events::{FieldLookup, FilterLookup};
+use naq_core::events::FilterLookup;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use super::draft::{FEW, FieldDraft};
+use super::field::Field;
+use super::field_draft::FieldDraft;
+use super::places;
 use crate::digests::{BLOCK, Reader, block_end, block_start};
 
 /// What the index of each block begins with.
 pub(super) const MARK: &[u8; 4] = b"naqI";
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// The bytes of a checksum.
 const CHECKSUM: usize = 4;
@@ -36,17 +35,9 @@ pub(crate) struct IndexBlock {
     pub(crate) through: u64,
     /// The places of what is no event.
     pub(super) malformed: RoaringBitmap,
-    /// `None` for a field that had too many values.
+    /// `None` for a field that there was no room for.
     fields: Vec<Option<Field>>,
     bytes: Bytes,
-}
-
-#[derive(Debug, Clone)]
-struct Field {
-    unkept: RoaringBitmap,
-    values: usize,
-    /// Where its values are.
-    entries: Range<usize>,
 }
 
 impl IndexBlock {
@@ -90,9 +81,14 @@ impl IndexBlock {
         self.fields.len()
     }
 
-    /// How many values of a field it tells apart; `None` where they were too many.
+    /// How many values of a field it tells apart; `None` where there was no room for them.
     pub(crate) fn values(&self, field: usize) -> Option<usize> {
-        self.fields.get(field)?.as_ref().map(|field| field.values)
+        self.fields.get(field)?.as_ref().map(Field::values)
+    }
+
+    /// Whether it has so many values of a field that it finds only what is equal.
+    pub(crate) fn is_by_hash(&self, field: usize) -> bool {
+        self.fields.get(field).and_then(Option::as_ref).is_some_and(Field::is_by_hash)
     }
 
     /// Its form as bytes.
@@ -128,35 +124,18 @@ impl IndexBlock {
                 .iter()
                 .map(|member| self.meeting(member))
                 .try_fold(RoaringBitmap::new(), |any, places| Some(any | places?)),
-            FilterLookup::Field(field) => self.having(field),
-        }
-    }
-
-    /// The places of a field's values of which a condition may hold.
-    fn having(&self, lookup: &FieldLookup) -> Option<RoaringBitmap> {
-        let field = self.fields.get(lookup.place())?.as_ref()?;
-        let mut found = field.unkept.clone();
-        let mut reader = Reader(self.bytes.get(field.entries.clone())?);
-        for _ in 0..field.values {
-            let key = slice(&mut reader)?;
-            let places = slice(&mut reader)?;
-            if lookup.may_hold(key) {
-                found |= set(places)?;
+            FilterLookup::Field(lookup) => {
+                self.fields.get(lookup.place())?.as_ref()?.having(&self.bytes, lookup)
             }
         }
-        Some(found)
     }
 
     /// What a draft goes on from.
     pub(super) fn field_draft(&self, field: usize) -> Option<FieldDraft> {
-        let Some(field) = self.fields.get(field)? else { return Some(FieldDraft::default()) };
-        let mut reader = Reader(self.bytes.get(field.entries.clone())?);
-        let mut values = HashMap::with_capacity(field.values);
-        for _ in 0..field.values {
-            let key = slice(&mut reader)?;
-            values.insert(key.into(), set(slice(&mut reader)?)?);
+        match self.fields.get(field)? {
+            Some(field) => field.draft(&self.bytes),
+            None => Some(FieldDraft::left_out()),
         }
-        Some(FieldDraft { values: Some(values), unkept: field.unkept.clone() })
     }
 }
 
@@ -166,46 +145,9 @@ fn parts(reader: &mut Reader<'_>, length: usize) -> Option<IndexBlock> {
     let created = Timestamp::from_nanos(reader.i64()?);
     let block = reader.u64().filter(|block| *block < u64::MAX / BLOCK)?;
     let through = block_start(block) - 1 + reader.u64().filter(|looked_at| *looked_at <= BLOCK)?;
-    let malformed = set(slice(reader)?)?;
-    let fields = (0..reader.len()?)
-        .map(|_| {
-            if reader.byte()? == 0 {
-                return Some(None);
-            }
-            let unkept = set(slice(reader)?)?;
-            let values = reader.len()?;
-            let size = slice(reader)?.len();
-            let end = length - reader.0.len();
-            Some(Some(Field { unkept, values, entries: end - size..end }))
-        })
-        .collect::<Option<Vec<_>>>()?;
+    let malformed = places::read(reader)?;
+    let fields =
+        (0..reader.len()?).map(|_| Field::read(reader, length)).collect::<Option<Vec<_>>>()?;
     let id = Uuid::from_bytes(*id);
     Some(IndexBlock { created, id, block, through, malformed, fields, bytes: Bytes::new() })
-}
-
-/// As many bytes as the next number says.
-fn slice<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
-    let len = reader.len()?;
-    let (bytes, rest) = reader.0.split_at_checked(len)?;
-    reader.0 = rest;
-    Some(bytes)
-}
-
-/// A set of places, all of them in the block.
-fn set(bytes: &[u8]) -> Option<RoaringBitmap> {
-    let mut reader = Reader(bytes);
-    let count = reader.u64()?;
-    let places = if count <= FEW {
-        let mut place = 0_u32;
-        let mut places = RoaringBitmap::new();
-        for _ in 0..count {
-            place = place.checked_add(u32::try_from(reader.u64()?).ok()?)?;
-            places.insert(place);
-        }
-        places
-    } else {
-        RoaringBitmap::deserialize_from(reader.0).ok()?
-    };
-    let is_inside = places.max().is_none_or(|place| u64::from(place) < BLOCK);
-    (places.len() == count && is_inside).then_some(places)
 }

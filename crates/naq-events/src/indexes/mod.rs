@@ -44,7 +44,10 @@
 //! |---|---|
 //! | `definition.rs` | an index's name and fields, and the list of a log's indexes |
 //! | `draft.rs` | the index of a block in the making, its bounds, its form as bytes |
+//! | `field_draft.rs` | the same of one field: its values, or their hashes |
 //! | `block.rs` | the index of a block, and what can be asked of it |
+//! | `field.rs` | the same of one field |
+//! | `places.rs` | sets of places in a block, as bytes |
 //! | `store.rs` | the bucket that keeps indexes |
 //! | `kept.rs` | indexes in memory |
 //! | `catch_up.rs` | indexing what isn't |
@@ -55,7 +58,10 @@ mod block;
 mod catch_up;
 mod definition;
 mod draft;
+mod field;
+mod field_draft;
 mod kept;
+mod places;
 mod service;
 mod status;
 mod store;

@@ -40,8 +40,10 @@ pub struct IndexFieldStatus {
     pub field: String,
     /// How many values it has in one block at most.
     pub most_values: u64,
-    /// In how many blocks it had too many values: there the index can't tell,
-    /// and these blocks are read.
+    /// In how many blocks it has so many values that only what is equal is
+    /// found by it: for a range or a pattern these blocks are read.
+    pub blocks_by_hash: u64,
+    /// In how many blocks there was no room for its values: these blocks are read.
     pub blocks_fallen_back: u64,
 }
 
@@ -55,6 +57,7 @@ pub(super) async fn status(
     let field = |field: &String| IndexFieldStatus {
         field: field.clone(),
         most_values: 0,
+        blocks_by_hash: 0,
         blocks_fallen_back: 0,
     };
     let mut status = EventIndexStatus {
@@ -86,6 +89,7 @@ pub(super) async fn status(
             status.blocks += 1;
             status.bytes += loaded.size() as u64;
             for (place, field) in status.by_field.iter_mut().enumerate() {
+                field.blocks_by_hash += u64::from(loaded.is_by_hash(place));
                 match loaded.values(place) {
                     Some(values) => field.most_values = field.most_values.max(values as u64),
                     None => field.blocks_fallen_back += 1,

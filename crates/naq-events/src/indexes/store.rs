@@ -151,7 +151,7 @@ impl IndexStore {
     }
 
     /// Removes what belongs to no index of this stream, or to a block before
-    /// this one; answers how many objects that were.
+    /// this one, or is of an older version; answers how many objects that were.
     pub(crate) async fn sweep(&self, created: Timestamp, first_block: u64) -> Result<u64> {
         let bucket = self.kv.bucket(BUCKET)?;
         let prefix = format!("{}.", self.stream);
@@ -166,8 +166,9 @@ impl IndexStore {
         }
         // Read behind the keys: an index is in the list before it has objects.
         let definitions = self.definitions().await?;
-        let is_used = |(at, id, block): &(i64, Uuid, u64)| {
-            *at == created.as_nanos()
+        let is_used = |(at, id, block, version): &(i64, Uuid, u64, u8)| {
+            *version == VERSION
+                && *at == created.as_nanos()
                 && *block >= first_block
                 && definitions.iter().any(|it| it.id == *id)
         };
@@ -183,15 +184,15 @@ impl IndexStore {
     }
 }
 
-/// The creation time, index and block in what follows the stream in a key;
-/// `None` for one of another kind or version.
-fn object(key: &str) -> Option<(i64, Uuid, u64)> {
+/// The creation time, index, block and version in what follows the stream in
+/// a key; `None` for one of another kind or of a version that is newer.
+fn object(key: &str) -> Option<(i64, Uuid, u64, u8)> {
     let mut parts = key.split('.');
     let created = parts.next()?.parse().ok()?;
     let id = Uuid::parse_str(parts.next()?).ok()?;
     let block = parts.next()?.parse().ok()?;
-    let is_mine = parts.next() == Some(format!("v{VERSION}").as_str()) && parts.next().is_none();
-    is_mine.then_some((created, id, block))
+    let version = parts.next()?.strip_prefix('v')?.parse().ok()?;
+    (version <= VERSION && parts.next().is_none()).then_some((created, id, block, version))
 }
 
 fn config(replicas: u32) -> BucketConfig {

@@ -4,12 +4,14 @@
 use bytes::Bytes;
 use naq_core::ErrorKind;
 use naq_core::Timestamp;
-use naq_core::events::{Event, Filter, IndexField};
+use naq_core::events::{Event, Filter, FilterLookup, IndexField};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::block::IndexBlock;
 use super::draft::Draft;
+use super::field::Field;
+use crate::digests::Reader;
 
 fn fields(names: &[&str]) -> Vec<IndexField> {
     names.iter().map(|name| IndexField::new(name).unwrap()).collect()
@@ -62,38 +64,93 @@ fn conditions_on_indexed_fields_are_met_by_what_is_named_and_others_are_not_aske
 }
 
 #[test]
-fn a_field_of_too_many_values_cannot_tell_and_the_others_still_do() {
-    let fields = fields(&["job_id", "queue"]);
+fn of_many_values_what_is_equal_is_found_and_what_is_alike_is_not_told() {
+    let fields = fields(&["job_id", "queue", "n"]);
     let mut draft = draft(&fields);
-    for n in 0..20_000_u64 {
-        let event = event((n % 200) as u8, 0).with_job_id(format!("j{n}"));
+    for n in 0..60_000_u64 {
+        let mut event = event((n % 200) as u8, 0).with_job_id(format!("j{}", n / 3));
+        event = event.with_field("n", n as f64 / 2.0);
         draft.observe(START + n, &event, &fields);
     }
     let block = seal(&draft);
-    assert_eq!((block.values(0), block.values(1)), (None, Some(200)));
-    assert_eq!(candidates(&block, "job_id = j1", &fields), None);
-    assert_eq!(candidates(&block, "job_id = j1 and queue = q1", &fields).unwrap().len(), 100);
+    assert_eq!(block.values(1), Some(200));
+    assert!([0, 2].into_iter().all(|field| block.is_by_hash(field)) && !block.is_by_hash(1));
+    // Few of so many values share a hash.
+    assert!((19_990..=20_000).contains(&block.values(0).unwrap()));
+    let named = |block: &IndexBlock, filter: &str| {
+        let found = candidates(block, filter, &fields)?;
+        Some(found.into_iter().map(|sequence| sequence - START).collect::<Vec<_>>())
+    };
+    assert_eq!(named(&block, "job_id = j1"), Some(vec![3, 4, 5]));
+    assert_eq!(
+        named(&block, "job_id in (j19999, j0)"),
+        Some(vec![0, 1, 2, 59_997, 59_998, 59_999])
+    );
+    assert_eq!(named(&block, "job_id = j1 and queue = q4"), Some(vec![4]));
+    assert_eq!(named(&block, "n = 7"), Some(vec![14]));
+    assert_eq!(named(&block, "job_id = nobody"), Some(vec![]));
+    for alike in ["job_id ~ /j1/", "n > 29000", "job_id != j1"] {
+        assert_eq!(named(&block, alike), None, "{alike}");
+        let with_queue = format!("{alike} and queue = q1");
+        assert_eq!(named(&block, &with_queue).map(|found| found.len()), Some(300), "{alike}");
+    }
     // It stays so when the block goes on.
     let mut on = Draft::of(&block).unwrap();
-    on.observe(START + 20_000, &event(1, 0).with_job_id("j1"), &fields);
+    on.observe(START + 60_000, &event(1, 0).with_job_id("j1"), &fields);
     let block = seal(&on);
-    assert_eq!(candidates(&block, "job_id = j1", &fields), None);
-    assert_eq!(candidates(&block, "queue = q1", &fields).unwrap().len(), 101);
+    assert_eq!(named(&block, "job_id = j1"), Some(vec![3, 4, 5, 60_000]));
+    assert_eq!(named(&block, "queue = q1").unwrap().len(), 301);
+}
+
+#[test]
+fn another_id_in_each_event_fits_in_a_message_with_one_field_more() {
+    let fields = fields(&["order", "queue"]);
+    let mut draft = draft(&fields);
+    for n in 0..65_536_u64 {
+        let id = Uuid::from_u64_pair(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n);
+        draft.observe(START + n, &event(1, 0).with_field("order", id.to_string()), &fields);
+    }
+    let block = seal(&draft);
+    assert!(block.is_whole() && block.is_by_hash(0));
+    assert!(block.size() < 530_000, "{}", block.size());
+    let asked = format!("order = '{}'", Uuid::from_u64_pair(0x9e37_79b9_7f4a_7c15, 1));
+    assert_eq!(candidates(&block, &asked, &fields), Some(vec![START + 1]));
 }
 
 #[test]
 fn an_index_of_long_values_fits_in_a_message() {
-    let fields = fields(&["a", "b", "queue"]);
+    let fields = fields(&["a", "b", "c", "queue"]);
     let mut draft = draft(&fields);
-    for n in 0..16_000_u64 {
-        let text = |of: &str| format!("{of}{n:0100}");
-        let event = event(1, 0).with_field("a", text("a")).with_field("b", text("bb"));
+    for n in 0..65_000_u64 {
+        let text = |of: &str| format!("{of}{:0100}", n % 4_000);
+        let mut event = event(1, 0).with_field("a", text("a")).with_field("b", text("bb"));
+        event = event.with_field("c", text("ccc"));
         draft.observe(START + n, &event, &fields);
     }
     let block = seal(&draft);
     assert!(block.size() < 1_000_000, "{}", block.size());
-    assert_eq!(block.values(2), Some(1));
-    assert!(block.values(0).is_none(), "both don't fit");
+    assert_eq!(block.values(3), Some(1));
+    // Not all fit, but all of their hashes do.
+    assert!((0..3).any(|field| block.is_by_hash(field)), "all fit");
+    assert!((0..3).all(|field| block.values(field).is_some()), "none fits");
+}
+
+#[test]
+fn what_has_no_room_even_by_hash_is_left_out_and_the_others_still_tell() {
+    let fields = fields(&["a", "b", "queue"]);
+    let mut draft = draft(&fields);
+    for n in 0..65_536_u64 {
+        let event = event((n % 4) as u8, 0).with_field("a", n).with_field("b", n + 1);
+        draft.observe(START + n, &event, &fields);
+    }
+    let block = seal(&draft);
+    assert!(block.size() < 1_000_000, "{}", block.size());
+    let (a, b) = (block.values(0), block.values(1));
+    assert!(a.is_none() != b.is_none(), "{a:?} {b:?}");
+    assert_eq!(candidates(&block, "a = 7 and b = 8", &fields), Some(vec![START + 7]));
+    assert_eq!(block.values(2), Some(4));
+    let on = seal(&Draft::of(&block).unwrap());
+    assert_eq!((on.values(0), on.values(1)), (a, b));
 }
 
 #[test]
@@ -119,13 +176,37 @@ fn what_is_damaged_or_of_another_version_is_found() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>) {
-        bytes.splice(..0, *b"naqI\x01");
+        bytes.splice(..0, *b"naqI\x02");
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         if let Ok(block) = IndexBlock::decode(Bytes::from(bytes)) {
             let fields = fields(&["queue"]);
             candidates(&block, "queue = a", &fields);
             Draft::of(&block);
+        }
+    }
+
+    /// Bytes that are no field are no reason to panic either, whatever is asked of them.
+    #[test]
+    fn any_field_is_read_without_a_panic(
+        kind in 1_u8..3,
+        values in 0_u8..9,
+        size in 0_u8..20,
+        bytes: Vec<u8>,
+    ) {
+        let mut field = vec![kind, 1, 0, values, size];
+        field.extend(bytes);
+        if let Some(Some(read)) = Field::read(&mut Reader(&field), field.len()) {
+            let fields = fields(&["queue"]);
+            for filter in ["queue = a", "queue ~ /a/"] {
+                let FilterLookup::All(all) = Filter::parse(filter).unwrap().lookup(&fields).unwrap()
+                else {
+                    panic!("a filter is a conjunction")
+                };
+                let [FilterLookup::Field(lookup)] = all.as_slice() else { panic!("of one") };
+                read.having(&field, lookup);
+            }
+            read.draft(&field);
         }
     }
 

@@ -155,7 +155,15 @@ impl FieldLookup {
         self.place
     }
 
-    /// Whether it may hold of an event with this key: it is so of bytes that are no key.
+    /// The keys that alone meet it, in order, where that is so: an index that
+    /// finds a key at once needn't look at the others.
+    #[must_use]
+    pub fn exactly(&self) -> Option<&[Vec<u8>]> {
+        self.exactly.as_deref()
+    }
+
+    /// Whether it may hold of an event with this key: it is so of bytes that
+    /// are no key, where it isn't about [certain keys](Self::exactly).
     #[must_use]
     pub fn may_hold(&self, key: &[u8]) -> bool {
         if let Some(exactly) = &self.exactly {
@@ -185,18 +193,44 @@ impl FieldLookup {
     }
 }
 
-/// The keys of texts that are no times: each compares equal to itself alone.
+/// The keys of the values that are equal to one of these. Of a time there is
+/// no telling: a text may be one too, in many forms.
 fn exact_keys(op: &Op) -> Option<Vec<Vec<u8>>> {
     let literals = match op {
         Op::Equals(literal) => std::slice::from_ref(literal),
         Op::In(literals) => literals.as_slice(),
         _ => return None,
     };
-    let key = |literal: &Literal| match literal {
-        Literal::Text(text) => Some([&[TEXT], text.as_bytes()].concat()),
-        _ => None,
+    let mut keys = Vec::with_capacity(literals.len());
+    for literal in literals {
+        match literal {
+            Literal::Text(text) => keys.push([&[TEXT], text.as_bytes()].concat()),
+            Literal::Bool(value) => keys.push(vec![BOOL, u8::from(*value)]),
+            Literal::Number(number) => keys.extend(number_keys(*number)),
+            Literal::Time(..) => return None,
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Some(keys)
+}
+
+/// The keys of a number in all forms in which JSON has it: 0, 0.0 and -0.0 are equal.
+fn number_keys(number: Number) -> Vec<Vec<u8>> {
+    // Both casts saturate or round; what they change isn't equal, and is left out.
+    let (whole, float) = match number {
+        Number::Whole(value) => (value, value as f64),
+        Number::Float(value) => (value as i128, value),
     };
-    literals.iter().map(key).collect()
+    let whole = Number::Whole(whole);
+    [whole, Number::Float(float), Number::Float(-float)]
+        .into_iter()
+        .filter(|same| *same == number)
+        .map(|same| match same {
+            Number::Whole(value) => [&[WHOLE], &value.to_le_bytes()[..]].concat(),
+            Number::Float(value) => [&[FLOAT], &value.to_le_bytes()[..]].concat(),
+        })
+        .collect()
 }
 
 impl Filter {
@@ -230,4 +264,40 @@ fn lookup(expr: &Expr, fields: &[IndexField]) -> Option<FilterLookup> {
 fn all(members: &[Expr], fields: &[IndexField]) -> Option<FilterLookup> {
     let known: Vec<_> = members.iter().filter_map(|member| lookup(member, fields)).collect();
     (!known.is_empty()).then_some(FilterLookup::All(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Number as Json, Value};
+
+    use super::*;
+
+    fn number() -> impl Strategy<Value = Value> {
+        let edge = prop_oneof![Just(0.0), Just(-0.0), Just(1e300), Just(9_007_199_254_740_992.0)];
+        let float = prop_oneof![edge, -3.0..3.0, (-3..3_i8).prop_map(f64::from)];
+        prop_oneof![
+            (-3..3_i64).prop_map(Value::from),
+            prop_oneof![Just(u64::MAX), Just(1 << 53), Just((1 << 53) + 1)].prop_map(Value::from),
+            float.prop_map(|value| Json::from_f64(value).map_or(Value::Null, Value::Number)),
+            any::<bool>().prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_keys_of_a_number_are_those_of_all_that_are_equal(asked in number(), has in number()) {
+            let field = IndexField::new("n").unwrap();
+            let event = Event::new("x").with_field("n", has);
+            let filter = Filter::new().field("n").equals(asked);
+            let Some(FilterLookup::All(all)) = filter.lookup(std::slice::from_ref(&field)) else {
+                panic!("it asks for the field")
+            };
+            let [FilterLookup::Field(lookup)] = all.as_slice() else { panic!("by one condition") };
+            let mut key = Vec::new();
+            prop_assert_eq!(field.key(&event, &mut key), IndexKey::Kept);
+            let is_told = lookup.exactly().unwrap().contains(&key);
+            prop_assert_eq!(is_told, filter.matches(&event));
+        }
+    }
 }
