@@ -20,8 +20,8 @@ pub(super) const PER_RECURRING: u64 = 200;
 /// How many jobs run at the same time.
 const AT_ONCE: usize = 500;
 const NAMES: u64 = 20;
-const QUEUES: u64 = 8;
-const WORKERS: u64 = 64;
+pub(super) const QUEUES: u64 = 8;
+pub(super) const WORKERS: u64 = 64;
 /// The most progress events of a job.
 const MOST_PROGRESS: u32 = 300;
 
@@ -35,6 +35,11 @@ const REASONS: [(&str, &str); 5] = [
     ("RateLimited", "too many requests"),
     ("NotFound", "no such object"),
 ];
+
+/// The classes of the errors that there are.
+pub(super) fn error_types() -> [&'static str; 5] {
+    REASONS.map(|(class, _)| class)
+}
 
 /// The events of a day, one after another in the order in which they are stored.
 pub(super) struct RealisticLog {

@@ -3,9 +3,11 @@
 //! Each run has a log of its own size. Histories are asked in turns with a raw
 //! consumer of the same job; the other questions beside a raw scan that
 //! computes the same, and both answers are compared. A question is warm where
-//! the service has answered before, cold where it has just been started.
+//! the service has answered before, cold where it has just been started. What
+//! an index is for is asked when it is built: `history_job` is asked before.
 
 mod ask;
+mod indexed;
 mod keeper;
 mod log;
 mod raw;
@@ -29,7 +31,7 @@ use tokio::time::sleep;
 use self::ask::{Question, Range};
 use self::keeper::{Folded, Ingested};
 use self::log::{LENGTH, RECURRING, RealisticLog};
-use self::targets::{LEFT_OUT, LeftOut, Verdict};
+use self::targets::Verdict;
 use crate::Outcome;
 use crate::machine::Machine;
 use crate::report;
@@ -57,6 +59,7 @@ pub(crate) struct Options {
 const FEWEST: u64 = 20_000;
 const STREAM: &str = "events";
 const DIGESTS: &str = "naq_digests";
+const INDEXES: &str = "naq_indexes";
 /// So many messages are sent before their being stored is awaited.
 const UNSEEN: u64 = 5_000;
 /// How long the log may take to be stored.
@@ -70,7 +73,6 @@ struct Report {
     runs: Vec<Run>,
     keeper: Ingested,
     targets: Vec<Verdict>,
-    left_out: &'static [LeftOut],
 }
 
 /// What was measured of one log.
@@ -107,6 +109,7 @@ struct Streamed {
 struct Stored {
     log_bytes: u64,
     digest_bytes: u64,
+    index_bytes: u64,
     share: f64,
 }
 
@@ -165,7 +168,7 @@ pub(crate) async fn run(options: Options) -> Outcome {
     targets::show(&targets);
     let machine = Machine::with_server(&version);
     println!("\n{}", machine.line());
-    report::write("query.json", &Report { machine, runs, keeper, targets, left_out: LEFT_OUT })
+    report::write("query.json", &Report { machine, runs, keeper, targets })
 }
 
 /// A filled log, and who asks.
@@ -233,6 +236,7 @@ impl<'a> Bench<'a> {
             RealisticLog::job(rng.u64(..others))
         })
         .await?;
+        self.index().await?;
         let recurring = (self.options.samples / 5).max(1);
         self.histories("history_recurring_job", recurring, |_, n| {
             RealisticLog::recurring(n as u64)
@@ -250,6 +254,7 @@ impl<'a> Bench<'a> {
         for (name, make) in questions {
             self.warm(name, make).await?;
         }
+        self.indexed().await?;
         self.streamed().await?;
         self.stored().await?;
         self.logging.stop().await?;
@@ -410,8 +415,10 @@ impl<'a> Bench<'a> {
         let log_bytes = self.stream.info().await?.state.bytes;
         let mut digests = self.context.get_stream(format!("KV_{DIGESTS}")).await?;
         let digest_bytes = digests.info().await?.state.bytes;
-        let share = digest_bytes as f64 / log_bytes as f64;
-        self.run.storage = Stored { log_bytes, digest_bytes, share };
+        let mut indexes = self.context.get_stream(format!("KV_{INDEXES}")).await?;
+        let index_bytes = indexes.info().await?.state.bytes;
+        let share = (digest_bytes + index_bytes) as f64 / log_bytes as f64;
+        self.run.storage = Stored { log_bytes, digest_bytes, index_bytes, share };
         Ok(())
     }
 
@@ -459,7 +466,10 @@ fn show(run: &Run) {
     let Streamed { naq_per_s, raw_per_s, ratio } = run.stream_filtered;
     let per_s = report::thousands;
     println!("filtered: naq {}/s, raw {}/s, {ratio:.2} x", per_s(naq_per_s), per_s(raw_per_s));
-    let Stored { log_bytes, digest_bytes, share } = run.storage;
     run.keeper.show();
-    println!("stored: log {log_bytes} bytes, digests {digest_bytes}: {:.2} %", 100.0 * share);
+    let Stored { log_bytes, digest_bytes, index_bytes, share } = run.storage;
+    let percent = 100.0 * share;
+    println!(
+        "stored: log {log_bytes} bytes, digests {digest_bytes}, indexes {index_bytes}: {percent:.2} %"
+    );
 }

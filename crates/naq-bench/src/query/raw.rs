@@ -129,6 +129,26 @@ pub(super) async fn follow(stream: &Stream, read: &AtomicU64) -> Outcome {
     Err("the reading ended".into())
 }
 
+/// The sequences of the events that are meant, by reading the whole log.
+pub(super) async fn sequences(
+    stream: &Stream,
+    is_meant: impl Fn(&naq_core::events::Event) -> bool,
+) -> Outcome<Vec<u64>> {
+    let all = consumer(stream, ">").await?;
+    let mut found = Vec::new();
+    let mut messages = all.stream().max_messages_per_batch(BATCH).messages().await?;
+    while let Some(message) = messages.try_next().await? {
+        let info = message.info()?;
+        if is_meant(&naq_core::events::decode(&message.payload)?) {
+            found.push(info.stream_sequence);
+        }
+        if info.pending == 0 {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// What a scan adds up.
 #[derive(Default)]
 struct Fold {
