@@ -10,6 +10,8 @@
 mod batches;
 #[path = "faults/guarantees.rs"]
 mod guarantees;
+#[path = "faults/indexing.rs"]
+mod indexing;
 #[path = "faults/keeper.rs"]
 mod keeper;
 #[path = "faults/network.rs"]
