@@ -9,6 +9,8 @@
 mod digests;
 #[path = "events/explained.rs"]
 mod explained;
+#[path = "events/histories.rs"]
+mod histories;
 #[path = "events/indexes.rs"]
 mod indexes;
 #[path = "events/keeper.rs"]

@@ -1,40 +1,63 @@
 //! What happened to one job, worker or schedule.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use futures::StreamExt;
 use naq_core::config::SubjectLayout;
 use naq_core::events::{
     EntityKind, EventHistory, EventItem, HistoryRequest, HistorySummary, JobFold, RecordedEvent,
     SeenIds,
 };
-use naq_core::{Error, Result, Timestamp};
+use naq_core::jetstream::subject_matches;
+use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 
-use crate::read::{Log, OfEntity, OpenLog, Scan, ScanEnd, decode};
+use crate::indexes::Indexes;
+use crate::read::{EntitySubjects, Log, OfEntity, OpenLog, Scan, ScanEnd, decode};
 use crate::stats::in_range;
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "get_event_history";
 
+/// Up to so many events of a job are got by its subjects, whether there is an
+/// index or not: that takes no longer.
+const FEW: u64 = 12;
+
 /// Answers a history from the entity's own events, which are all that is read
-/// where its id is part of the subject.
-pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventHistory> {
-    let open = log.open(OPERATION).await?;
-    let scan = Scan {
-        operation: OPERATION,
-        subjects: vec![log.subjects().of_entity(&request.id)],
-        since: None,
-        until: None,
-        limits: request.scan,
+/// where its id is part of the subject, or in an index.
+pub(crate) async fn history(
+    log: &Log,
+    indexes: Option<&Arc<Indexes>>,
+    request: HistoryRequest,
+) -> Result<EventHistory> {
+    let told = |error: Error| error.in_operation(OPERATION);
+    let filter = log.subjects().of_entity(&request.id);
+    let (open, subjects) = if log.subjects().layout() == SubjectLayout::Type {
+        (log.open(OPERATION).await?, None)
+    } else {
+        // What is asked of the stream tells its subjects as well.
+        let (open, subjects) = log.open_entity(OPERATION, &filter).await?;
+        (open, Some(subjects))
     };
-    // A job's events are stored under the job. A worker's or a schedule's are
-    // in part stored under the jobs that they name too; only a log without
-    // entities in its subjects shows those.
-    let includes_mentions =
-        request.entity == EntityKind::Job || log.subjects().layout() == SubjectLayout::Type;
-    let mut fold = HistoryFold::new(&request);
-    let end = match by_subjects(log, &open, &request).await? {
-        Some(of_entity) => fold.observe_all(of_entity, open.info.created),
-        None => scan.run(log, &open, |recorded| fold.observe(recorded)).await?,
+    let asked = Asked { log, open: &open, request: &request, filter };
+    // All of a job's events are stored under the job; a worker's or a
+    // schedule's in part under the jobs that they name too, and only an index,
+    // or a log without entities in its subjects, shows those.
+    let total = subjects.as_ref().and_then(|subjects| subjects.total);
+    let is_few = request.entity == EntityKind::Job && total.is_some_and(|total| total <= FEW);
+    let mut found = match indexes.filter(|_| !is_few) {
+        Some(indexes) => asked.by_index(indexes).await.map_err(told)?,
+        None => None,
+    };
+    let includes_mentions = request.entity == EntityKind::Job
+        || found.is_some()
+        || log.subjects().layout() == SubjectLayout::Type;
+    if let (None, Some(subjects)) = (&found, subjects) {
+        found = asked.by_subjects(subjects).await.map_err(told)?;
+    }
+    let (fold, end) = match found {
+        Some(found) => found,
+        None => asked.by_scan().await?,
     };
     let mut history = fold.finish();
     history.summary.includes_mentions = includes_mentions;
@@ -42,18 +65,63 @@ pub(crate) async fn history(log: &Log, request: HistoryRequest) -> Result<EventH
     Ok(history)
 }
 
-/// The entity's messages without a pass over the log, where its id is part of the subject.
-async fn by_subjects(
-    log: &Log,
-    open: &OpenLog,
-    request: &HistoryRequest,
-) -> Result<Option<OfEntity>> {
-    if log.subjects().layout() == SubjectLayout::Type {
-        return Ok(None);
+/// A history that is asked for.
+struct Asked<'a> {
+    log: &'a Log,
+    open: &'a OpenLog,
+    request: &'a HistoryRequest,
+    /// What its subjects match.
+    filter: String,
+}
+
+type Found<'a> = (HistoryFold<'a>, ScanEnd);
+
+impl<'a> Asked<'a> {
+    /// By the messages on its subjects, without a pass over the log.
+    async fn by_subjects(&self, subjects: EntitySubjects) -> Result<Option<Found<'a>>> {
+        let limit = self.log.limit(self.request.scan);
+        let of_entity = self.log.of_entity(self.open, subjects, limit).await?;
+        Ok(of_entity.map(|of_entity| {
+            let mut fold = HistoryFold::new(self.request);
+            let end = fold.observe_all(of_entity, self.open.info.created);
+            (fold, end)
+        }))
     }
-    let filter = log.subjects().of_entity(&request.id);
-    let told = |error: Error| error.in_operation(OPERATION);
-    log.of_entity(open, &filter, log.limit(request.scan)).await.map_err(told)
+
+    /// By an index of its field.
+    async fn by_index(&self, indexes: &Arc<Indexes>) -> Result<Option<Found<'a>>> {
+        let HistoryRequest { entity, id, scan, .. } = self.request;
+        let limit = self.log.limit(*scan);
+        let entity = (*entity, id.as_str());
+        let items = self.log.of_entity_indexed(self.open, indexes, entity, limit).await?;
+        let Some(items) = items else { return Ok(None) };
+        let mut fold = HistoryFold::new(self.request);
+        match fold.observe_items(items, &self.filter).await {
+            Ok(end) => Ok(Some((fold, end))),
+            // Another way may be allowed, and what was made anew can be read again.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Conflict) =>
+            {
+                tracing::debug!(%error, "a history is not read by an index");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// By a pass over what its subjects let through.
+    async fn by_scan(&self) -> Result<Found<'a>> {
+        let scan = Scan {
+            operation: OPERATION,
+            subjects: vec![self.filter.clone()],
+            since: None,
+            until: None,
+            limits: self.request.scan,
+        };
+        let mut fold = HistoryFold::new(self.request);
+        let end = scan.run(self.log, self.open, |recorded| fold.observe(recorded)).await?;
+        Ok((fold, end))
+    }
 }
 
 /// Folds an entity's events in stored order into its history.
@@ -91,6 +159,27 @@ impl<'a> HistoryFold<'a> {
             }
         }
         end
+    }
+
+    /// Takes in what a reading yields, and says what there was beside events;
+    /// what is no event only where the entity's subjects have it.
+    async fn observe_items(
+        &mut self,
+        mut items: BoxStream<'static, Result<EventItem>>,
+        subjects: &str,
+    ) -> Result<ScanEnd> {
+        let mut end = ScanEnd::default();
+        while let Some(item) = items.next().await {
+            match item? {
+                EventItem::Event(recorded) => self.observe(*recorded),
+                EventItem::Malformed(malformed) => {
+                    end.malformed += u64::from(subject_matches(subjects, &malformed.subject));
+                }
+                EventItem::Gap { from, to } => end.gone += to.saturating_sub(from) + 1,
+                _ => {}
+            }
+        }
+        Ok(end)
     }
 
     fn observe(&mut self, recorded: RecordedEvent) {

@@ -25,7 +25,7 @@ impl EventQuery for EventService {
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
         request.validate()?;
         self.settled(history::OPERATION).await?;
-        history::history(&self.log, request).await
+        history::history(&self.log, self.indexes.as_ref(), request).await
     }
 
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {

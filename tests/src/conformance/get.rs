@@ -133,6 +133,9 @@ pub async fn subjects_are_counted(js: Arc<dyn JetStream>) {
     let counted = async |filter: &str| {
         let page = own.js.subject_counts(&own.name, filter, 0).await.unwrap();
         assert_eq!(page.next_offset, None);
+        let info = own.js.stream_info(&own.name).await.unwrap();
+        assert_eq!(page.info.created, info.created);
+        assert_eq!(page.info.state.last_sequence, info.state.last_sequence);
         let mut counts = page.counts;
         counts.sort_unstable();
         assert_eq!(counts.len() as u64, page.total);

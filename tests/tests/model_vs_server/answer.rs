@@ -124,6 +124,7 @@ impl Visible for Vec<ConsumerMessage> {
 impl Visible for SubjectCounts {
     fn visible(mut self) -> String {
         self.counts.sort_unstable();
-        format!("{self:?}")
+        let Self { info, counts, total, next_offset } = self;
+        format!("{counts:?} of {total}, next {next_offset:?}; {}", info.visible())
     }
 }

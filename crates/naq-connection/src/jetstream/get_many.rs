@@ -164,12 +164,16 @@ impl From {
 
     /// Batches where the server has them and the answer is the leader's word, or needn't be.
     async fn choose(&mut self) -> Result<Way> {
-        let info = self.jetstream.info(OPERATION, &self.stream).await?;
-        let alone = info.config.replicas == Some(1);
-        let direct = info.config.allow_direct == Some(true)
-            && self.jetstream.can().batched_direct_get
-            && (alone || self.consistency == Consistency::Any);
-        let way = if direct { Way::Batched } else { Way::Single };
+        let is_batched = self.jetstream.can().batched_direct_get
+            && match self.consistency {
+                // Where nobody answers a direct get, the batch tells, and single gets follow.
+                Consistency::Any => true,
+                Consistency::Leader => {
+                    let info = self.jetstream.info(OPERATION, &self.stream).await?;
+                    info.config.allow_direct == Some(true) && info.config.replicas == Some(1)
+                }
+            };
+        let way = if is_batched { Way::Batched } else { Way::Single };
         self.way = Some(way);
         Ok(way)
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use std::collections::HashMap;
+
 use naq_core::Result;
 use naq_core::jetstream::{
     Capabilities, Compression, Discard, Retention, Storage, StreamConfig, StreamInfo, StreamState,
@@ -22,6 +24,9 @@ pub(super) struct RawInfo {
     state: RawState,
     #[serde(default)]
     cluster: Option<RawCluster>,
+    /// How many subjects match, where that was asked.
+    #[serde(default)]
+    pub(super) total: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,6 +43,8 @@ struct RawState {
     num_deleted: u64,
     #[serde(default)]
     consumer_count: u64,
+    #[serde(default)]
+    subjects: Option<HashMap<String, u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +66,11 @@ struct RawPeer {
 }
 
 impl RawInfo {
+    /// The messages of each subject that matches, where that was asked.
+    pub(super) fn take_subjects(&mut self) -> HashMap<String, u64> {
+        self.state.subjects.take().unwrap_or_default()
+    }
+
     pub(super) fn into_info(
         self,
         operation: &'static str,

@@ -1,7 +1,5 @@
 //! Streams: create, update, tell, list, purge, delete.
 
-use std::collections::HashMap;
-
 use naq_core::jetstream::{
     ListStreams, PurgeKeep, PurgeOptions, StreamConfig, StreamInfo, SubjectCounts, check_filter,
     check_name,
@@ -126,30 +124,21 @@ impl NatsJetStream {
         offset: u64,
     ) -> Result<SubjectCounts> {
         const OPERATION: &str = "subject_counts";
-        #[derive(Deserialize)]
-        struct RawCounts {
-            #[serde(default)]
-            total: u64,
-            state: State,
-        }
-        #[derive(Deserialize)]
-        struct State {
-            #[serde(default)]
-            subjects: Option<HashMap<String, u64>>,
-        }
         check_name(OPERATION, "stream", stream)?;
         check_filter(OPERATION, filter)?;
         let subject = format!("STREAM.INFO.{stream}");
         let body = json!({ "subjects_filter": filter, "offset": offset });
-        let page: RawCounts = api::call(&self.wire, OPERATION, &subject, &body, Nature::Question)
+        let mut page: RawInfo = api::call(&self.wire, OPERATION, &subject, &body, Nature::Question)
             .await
             .map_err(|error| error.with("stream", stream))?;
-        let counts: Vec<_> = page.state.subjects.unwrap_or_default().into_iter().collect();
+        let counts: Vec<_> = page.take_subjects().into_iter().collect();
         let next = offset.saturating_add(counts.len() as u64);
+        let total = page.total;
         Ok(SubjectCounts {
-            next_offset: (!counts.is_empty() && next < page.total).then_some(next),
+            info: page.into_info(OPERATION, self.can())?,
+            next_offset: (!counts.is_empty() && next < total).then_some(next),
             // Behind the end an offset says nothing of how many there are.
-            total: if counts.is_empty() { page.total } else { page.total.max(next) },
+            total: if counts.is_empty() { total } else { total.max(next) },
             counts,
         })
     }

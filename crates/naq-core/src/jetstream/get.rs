@@ -1,5 +1,6 @@
 //! Fetching messages by what is known of them.
 
+use super::StreamInfo;
 use crate::{Error, ErrorKind};
 
 /// The server's code for a message that isn't there.
@@ -110,8 +111,10 @@ impl GetMessages {
 }
 
 /// One page of how many messages each subject has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectCounts {
+    /// The stream as it stood just before they were counted.
+    pub info: StreamInfo,
     /// Subjects and their messages, in no particular order.
     pub counts: Vec<(String, u64)>,
     /// How many subjects match in all.

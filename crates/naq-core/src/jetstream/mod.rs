@@ -167,7 +167,8 @@ pub trait JetStream: Debug + Send + Sync + 'static {
     /// Removes messages and says how many.
     async fn purge_stream(&self, stream: &str, options: PurgeOptions) -> Result<u64>;
 
-    /// One page of how many messages there are on each subject that matches `filter`.
+    /// One page of how many messages there are on each subject that matches
+    /// `filter`, and the stream as [`stream_info`](Self::stream_info) tells it.
     ///
     /// Costs the server's memory and time in proportion to the subjects that
     /// match: a million take ten seconds.

@@ -1,15 +1,20 @@
 //! The messages of one entity, each of its subjects by itself.
 //!
 //! For `events.*.<id>` a server looks through every block of the log; of a
-//! subject without a wildcard it knows in which blocks the messages lie. So
-//! the subjects are counted first, which costs nothing where they are few, and
-//! each is fetched by batched gets. Where that can't be done, or wouldn't be
-//! quicker, the answer is `None`: a pass over the log has it then.
+//! subject without a wildcard it knows between which blocks the messages lie.
+//! So the subjects are counted first, which costs nothing where they are few,
+//! and each is fetched by batched gets. Where that can't be done, or wouldn't
+//! be quicker, the answer is `None`: a pass over the log has it then.
 
-use futures::TryStreamExt;
+use std::collections::HashSet;
+
+use futures::StreamExt;
 use futures::stream::select_all;
-use naq_core::jetstream::{GetMessages, StoredMessage, WhichMany};
-use naq_core::{ErrorKind, Result};
+use naq_core::connection::ServerRef;
+use naq_core::jetstream::{
+    Consistency, GetMessages, StoredMessage, SubjectCounts, WhichMany, is_no_message,
+};
+use naq_core::{Error, ErrorKind, Result};
 
 use super::{Log, OpenLog};
 
@@ -29,12 +34,36 @@ pub(crate) struct OfEntity {
     pub(crate) gone: u64,
 }
 
+/// The subjects of an entity.
+#[derive(Debug)]
+pub(crate) struct EntitySubjects {
+    /// Each with its messages.
+    counts: Vec<(String, u64)>,
+    /// How many messages there are; `None` where there are too many subjects to tell.
+    pub(crate) total: Option<u64>,
+}
+
 impl Log {
-    /// The messages on the subjects that match a filter, `limit` at most.
+    /// Connects, and looks at the stream and at the subjects that match a filter.
+    pub(crate) async fn open_entity(
+        &self,
+        operation: &'static str,
+        filter: &str,
+    ) -> Result<(OpenLog, EntitySubjects)> {
+        let told = |error: Error| error.in_operation(operation);
+        let jetstream = self.connections.get_jetstream(&ServerRef::Default).await.map_err(told)?;
+        let counted = jetstream.subject_counts(self.stream(), filter, 0).await.map_err(told)?;
+        let SubjectCounts { info, counts, next_offset, .. } = counted;
+        let is_whole = next_offset.is_none() && counts.len() <= MOST_SUBJECTS;
+        let total = is_whole.then(|| counts.iter().map(|(_, count)| count).sum());
+        Ok((OpenLog { jetstream, info }, EntitySubjects { counts, total }))
+    }
+
+    /// The messages on these subjects, `limit` at most.
     pub(crate) async fn of_entity(
         &self,
         open: &OpenLog,
-        filter: &str,
+        subjects: EntitySubjects,
         limit: u64,
     ) -> Result<Option<OfEntity>> {
         let config = &open.info.config;
@@ -42,43 +71,56 @@ impl Log {
         let can = config.allow_direct == Some(true)
             && config.replicas == Some(1)
             && open.jetstream.capabilities().batched_direct_get;
-        if !can || open.info.state.last_sequence == 0 {
+        let is_few = subjects.total.is_some_and(|total| total <= limit.min(MOST_MESSAGES));
+        if !can || !is_few || open.info.state.last_sequence == 0 {
             return Ok(None);
         }
-        match self.fetch_by_subjects(open, filter, limit).await {
+        match self.fetch(open, subjects).await {
             // A consumer may be allowed.
             Err(error) if error.is(ErrorKind::PermissionDenied) => Ok(None),
             fetched => fetched,
         }
     }
 
-    async fn fetch_by_subjects(
-        &self,
-        open: &OpenLog,
-        filter: &str,
-        limit: u64,
-    ) -> Result<Option<OfEntity>> {
-        let found = open.jetstream.subject_counts(self.stream(), filter, 0).await?;
-        let total: u64 = found.counts.iter().map(|(_, count)| count).sum();
-        let is_whole = found.next_offset.is_none() && found.counts.len() <= MOST_SUBJECTS;
-        if !is_whole || total > limit.min(MOST_MESSAGES) {
-            return Ok(None);
+    async fn fetch(&self, open: &OpenLog, subjects: EntitySubjects) -> Result<Option<OfEntity>> {
+        let stream = self.stream();
+        // The one replica is the leader: it needn't be asked first whether it is.
+        let get = |which| {
+            let request = GetMessages::new(which).with_consistency(Consistency::Any);
+            open.jetstream.get_messages(stream, request)
+        };
+        let first = |(subject, count): (String, u64)| {
+            get(WhichMany::From { sequence: 1, subject: Some(subject), limit: count.max(1) })
+        };
+        // The last on a subject is found without a search.
+        let (alone, several): (Vec<_>, Vec<_>) =
+            subjects.counts.into_iter().partition(|(_, count)| *count == 1);
+        let mut alone: HashSet<_> = alone.into_iter().map(|(subject, _)| subject).collect();
+        let mut gets: Vec<_> = several.into_iter().map(first).collect();
+        if !alone.is_empty() {
+            gets.push(get(WhichMany::LastBySubjects(alone.iter().cloned().collect())));
         }
-        let mut fetched = select_all(found.counts.into_iter().map(|(subject, count)| {
-            let which =
-                WhichMany::From { sequence: 1, subject: Some(subject), limit: count.max(1) };
-            open.jetstream.get_messages(self.stream(), GetMessages::new(which))
-        }));
         let state = &open.info.state;
         let (mut of_entity, mut bytes) = (OfEntity::default(), 0);
-        while let Some(message) = fetched.try_next().await? {
-            bytes += message.payload.len();
-            if bytes > MOST_BYTES {
-                return Ok(None);
-            }
-            // A subject may have got another message since the opening.
-            if message.sequence <= state.last_sequence {
-                of_entity.messages.push(message);
+        while !gets.is_empty() {
+            let mut found = select_all(gets);
+            gets = Vec::new();
+            while let Some(message) = found.next().await {
+                let message = match message {
+                    // It left the log meanwhile.
+                    Err(error) if is_no_message(&error) => continue,
+                    message => message?,
+                };
+                bytes += message.payload.len();
+                if bytes > MOST_BYTES {
+                    return Ok(None);
+                }
+                // A subject may have got another message since the opening.
+                if message.sequence <= state.last_sequence {
+                    of_entity.messages.push(message);
+                } else if alone.remove(&message.subject) {
+                    gets.push(first((message.subject, 1)));
+                }
             }
         }
         let after = open.jetstream.stream_info(self.stream()).await?;

@@ -12,7 +12,7 @@ use naq_core::jetstream::{
 };
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
-use super::narrowing::{Narrowing, Part};
+use super::narrowing::{Narrowing, Part, most_gets};
 use super::open::Place;
 use super::{Log, OpenLog, backward, forward};
 
@@ -38,30 +38,28 @@ pub(super) fn read(
     options: ReadEvents,
 ) -> BoxStream<'static, Result<EventItem>> {
     let first = open.info.state.first_sequence.max(1);
-    let mut ready = VecDeque::new();
-    if low < first && low <= high && !options.newest_first {
-        ready.push_back(EventItem::Gap { from: low, to: high.min(first - 1) });
-    }
-    let indexed = Indexed {
-        subjects: options.filter.subject_filters(log.subjects()),
-        left: options.limit,
-        newest_first: options.newest_first,
-        filter: options.filter,
-        position: low.max(first),
-        rest: (low.max(first) <= high).then_some((low.max(first), high)),
-        blocks: FIRST_BLOCKS,
-        page: FIRST_PAGE,
-        parts: VecDeque::new(),
-        scan: None,
-        has_ended: false,
-        log,
-        open,
-        narrowing,
-        low,
-        high,
-        first,
-        ready,
-    };
+    let has_gap = low < first && low <= high && !options.newest_first;
+    let gap = EventItem::Gap { from: low, to: high.min(first - 1) };
+    let rest = (low.max(first) <= high).then_some((low.max(first), high));
+    let mut indexed = Indexed::new(log, open, narrowing, (low, high), options);
+    indexed.rest = rest;
+    indexed.ready.extend(has_gap.then_some(gap));
+    stream::unfold(Some(indexed), Indexed::step).boxed()
+}
+
+/// Reads parts of what lies between two sequences, both included, in stored order.
+pub(super) fn read_parts(
+    log: Log,
+    open: OpenLog,
+    narrowing: Narrowing,
+    range: (u64, u64),
+    filter: Filter,
+    parts: VecDeque<Part>,
+) -> BoxStream<'static, Result<EventItem>> {
+    let options = ReadEvents::default().with_filter(filter);
+    let mut indexed = Indexed::new(log, open, narrowing, range, options);
+    indexed.parts = parts;
+    indexed.has_to_get = true;
     stream::unfold(Some(indexed), Indexed::step).boxed()
 }
 
@@ -91,9 +89,43 @@ struct Indexed {
     /// What is read and not told yet.
     ready: VecDeque<EventItem>,
     has_ended: bool,
+    /// Whether it fails where single events can't be got.
+    has_to_get: bool,
 }
 
 impl Indexed {
+    /// A reading that has nothing to read yet.
+    fn new(
+        log: Log,
+        open: OpenLog,
+        narrowing: Narrowing,
+        (low, high): (u64, u64),
+        options: ReadEvents,
+    ) -> Self {
+        let first = open.info.state.first_sequence.max(1);
+        Self {
+            subjects: options.filter.subject_filters(log.subjects()),
+            left: options.limit,
+            newest_first: options.newest_first,
+            filter: options.filter,
+            position: low.max(first),
+            rest: None,
+            blocks: FIRST_BLOCKS,
+            page: FIRST_PAGE,
+            parts: VecDeque::new(),
+            scan: None,
+            has_ended: false,
+            has_to_get: false,
+            log,
+            open,
+            narrowing,
+            low,
+            high,
+            first,
+            ready: VecDeque::new(),
+        }
+    }
+
     async fn step(state: Option<Self>) -> Option<(Result<EventItem>, Option<Self>)> {
         let mut indexed = state?;
         match indexed.next().await {
@@ -160,7 +192,7 @@ impl Indexed {
         let (now, rest) = super::narrowing::split((from, to), self.blocks, self.newest_first);
         self.blocks = (self.blocks * 2).min(MOST_BLOCKS);
         self.rest = rest;
-        let parts = self.narrowing.parts(&self.open, now, self.left).await;
+        let parts = self.narrowing.parts(&self.open, now, most_gets(self.left)).await;
         self.parts = if self.newest_first {
             parts.into_iter().rev().map(Part::reversed).collect()
         } else {
@@ -187,7 +219,7 @@ impl Indexed {
     async fn get_page(&mut self, mut sequences: VecDeque<u64>) -> Result<()> {
         let page: Vec<u64> = sequences.iter().take(self.page).copied().collect();
         let (messages, looked_at) = match self.get(&page).await {
-            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+            Err(error) if error.is(ErrorKind::PermissionDenied) && !self.has_to_get => {
                 tracing::info!(%error, "these credentials may get no single events");
                 self.scan_rest(&sequences);
                 return Ok(());

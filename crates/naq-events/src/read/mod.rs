@@ -4,12 +4,13 @@
 //! once ([`open`]), no wider than its filter needs ([`narrow`]), goes
 //! [`forward`] or [`backward`], and becomes [`EventItem`]s; questions that
 //! fold the whole log use [`scan`], and those about one [`entity`] its
-//! subjects. Where an index names the events that a filter asks for
-//! ([`narrowing`]), they are got one by one ([`indexed`]). What a reading
-//! costs, [`explain`] says.
+//! subjects, or an index ([`entity_indexed`]). Where an index names the events
+//! that a filter asks for ([`narrowing`]), they are got one by one
+//! ([`indexed`]). What a reading costs, [`explain`] says.
 
 mod backward;
 mod entity;
+mod entity_indexed;
 mod explain;
 mod forward;
 mod indexed;
@@ -32,7 +33,7 @@ use naq_core::{BoxStream, Error, Result};
 
 use crate::indexes::Indexes;
 
-pub(crate) use entity::OfEntity;
+pub(crate) use entity::{EntitySubjects, OfEntity};
 pub(crate) use forward::decode;
 pub(crate) use scan::{Scan, ScanEnd, too_long};
 

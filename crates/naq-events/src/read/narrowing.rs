@@ -18,8 +18,14 @@ const DENSE: usize = 4_096;
 const FEW: u64 = 256;
 
 /// How many blocks are looked up together, and how many at most, to explain a reading.
-const BLOCKS: u64 = 16;
+pub(super) const BLOCKS: u64 = 16;
 const MOST_EXPLAINED: u64 = 64;
+
+/// How many events of a block are got one by one at most, for a reading that
+/// wants so many in all.
+pub(super) fn most_gets(wanted: Option<u64>) -> usize {
+    if wanted.is_none_or(|wanted| wanted > FEW) { DENSE } else { usize::MAX }
+}
 
 /// An index that a filter can be looked up in.
 #[derive(Debug)]
@@ -72,12 +78,29 @@ impl Narrowing {
         });
         // The first of those that know as much.
         let (_, definition, lookup) = known.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-        Some(Self {
+        Some(Self::new(indexes, definition, lookup))
+    }
+
+    /// The log's first index of a field that a filter asks for.
+    pub(super) async fn of_field(
+        indexes: &Arc<Indexes>,
+        filter: &Filter,
+        field: &str,
+    ) -> Option<Self> {
+        let list = indexes.listed().await;
+        let has_field =
+            |definition: &&Definition| definition.fields.iter().any(|it| it.as_str() == field);
+        let definition = list.iter().find(has_field)?;
+        Some(Self::new(indexes, definition, filter.lookup(&definition.fields)?))
+    }
+
+    fn new(indexes: &Arc<Indexes>, definition: &Definition, lookup: FilterLookup) -> Self {
+        Self {
             indexes: Arc::clone(indexes),
             definition: definition.clone(),
             lookup,
             is_given_up: AtomicBool::new(false),
-        })
+        }
     }
 
     /// What it would make of a reading between two sequences, both included.
@@ -96,7 +119,7 @@ impl Narrowing {
         }
         while let Some(range) = rest {
             let (now, later) = split(range, BLOCKS, false);
-            for part in self.parts(open, now, wanted).await {
+            for part in self.parts(open, now, most_gets(wanted)).await {
                 match part {
                     Part::Gets(sequences) => named += sequences.len() as u64,
                     Part::Scan { from, to } => scanned += to + 1 - from,
@@ -118,13 +141,13 @@ impl Narrowing {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
-    /// What has to be read between two sequences, in stored order, for a
-    /// reading that wants so many events at most.
+    /// What has to be read between two sequences, in stored order, where of a
+    /// block so many events are got one by one at most.
     pub(super) async fn parts(
         &self,
         open: &OpenLog,
         (from, to): (u64, u64),
-        wanted: Option<u64>,
+        most_gets: usize,
     ) -> Vec<Part> {
         if self.is_given_up.load(Ordering::Relaxed) {
             return vec![Part::Scan { from, to }];
@@ -135,7 +158,7 @@ impl Narrowing {
         let mut parts = Parts::default();
         for (block, loaded) in blocks.into_iter().zip(loaded) {
             let range = (from.max(block_start(block)), to.min(block_end(block)));
-            parts.add(range, loaded.as_deref(), &self.lookup, wanted);
+            parts.add(range, loaded.as_deref(), &self.lookup, most_gets);
         }
         parts.0
     }
@@ -159,14 +182,14 @@ impl Parts {
         (from, to): (u64, u64),
         block: Option<&IndexBlock>,
         lookup: &FilterLookup,
-        wanted: Option<u64>,
+        most_gets: usize,
     ) {
         let known = block.and_then(|block| Some((block.through, block.candidates(lookup)?)));
         let Some((through, candidates)) = known else { return self.scan(from, to) };
         let covered = to.min(through);
         let named: VecDeque<u64> =
             candidates.into_iter().filter(|it| (from..=covered).contains(it)).collect();
-        if named.len() > DENSE && wanted.is_none_or(|wanted| wanted > FEW) {
+        if named.len() > most_gets {
             self.scan(from, covered);
         } else if !named.is_empty() {
             match self.0.last_mut() {

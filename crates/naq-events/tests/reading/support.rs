@@ -9,7 +9,7 @@ use naq_core::config::StreamMode;
 use naq_core::connection::SingleJetStream;
 use naq_core::jetstream::{
     Delivery, Headers, MockJetStream, PurgeKeep, ReadOptions, ReadStart, ReadUntil, ServerInfo,
-    ServerVersion, StoredMessage, StreamConfig, StreamInfo, StreamState,
+    ServerVersion, StoredMessage, StreamConfig, StreamInfo, StreamState, SubjectCounts,
 };
 use naq_core::streams::MockStreamManager;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
@@ -39,14 +39,22 @@ pub(crate) fn jetstream(first: u64, last: u64, read: Answer) -> (MockJetStream, 
     let mut mock = MockJetStream::new();
     mock.expect_server_info()
         .returning(|| ServerInfo::new("test", "id", ServerVersion::new(2, 15, 1)));
-    let told = Arc::clone(&log);
-    mock.expect_stream_info().returning(move |_| {
-        told.lock().unwrap().push("info".to_owned());
+    let info = move || {
         let mut state = StreamState::default();
         state.messages = (last + 1) - first;
         (state.first_sequence, state.last_sequence) = (first, last);
         (state.first_time, state.last_time) = (Some(second(first)), Some(second(last)));
-        Ok(StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED))
+        StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED)
+    };
+    let told = Arc::clone(&log);
+    mock.expect_stream_info().returning(move |_| {
+        told.lock().unwrap().push("info".to_owned());
+        Ok(info())
+    });
+    let told = Arc::clone(&log);
+    mock.expect_subject_counts().returning(move |_, filter, _| {
+        told.lock().unwrap().push(format!("count {filter}"));
+        Ok(SubjectCounts { info: info(), counts: Vec::new(), total: 0, next_offset: None })
     });
     let told = Arc::clone(&log);
     mock.expect_read().returning(move |_, options| {

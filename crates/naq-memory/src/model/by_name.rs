@@ -69,7 +69,8 @@ impl Model {
         offset: u64,
         now: Moment,
     ) -> Result<SubjectCounts, Refusal> {
-        self.on(stream, now, |stream, _| Ok(stream.subject_counts(filter, offset)))
+        let version = self.version;
+        self.on(stream, now, |stream, _| Ok(stream.subject_counts(filter, offset, version)))
     }
 
     /// Opens a read of a stream as it stands now.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use naq_core::jetstream::{StoredMessage, SubjectCounts, Which, subject_matches};
+use naq_core::jetstream::{ServerVersion, StoredMessage, SubjectCounts, Which, subject_matches};
 
 use super::filters::Filters;
 use super::refusal::Refusal;
@@ -55,8 +55,14 @@ impl Stream {
         }
     }
 
-    pub(crate) fn subject_counts(&self, filter: &str, offset: u64) -> SubjectCounts {
-        let mut page = SubjectCounts::default();
+    pub(crate) fn subject_counts(
+        &self,
+        filter: &str,
+        offset: u64,
+        version: ServerVersion,
+    ) -> SubjectCounts {
+        let (info, counts) = (self.info(version), Vec::new());
+        let mut page = SubjectCounts { info, counts, total: 0, next_offset: None };
         let _: ControlFlow<()> = self.store.subjects().visit(filter, |subject, sequences| {
             if page.total >= offset && page.total < offset.saturating_add(COUNTS_PER_PAGE) {
                 page.counts.push((subject.to_owned(), sequences.len() as u64));

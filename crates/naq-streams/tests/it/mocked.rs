@@ -216,7 +216,9 @@ async fn whether_a_stream_exists_is_not_guessed_from_a_failure() {
 
 fn page(subjects: std::ops::Range<u64>, next_offset: Option<u64>) -> SubjectCounts {
     let counts = subjects.map(|n| (format!("orders.{n}"), n)).collect();
-    SubjectCounts { counts, total: 5, next_offset }
+    let config = StreamConfig::new("orders", ["orders.>"]);
+    let info = StreamInfo::new(config, StreamState::default(), Timestamp::from_nanos(0));
+    SubjectCounts { info, counts, total: 5, next_offset }
 }
 
 #[tokio::test]
