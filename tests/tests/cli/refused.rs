@@ -78,7 +78,7 @@ async fn ranges_buckets_and_limits_have_rules() {
         let done = naq.run(line);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{line}: {}", done.stderr);
         assert_eq!(done.stderr.lines().count(), 2, "{line}: {}", done.stderr);
-        write!(screens, "$ naq {line}\n{}\n", done.stderr).unwrap();
+        writeln!(screens, "$ naq {line}\n{}", done.stderr).unwrap();
     }
     insta::assert_snapshot!("refused_rules", screens);
 }
