@@ -209,7 +209,8 @@ impl Line {
     pub(super) fn oldest_droppable(&mut self) -> Option<u64> {
         while let Some(place) = self.fresh.get(self.kept) {
             match place {
-                Some(slot) if slot.item.may_drop => return Some(slot.number),
+                // What was on its way to a spool that took nothing may have been sent before.
+                Some(slot) if slot.item.may_drop && slot.tries == 0 => return Some(slot.number),
                 _ => self.kept += 1,
             }
         }

@@ -238,3 +238,15 @@ fn the_oldest_number_is_the_smallest_in_whatever_order_a_spool_gives_them_back()
     }
     assert_eq!(schedule.oldest_number(), Some(60));
 }
+
+#[test]
+fn what_was_sent_before_is_not_dropped_though_it_comes_back_behind_others() {
+    let mut schedule = Schedule::new();
+    let (tried, fresh) = (schedule.next_number(), schedule.next_number());
+    for (number, tries) in [(tried, 1), (fresh, 0)] {
+        let slot = Slot::new(plain(None), number, Timestamp::default(), SECOND);
+        assert_eq!(schedule.admit(Slot { tries, ..slot }), Way::Fast);
+    }
+    assert_eq!(schedule.drop_oldest().map(|slot| slot.number), Some(fresh));
+    assert!(schedule.drop_oldest().is_none());
+}
