@@ -36,6 +36,8 @@ pub(super) struct SpoolLog {
     pub(super) failed_reads: u32,
     pub(super) torn: u64,
     pub(super) corrupt: u64,
+    /// Damaged events that the next reading tells of.
+    pub(super) untold: PositionSet,
     pub(super) trouble: Option<Error>,
     /// Whether something was written that [`SpoolFsync::Always`] answers only when it is kept.
     is_urgent: bool,
@@ -63,6 +65,7 @@ impl SpoolLog {
             failed_reads: 0,
             torn: 0,
             corrupt: 0,
+            untold: PositionSet::new(),
             trouble: None,
             is_urgent: false,
             is_folder_unkept: true,

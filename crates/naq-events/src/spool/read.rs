@@ -8,7 +8,7 @@ use super::files::{self, Source};
 use super::load::first_frame;
 use super::log::SpoolLog;
 use super::mark::SpoolOutcome;
-use super::positions::SpoolPosition;
+use super::positions::{PositionSet, SpoolPosition};
 use super::quarantine;
 use super::record::{self, SpooledEvent};
 use super::scan::{Damage, Found, Scanner, Unreadable};
@@ -50,6 +50,8 @@ pub struct SpoolChunk {
     pub events: Vec<SpooledEvent>,
     /// Where to read on.
     pub next: SpoolPosition,
+    /// Damaged ones that were passed over since the reading before: they ended by that.
+    pub corrupt: PositionSet,
 }
 
 /// Where in a segment's file the latest reading stopped.
@@ -72,7 +74,7 @@ impl SpoolLog {
     /// # Errors
     /// Those of the disk, where nothing is read before it.
     pub(super) fn read(&mut self, from: SpoolPosition, limit: ReadLimit) -> Result<SpoolChunk> {
-        let mut chunk = SpoolChunk { events: Vec::new(), next: from };
+        let mut chunk = SpoolChunk { events: Vec::new(), next: from, corrupt: PositionSet::new() };
         let mut room = limit;
         while room.events > 0 && room.bytes > 0 {
             let from = chunk.next.get();
@@ -104,6 +106,7 @@ impl SpoolLog {
                 }
             }
         }
+        chunk.corrupt = std::mem::take(&mut self.untold);
         Ok(chunk)
     }
 
@@ -167,7 +170,8 @@ impl SpoolLog {
                 Some(Found::Frame { offset, number, body }) => {
                     let bytes = body.len() as u64;
                     let entry = record::read(body);
-                    let missing = reader.expected..=number.saturating_sub(1);
+                    // What comes before is in somebody's hand, or has its outcome.
+                    let missing = reader.expected.max(wanted)..=number.saturating_sub(1);
                     self.set_aside(reader, missing);
                     reader.expected = number + 1;
                     let Some(entry) = entry else {
@@ -180,7 +184,7 @@ impl SpoolLog {
                             is_last: false,
                             is_unreadable: false,
                         });
-                        self.set_aside(reader, number..=number);
+                        self.set_aside(reader, number.max(wanted)..=number);
                         continue;
                     };
                     let Some(segment) = self.segments.get_mut(&reader.base) else {
@@ -203,7 +207,7 @@ impl SpoolLog {
                 }
                 None => {
                     let next = segment.next;
-                    let missing = reader.expected..=next.saturating_sub(1);
+                    let missing = reader.expected.max(wanted)..=next.saturating_sub(1);
                     chunk.next = SpoolPosition(next);
                     self.set_aside(reader, missing);
                     reader.expected = next;
@@ -236,9 +240,25 @@ impl SpoolLog {
         match kept {
             Ok(()) => {
                 tracing::error!(%folder, first, last, "damaged events in the spool were set aside");
-                self.corrupt += self.settle(&positions, SpoolOutcome::Corrupt);
+                self.note_corrupt(reader.base, &positions);
+                self.settle(&positions, SpoolOutcome::Corrupt);
             }
             Err(error) => self.pass_over(reader.base, missing, error),
+        }
+    }
+
+    /// Counts those of these events that have no outcome yet.
+    fn note_corrupt(&mut self, base: u64, positions: &PositionSet) {
+        let Some(segment) = self.segments.get(&base) else { return };
+        for (mut first, last) in positions.pairs() {
+            while first <= last {
+                let open = segment.settled.first_outside(first);
+                if open > last {
+                    break;
+                }
+                self.corrupt += self.untold.insert_run(open, open);
+                first = open + 1;
+            }
         }
     }
 
@@ -247,8 +267,10 @@ impl SpoolLog {
     fn pass_over(&mut self, base: u64, missing: RangeInclusive<u64>, error: Error) {
         let (folder, first, last) = (self.owner.folder.display(), missing.start(), missing.end());
         tracing::error!(%folder, first, last, %error, "damaged events in the spool can't be set aside yet");
+        let positions = Self::run(*first, *last);
+        self.note_corrupt(base, &positions);
         if let Some(segment) = self.segments.get_mut(&base) {
-            self.corrupt += segment.pass_over(&Self::run(*first, *last));
+            segment.pass_over(&positions);
         }
         self.trouble = Some(error);
         self.remove_if_done(base);

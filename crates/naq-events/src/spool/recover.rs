@@ -9,6 +9,7 @@ use super::load::{Loaded, load};
 use super::log::SpoolLog;
 use super::options::SpoolOptions;
 use super::owner::{Owner, bases};
+use super::positions::PositionSet;
 use super::quarantine;
 use super::read::ReadLimit;
 use super::segment::{Paths, Segment};
@@ -67,6 +68,8 @@ impl SpoolLog {
         if let Err(error) = log.read(super::SpoolPosition::START, ReadLimit::new(1, 1)) {
             log.trouble = Some(error);
         }
+        // What is damaged so far is told by this opening.
+        log.untold = PositionSet::new();
         let recovered = Recovered {
             folder,
             events: log.pending(),

@@ -69,6 +69,8 @@ pub(super) struct Segment {
     /// What of the events the disk is known to keep: the position behind, and the bytes.
     kept: (u64, u64),
     has_unkept_marks: bool,
+    /// Whether the disk failed to keep events of it that are still there.
+    has_failed_sync: bool,
     /// Whether the marks say where it ends.
     pub(super) is_sealed: bool,
 }
@@ -94,6 +96,7 @@ impl Segment {
             marks: None,
             kept: (next, events_bytes),
             has_unkept_marks: false,
+            has_failed_sync: false,
             is_sealed: false,
         }
     }
@@ -298,9 +301,11 @@ impl Segment {
 
     /// Gives up events of which nothing could be set aside: that isn't noted, so
     /// that whoever opens the segment tries again.
-    pub(super) fn pass_over(&mut self, positions: &PositionSet) -> u64 {
+    pub(super) fn pass_over(&mut self, positions: &PositionSet) {
         self.has_damage = true;
-        positions.pairs().map(|(first, last)| self.settled.insert_run(first, last)).sum()
+        for (first, last) in positions.pairs() {
+            self.settled.insert_run(first, last);
+        }
     }
 
     /// Notes what is not noted yet, makes the disk keep it, and adds nothing any more.
@@ -330,7 +335,8 @@ impl Segment {
     /// Those of the disk; then its end is found by reading it, the next time.
     pub(super) fn seal(&mut self) -> Result<()> {
         self.events = None;
-        if !self.is_sealed && !self.has_unknown_end {
+        // What the disk failed to keep may be taken back.
+        if !self.is_sealed && !self.has_unknown_end && !self.has_failed_sync {
             self.write_mark(&Mark::Sealed { next: self.next, bytes: self.events_bytes })?;
             self.is_sealed = true;
         }
@@ -375,7 +381,8 @@ impl Segment {
     /// # Errors
     /// Those of the disk. After them nothing more is added: a disk that failed
     /// to keep a file may have forgotten what it failed to keep, and a second
-    /// try that goes well says nothing.
+    /// try that goes well says nothing. So it goes on failing until the events
+    /// are taken back, or the disk is trusted nevertheless.
     pub(super) fn sync(&mut self) -> Result<()> {
         // What was sent before it was spooled must not be kept without that being known.
         if self.has_unkept_marks
@@ -391,10 +398,12 @@ impl Segment {
         }
         if self.kept.1 < self.events_bytes {
             let synced = match &self.events {
+                _ if self.has_failed_sync => Err(std::io::Error::other("an earlier sync failed")),
                 Some(file) => files::sync(file),
                 None => files::append(&self.paths.events).and_then(|file| files::sync(&file)),
             };
             if let Err(error) = synced {
+                self.has_failed_sync = true;
                 self.events = None;
                 return Err(files::typed("spool_sync", &self.paths.events, error));
             }
@@ -406,12 +415,14 @@ impl Segment {
     /// Takes the disk to keep all events of it from here on.
     pub(super) const fn trust_the_disk(&mut self) {
         self.kept = (self.next, self.events_bytes);
+        self.has_failed_sync = false;
     }
 
     /// Takes back the events that the disk does not keep. Answers the first of
     /// them, and for how many events without an outcome that is so.
     pub(super) fn take_back(&mut self) -> (u64, u64) {
         let before = self.pending();
+        self.has_failed_sync = false;
         let (next, bytes) = self.kept;
         if bytes >= self.events_bytes {
             return (self.next, 0);

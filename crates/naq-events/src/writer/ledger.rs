@@ -70,7 +70,7 @@ impl Ledger {
     /// The account to which the event of this number belongs.
     fn of(&mut self, number: u64) -> &mut EventCounters {
         // Nearly always there is none.
-        if self.notices.contains(&number) { &mut self.own } else { &mut self.counters }
+        if self.is_notice(number) { &mut self.own } else { &mut self.counters }
     }
 
     pub(super) const fn max_bytes(&self) -> u64 {
@@ -96,6 +96,11 @@ impl Ledger {
     pub(super) fn notice(&mut self, number: u64) {
         self.notices.push(number);
         self.next_is_own = true;
+    }
+
+    /// Whether the event of this number is the service's own, and has no outcome.
+    pub(super) fn is_notice(&self, number: u64) -> bool {
+        self.notices.contains(&number)
     }
 
     /// Whether nothing has no outcome but events of the service's own.
@@ -199,7 +204,7 @@ impl Ledger {
 
     /// Counts it in the flushes that wait for it.
     fn tally(&mut self, number: u64, count: impl Fn(&mut FlushReport)) {
-        if self.notices.contains(&number) {
+        if self.is_notice(number) {
             return;
         }
         for tally in self.tallies.iter_mut().filter(|tally| number < tally.below) {

@@ -52,7 +52,7 @@ mod waiting;
 mod way;
 
 use std::hash::RandomState;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ use self::policy::Policies;
 use self::shared::Shared;
 use self::slot::Item;
 pub(crate) use self::spooling::OpenedSpool;
-use self::spooling::{KeeperGuard, OnDisk, Otherwise};
+use self::spooling::{KeeperGuard, OnDisk, Otherwise, Withdrawal};
 use self::state::{Intake, Limits};
 use self::telling_losses::LossEvents;
 pub use self::way::Sending;
@@ -270,20 +270,15 @@ impl Writer {
             Some(Ok(kept)) => kept,
             // The disk has it, and the service that would hear the answer has ended.
             Some(Err(_)) => Err(refusals::being_kept()),
-            None => {
-                // Under the lock it is either written already, or withdrawn by this.
-                let state = self.shared.lock();
-                kept.close();
-                let is_begun = begun.load(Ordering::Relaxed);
-                let trouble =
-                    state.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned());
-                drop(state);
-                match kept.try_recv() {
-                    Ok(kept) => kept,
-                    Err(_) if is_begun => Err(refusals::being_kept()),
-                    Err(_) => Err(refusals::not_kept(trouble.as_ref())),
+            None => match self.shared.withdraw(&begun) {
+                Withdrawal::Done(trouble) => Err(refusals::not_kept(trouble.as_ref())),
+                Withdrawal::TooLate => {
+                    kept.close();
+                    kept.try_recv().unwrap_or_else(|_| Err(refusals::being_kept()))
                 }
-            }
+                // Its end is known already, and told as soon as the lock is released.
+                Withdrawal::Settled => kept.await.unwrap_or_else(|_| Err(refusals::being_kept())),
+            },
         }
     }
 

@@ -85,6 +85,10 @@ impl Writer {
                 let logged = state.steady.at(now);
                 state.lose(item.event.event_type(), LossReason::DropNewest, logged);
                 self.shared.carry_out(state, effects);
+                if let Some(on_disk) = item.on_disk {
+                    // It is dealt with as the policy says. Whoever doesn't wait needs no answer.
+                    let _ = on_disk.told.send(Ok(()));
+                }
                 return match item.receipt {
                     Some(_) => Err(refusals::dropped()),
                     None => Ok(Offer::Accepted),

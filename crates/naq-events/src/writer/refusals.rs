@@ -59,6 +59,12 @@ pub(super) fn dropped() -> Error {
         .with_hint("raise `buffer_max_events` or `buffer_max_bytes`, or choose another `overflow`")
 }
 
+/// It was in the spool, and can't be read any more. Maybe it was sent before.
+pub(super) fn damaged() -> Error {
+    Error::new(ErrorKind::OutcomeUnknown, LOG, "the event was damaged in the spool")
+        .with_hint("see the `quarantine` folder beside it, and what is wrong with the disk")
+}
+
 /// There is no room, and the policy doesn't wait (any longer).
 pub(super) fn full(waited: Option<Duration>, trouble: Option<&Error>) -> Error {
     let error = Error::new(ErrorKind::LimitReached, LOG, "the event buffer is full");

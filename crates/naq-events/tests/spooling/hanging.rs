@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use naq_core::clock::ManualClock;
-use naq_core::config::SpoolMode;
+use naq_core::config::{OverflowPolicy, SpoolMode};
 use naq_events::spool::spool_folders;
 
 use super::*;
@@ -93,10 +93,11 @@ async fn stopped_and_stored(
     (events, disk): (Arc<EventService>, HangingDisk),
 ) -> Vec<u64> {
     let (report, took) = timed(clock, events.flush(SECOND)).await;
-    assert!(report.unwrap().pending > 0);
+    let report = report.unwrap();
+    assert!(report.pending + report.spooled > 0, "{report:?}");
     assert!(took <= SECOND + LATE, "{took:?}");
     let (stopped, took) = timed(clock, events.stop(SECOND)).await;
-    assert!(stopped.unwrap().pending > 0);
+    stopped.unwrap();
     assert!(took <= SECOND + RESCUE + LATE, "{took:?}");
     disk.end();
     let free = async || {
@@ -133,12 +134,52 @@ async fn with_the_spool_first_a_disk_that_hangs_holds_up_no_call_beyond_its_dead
         }
     };
     // Where the disk was given it, it may have it one day.
-    let kinds = [ErrorKind::Timeout, ErrorKind::OutcomeUnknown];
-    assert!(kinds.contains(&error.kind()), "{error:?}");
+    let (mut refused, mut unsure) = (Vec::new(), Vec::new());
+    let mut sort = |number: u64, error: Error| match error.kind() {
+        ErrorKind::OutcomeUnknown => unsure.push(number),
+        ErrorKind::Timeout => refused.push(number),
+        _ => panic!("{error:?}"),
+    };
+    sort(next, error);
+    for number in next + 1..next + 4 {
+        let event = Event::job_progress("a", number.to_string());
+        let (logged, took) = timed(&clock, events.log_event(event)).await;
+        assert!(took <= 2 * SECOND + LATE, "{took:?}");
+        sort(number, logged.unwrap_err());
+    }
+    assert!(refused.len() >= 3, "the disk has one of them at most: {unsure:?}");
+    assert_eq!(events.counters().rejected, refused.len() as u64, "at once");
     let service = (events, disk);
     let stored = stopped_and_stored(dir.path(), &jetstream, &clock, &config, service).await;
-    assert!(stored.iter().copied().eq(0..stored.len() as u64), "{stored:?}");
-    assert!(stored.len() as u64 >= next, "{next} were accepted: {stored:?}");
+    let accepted = usize::try_from(next).unwrap();
+    assert!(stored.iter().copied().take(accepted).eq(0..next), "{next} were accepted: {stored:?}");
+    let rest = &stored[accepted..];
+    assert!(rest.iter().all(|number| unsure.contains(number)), "{refused:?}: {stored:?}");
+}
+
+#[tokio::test]
+async fn with_the_spool_first_a_call_whose_event_is_dropped_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (jetstream, clock) = (MemoryJetStream::new(), Arc::new(ManualClock::new()));
+    let spool = SpoolConfig::in_folder(dir.path()).with_mode(SpoolMode::Always);
+    let config = quick(dir.path())
+        .with_spool(spool)
+        .with_overflow(OverflowPolicy::DropNewest)
+        .with_buffer_max_events(50_usize);
+    let (events, disk) = hanging(dir.path(), &jetstream, &clock, &config).await;
+    until(&events, "a full buffer", |counters| {
+        clock.advance(Duration::from_millis(50));
+        events.try_log_event(Event::job_progress("a", "x")).unwrap();
+        counters.dropped > 0
+    })
+    .await;
+    let before = events.counters();
+    let (logged, took) = timed(&clock, events.log_event(Event::job_progress("a", "x"))).await;
+    logged.unwrap();
+    assert!(took <= LATE, "{took:?}");
+    let counters = events.counters();
+    assert_eq!((counters.offered, counters.rejected), (before.offered + 1, 0));
+    disk.end();
 }
 
 #[tokio::test]

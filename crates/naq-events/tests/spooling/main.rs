@@ -76,7 +76,7 @@ async fn numbers(jetstream: &MemoryJetStream, job: &str) -> Vec<u64> {
 }
 
 /// Waits until the account is so.
-async fn until(events: &EventService, what: &str, is_so: impl Fn(&EventCounters) -> bool) {
+async fn until(events: &EventService, what: &str, mut is_so: impl FnMut(&EventCounters) -> bool) {
     let started = std::time::Instant::now();
     loop {
         let counters = events.counters();

@@ -1,5 +1,7 @@
 //! A spool that takes nothing, or not any more, or that was damaged.
 
+use std::io::{Seek, SeekFrom, Write};
+
 use naq_core::clock::ManualClock;
 use naq_core::config::{OverflowPolicy, Size};
 use naq_core::events::{EventLoss, LossReason, decode};
@@ -187,4 +189,54 @@ async fn what_cannot_be_read_is_counted_and_told_and_what_stands_behind_it_is_st
         (account.losses, account.untold),
         (vec![EventLoss::new(LossReason::Corrupt, "other", 20)], 0)
     );
+}
+
+#[tokio::test]
+async fn a_damaged_notice_of_losses_is_told_again_and_the_account_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    let config = quick(dir.path())
+        .with_overflow(OverflowPolicy::DropNewest)
+        .with_buffer_max_events(100_usize);
+    let events = started(&jetstream, config).await;
+    jetstream.faults().disconnect();
+    // Nothing is written meanwhile: this is the only thread.
+    for _ in 0..300 {
+        events.try_log_event(Event::job_progress("a", "x")).unwrap();
+    }
+    assert_eq!(events.counters().dropped, 200);
+    // The event that tells of it goes to the spool too, behind the others.
+    let path = dir.path().join("1/00000000000000000001.events");
+    let notice = b"events_lost";
+    let mut at = None;
+    until(&events, "the notice in the spool", |counters| {
+        at = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| bytes.windows(notice.len()).position(|found| found == notice));
+        counters.spooled == 100 && at.is_some()
+    })
+    .await;
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(at.unwrap() as u64)).unwrap();
+    file.write_all(b"E").unwrap();
+    drop(file);
+
+    jetstream.faults().reconnect();
+    until(&events, "the end", |counters| {
+        (counters.acked, counters.notices, counters.pending + counters.spooled) == (100, 1, 0)
+    })
+    .await;
+    let (counters, account) = (events.counters(), events.account());
+    assert_eq!((counters.corrupt, counters.failed, account.untold), (1, 0, 0));
+    let told: Vec<_> = stored(&jetstream)
+        .await
+        .iter()
+        .filter_map(|message| decode(&message.payload).unwrap().lost_count())
+        .collect();
+    assert_eq!(told, [200]);
+    let dropped = EventLoss::new(LossReason::DropNewest, "job_progress", 200);
+    assert_eq!(account.losses, [dropped]);
+    log(&events, "b", 0..10).await;
+    until(&events, "what comes later", |counters| counters.acked == 110).await;
+    events.stop(SECOND).await.unwrap();
 }

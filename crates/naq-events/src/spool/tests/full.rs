@@ -223,6 +223,29 @@ fn what_the_disk_does_not_keep_is_refused_and_taken_back() {
 }
 
 #[test]
+fn what_the_disk_did_not_keep_at_a_segments_end_is_taken_back_though_a_second_sync_goes_well() {
+    let root = tempfile::tempdir().unwrap();
+    // Each append begins a segment of its own.
+    let options = SpoolOptions::default().with_fsync(SpoolFsync::Always).with_segment_bytes(1);
+    let mut log = SpoolLog::open(root.path(), options).unwrap().0;
+    log.append(&entries(1..=1)).unwrap();
+    log.commit().unwrap();
+    log.append(&entries(2..=3)).unwrap();
+    fail(Op::Sync, 0, 1, io::ErrorKind::Other);
+    log.append(&entries(4..=4)).unwrap_err();
+    assert_eq!(log.append(&entries(5..=5)).unwrap(), 4..=4);
+    assert_eq!(log.commit().unwrap_err().taken_back, 2);
+    assert_eq!(ids(&mut log), [1]);
+    log.append(&entries(6..=6)).unwrap();
+    log.commit().unwrap();
+    assert_eq!(ids(&mut log), [1, 6]);
+    drop(log);
+    let (mut log, recovered) = open(root.path());
+    assert_eq!(ids(&mut log), [1, 6]);
+    assert_eq!((recovered.events, recovered.corrupt, log.corrupt), (2, 0, 0));
+}
+
+#[test]
 fn the_first_event_of_a_spool_can_be_taken_back_too() {
     let root = tempfile::tempdir().unwrap();
     let mut log = always(root.path());

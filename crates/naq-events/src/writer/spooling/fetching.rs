@@ -10,12 +10,12 @@ use naq_core::events::{EventReceipt, LossReason};
 use naq_core::jetstream::JetStream;
 
 use super::doubts::Recognition;
-use super::numbers::RECOVERED;
 use super::state::Held;
 use super::views::StreamView;
 use crate::spool::{PositionSet, ReadLimit, SpoolOutcome, SpoolPosition, SpooledEvent};
 use crate::writer::gate::Permit;
 use crate::writer::ledger::Outcome;
+use crate::writer::refusals;
 use crate::writer::shared::Shared;
 use crate::writer::slot::{Item, Slot};
 use crate::writer::state::{Effects, State};
@@ -72,6 +72,15 @@ impl Shared {
         }
         self.carry_out(state, effects);
         rest
+    }
+
+    /// The spool passed over these events, which are damaged.
+    pub(super) fn damaged(&self, positions: &PositionSet) {
+        let now = self.now();
+        let mut effects = Effects { are_settled: true, ..Effects::default() };
+        let mut state = self.lock();
+        state.damaged(positions, now, &mut effects);
+        self.carry_out(state, effects);
     }
 
     /// Hands what was read to its session.
@@ -163,13 +172,25 @@ impl State {
         }
     }
 
-    /// The spool passed over damaged events.
-    pub(super) fn events_corrupt(&mut self, count: u64, now: Duration) {
-        self.losses.add_nameless(count, LossReason::Corrupt, self.steady.at(now));
-        for _ in 0..count {
-            self.ledger.settle_spooled(RECOVERED, Outcome::Failed, 0);
+    /// These events are damaged: each ends under its own number, and one that
+    /// told of losses gives its sum back.
+    fn damaged(&mut self, positions: &PositionSet, now: Duration, effects: &mut Effects) {
+        let Some(spooling) = &mut self.spooling else { return };
+        let mut lost = 0;
+        for (mut position, last) in positions.runs() {
+            while position <= last {
+                let number = spooling.numbers.get(position);
+                lost += u64::from(!self.ledger.is_notice(number));
+                self.losses.settled(number, false);
+                self.ledger.settle_spooled(number, Outcome::Failed, 0);
+                if let Some(held) = spooling.held.remove(&position) {
+                    effects.receipts.push((held.receipt, Err(refusals::damaged())));
+                }
+                position = position.next();
+            }
         }
-        self.ledger.corrupt(count);
+        self.losses.add_nameless(lost, LossReason::Corrupt, self.steady.at(now));
+        self.ledger.corrupt(positions.len());
     }
 
     /// An event that was in doubt is in the stream.

@@ -56,9 +56,8 @@ pub(in crate::writer) fn spawn(
             .with_source(error)
     })?;
     let alarm = Alarm::new(Arc::clone(&shared.clock));
-    let corrupt = spool.status().corrupt;
     let (looking, not_before) = (None, Duration::ZERO);
-    let keeper = Keeper { shared, spool, hasher, alarm, looking, corrupt, not_before };
+    let keeper = Keeper { shared, spool, hasher, alarm, looking, not_before };
     Ok(KeeperGuard(runtime.spawn(keeper.run())))
 }
 
@@ -69,8 +68,6 @@ struct Keeper {
     alarm: Alarm,
     /// What the stream is asked about what was read.
     looking: Option<Looking>,
-    /// How many damaged events are accounted for.
-    corrupt: u64,
     /// Nothing is read before this, because the disk failed.
     not_before: Duration,
 }
@@ -206,7 +203,9 @@ impl Keeper {
 
     async fn read(&mut self, fetch: Fetch) -> Result<()> {
         let chunk = self.spool.read(fetch.from, fetch.limit).await?;
-        self.count_corrupt();
+        if !chunk.corrupt.is_empty() {
+            self.shared.damaged(&chunk.corrupt);
+        }
         self.looking = Some(Looking::begin(&self.shared, fetch, chunk));
         Ok(())
     }
@@ -246,19 +245,6 @@ impl Keeper {
         };
         self.shared.fetched(handed, &self.hasher);
         Ok(())
-    }
-
-    /// Accounts for damaged events that were passed over.
-    fn count_corrupt(&mut self) {
-        let corrupt = self.spool.status().corrupt;
-        let news = corrupt.saturating_sub(self.corrupt);
-        if news > 0 {
-            self.corrupt = corrupt;
-            let now = self.shared.now();
-            let mut state = self.shared.lock();
-            state.events_corrupt(news, now);
-            self.shared.carry_out(state, Effects { are_settled: true, ..Effects::default() });
-        }
     }
 
     /// Waits until there is something to do.

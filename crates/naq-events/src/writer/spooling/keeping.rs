@@ -48,7 +48,28 @@ pub(in crate::writer) enum Otherwise {
     Drop,
 }
 
+/// What became of the wish to take back an event that is to be on disk.
+#[derive(Debug)]
+pub(in crate::writer) enum Withdrawal {
+    /// It is taken back; with it, why the spool takes nothing, where that is so.
+    Done(Option<Error>),
+    /// The disk has it, or is about to.
+    TooLate,
+    /// It has its outcome.
+    Settled,
+}
+
 impl Shared {
+    /// Takes back the event that waits for the disk, known by whether writing it has `begun`.
+    pub(in crate::writer) fn withdraw(&self, begun: &Arc<AtomicBool>) -> Withdrawal {
+        let now = self.now();
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let withdrawal = state.withdraw(begun, now, &mut effects);
+        self.carry_out(state, effects);
+        withdrawal
+    }
+
     /// The spool has answered about these events: how many it has, or why none.
     pub(super) fn written(&self, mut batch: Vec<Slot>, appended: Result<Appended>) {
         let now = self.now();
@@ -141,6 +162,26 @@ impl State {
         batch
     }
 
+    fn withdraw(
+        &mut self,
+        begun: &Arc<AtomicBool>,
+        now: Duration,
+        effects: &mut Effects,
+    ) -> Withdrawal {
+        if begun.load(Ordering::Relaxed) {
+            return Withdrawal::TooLate;
+        }
+        let is_it = |slot: &Slot| {
+            slot.item.on_disk.as_ref().is_some_and(|on_disk| Arc::ptr_eq(&on_disk.begun, begun))
+        };
+        let slot = self.spooling.as_mut().and_then(|spooling| spooling.queue.remove(is_it));
+        let Some(slot) = slot else { return Withdrawal::Settled };
+        self.ledger.withdraw(slot.number, slot.item.charge());
+        effects.settled.push(slot);
+        self.grant_room(now, effects);
+        Withdrawal::Done(self.spooling.as_ref().and_then(|spooling| spooling.trouble().cloned()))
+    }
+
     /// An event as the spool takes it; `now` and `wall` are the same instant.
     pub(super) fn spool_entry(&self, slot: &Slot, now: Duration, wall: Timestamp) -> SpoolEntry {
         let steady_now = self.steady.at(now);
@@ -209,6 +250,9 @@ impl State {
     /// The disk has an event, and nobody hears its answer.
     fn leave_to_the_disk(&mut self, mut slot: Slot, effects: &mut Effects) {
         self.ledger.keep(slot.number, slot.item.charge());
+        if let Some(on_disk) = &slot.item.on_disk {
+            on_disk.begun.store(true, Ordering::Relaxed);
+        }
         if let Some(receipt) = slot.item.receipt.take() {
             effects.receipts.push((receipt, Err(refusals::handed_over())));
         }

@@ -38,7 +38,7 @@ mod turning;
 mod views;
 
 pub(super) use keeper::KeeperGuard;
-pub(super) use keeping::{OnDisk, Otherwise};
+pub(super) use keeping::{OnDisk, Otherwise, Withdrawal};
 pub(crate) use opening::OpenedSpool;
 pub(super) use state::Spooling;
 pub(super) use views::StreamView;

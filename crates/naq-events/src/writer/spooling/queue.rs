@@ -52,6 +52,15 @@ impl Queue {
         self.slots.remove(self.kept)
     }
 
+    /// Takes out the first event of which this is so.
+    pub(super) fn remove(&mut self, is_it: impl Fn(&Slot) -> bool) -> Option<Slot> {
+        let at = self.slots.iter().position(is_it)?;
+        if at < self.kept {
+            self.kept -= 1;
+        }
+        self.slots.remove(at)
+    }
+
     /// Takes out all.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Slot> {
         self.kept = 0;
@@ -80,7 +89,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_oldest_that_may_be_dropped_is_that_of_a_plain_search(
-            steps in prop::collection::vec((0_u8..4, any::<bool>()), 0..60),
+            steps in prop::collection::vec((0_u8..5, any::<bool>()), 0..60),
         ) {
             let (mut queue, mut model) = (Queue::default(), VecDeque::new());
             for (number, (step, may_drop)) in (0..).zip(steps) {
@@ -96,6 +105,13 @@ mod tests {
                     2 => {
                         queue.put_back(vec![slot(number, may_drop)]);
                         model.push_front((number, may_drop));
+                    }
+                    3 => {
+                        let is_it = |number: u64| number % 3 == 0;
+                        let at = model.iter().position(|(number, _)| is_it(*number));
+                        let expected = at.and_then(|at| model.remove(at)).map(|(number, _)| number);
+                        let removed = queue.remove(|slot| is_it(slot.number));
+                        prop_assert_eq!(removed.map(|slot| slot.number), expected);
                     }
                     _ => {
                         queue.push(slot(number, may_drop));
