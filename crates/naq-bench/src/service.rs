@@ -7,6 +7,7 @@ use naq_connection::ConnectionService;
 use naq_core::clock::SystemClock;
 use naq_core::config::{ConnectionConfig, EventsConfig, KeeperMode, ServerConfig};
 use naq_core::connection::ConnectionProvider;
+use naq_core::kv::KvStore;
 use naq_core::service::Service;
 use naq_events::EventService;
 use naq_kv::KvStoreService;
@@ -45,8 +46,10 @@ impl Logging {
         let connections: Arc<dyn ConnectionProvider> = connection.clone();
         let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(SystemClock::new());
-        let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
-        let events = EventService::new(connections, streams, clock, config)?.with_digests(kv);
+        let kv: Arc<dyn KvStore> = Arc::new(KvStoreService::new(Arc::clone(&connections)));
+        let events = EventService::new(connections, streams, clock, config)?
+            .with_digests(Arc::clone(&kv))
+            .with_indexes(kv);
         let events = Arc::new(events);
         events.start().await?;
         Ok(Self { events, connection })
