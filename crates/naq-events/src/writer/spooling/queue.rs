@@ -107,7 +107,7 @@ mod tests {
                         model.push_front((number, may_drop));
                     }
                     3 => {
-                        let is_it = |number: u64| number % 3 == 0;
+                        let is_it = |number: u64| number.is_multiple_of(3);
                         let at = model.iter().position(|(number, _)| is_it(*number));
                         let expected = at.and_then(|at| model.remove(at)).map(|(number, _)| number);
                         let removed = queue.remove(|slot| is_it(slot.number));
