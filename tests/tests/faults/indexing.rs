@@ -47,7 +47,7 @@ async fn fill(js: &Arc<dyn JetStream>) {
     let subjects = EventSubjects::default();
     let filler = subjects.build("filler", Some("f"));
     let message = |n: u64| {
-        if n % ONE_OF != 0 {
+        if !n.is_multiple_of(ONE_OF) {
             return PublishMessage::new(filler.as_str(), "");
         }
         let n = n / ONE_OF;
