@@ -6,6 +6,9 @@ use crate::support::Naq;
 async fn the_log_s_answers_as_tables() {
     let naq = Naq::with_events().await;
     for (name, line) in [
+        // Before all that read: a reading's consumer goes a moment after its command.
+        ("streams_ls", "streams ls --output table"),
+        ("streams_info", "streams info --output table"),
         ("stats", "stats --output table"),
         (
             "stats_range",
@@ -49,8 +52,6 @@ async fn the_log_s_answers_as_tables() {
         ("explain", "explain 'type = job_completed and duration > 500ms' --output table"),
         ("explain_scan", "explain 'queue = emails or timestamp > 2026-11-24' --utc --output table"),
         ("cleanup_dry_run", "cleanup --older-than 1h --dry-run --output table --utc"),
-        ("streams_ls", "streams ls --output table"),
-        ("streams_info", "streams info --output table"),
         ("doctor", "doctor --output table"),
     ] {
         insta::assert_snapshot!(name, unknown_before(&naq.screen(line)));

@@ -25,12 +25,12 @@ async fn each_question_reads_the_subjects_that_it_is_about() {
     let (mock, log) = jetstream(1, 3, Box::new(|options| all_of(options, 1, 3)));
     let service = service(mock, &ManualClock::new()).await;
     service.get_event_history("a.b", 9).await.unwrap();
-    let of_job = ["count events.*.a=2Eb", "read Beginning..Head events.*.a=2Eb"];
+    let of_job = ["count events.*.a=2Eb", "read Beginning..3 events.*.a=2Eb"];
     assert_eq!(asked(&log), of_job);
     service.get_event_stats(None, None).await.unwrap();
-    assert_eq!(asked(&log), ["info", "read Beginning..Head events.>"]);
+    assert_eq!(asked(&log), ["info", "read Beginning..3 events.>"]);
     service.get_event_analytics("job_paused", None, None).await.unwrap();
-    let expected = "read Beginning..Head events.job_paused events.job_paused.>";
+    let expected = "read Beginning..3 events.job_paused events.job_paused.>";
     assert_eq!(asked(&log), ["info", expected]);
 }
 
