@@ -1,6 +1,7 @@
 //! Where digests are kept: a bucket of naq's own, a key for each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -35,9 +36,11 @@ pub(crate) struct Kept {
 }
 
 /// The digests of one log.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct DigestStore {
     kv: Arc<dyn KvStore>,
+    /// Whether the credentials let any replica be asked, as far as is known.
+    may_ask_any: AtomicBool,
     /// The log's stream, as the first part of each key.
     stream: String,
 }
@@ -45,7 +48,8 @@ pub(crate) struct DigestStore {
 impl DigestStore {
     /// The digests of a stream.
     pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
-        Self { kv, stream: token::encode(stream).into_owned() }
+        let may_ask_any = AtomicBool::new(true);
+        Self { kv, may_ask_any, stream: token::encode(stream).into_owned() }
     }
 
     /// A stream made anew, and another version of the format, have keys of their own.
@@ -61,7 +65,17 @@ impl DigestStore {
     ) -> Result<Vec<Option<Digest>>> {
         // Any replica is asked first, which is quicker. One that is behind may
         // have none yet, or one that was replaced.
-        let mut digests = self.get_from(created, blocks, Consistency::Any).await?;
+        if !self.may_ask_any.load(Ordering::Relaxed) {
+            return self.get_from(created, blocks, Consistency::Leader).await;
+        }
+        let mut digests = match self.get_from(created, blocks, Consistency::Any).await {
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                // That is a right of its own, which nobody needs to have.
+                self.may_ask_any.store(false, Ordering::Relaxed);
+                return self.get_from(created, blocks, Consistency::Leader).await;
+            }
+            digests => digests?,
+        };
         let is_final = |digest: &Option<Digest>| {
             digest.as_ref().is_some_and(|it| it.through >= block_end(it.block) && it.holes() == 0)
         };
