@@ -98,8 +98,7 @@ impl Key {
 }
 
 /// Up to so many events of a cell are kept one by one: a range that ends
-/// within their minute is answered exactly, and they take fewer bytes than the
-/// distribution of their values would.
+/// within their minute is answered exactly, whatever became of them.
 pub(crate) const FEW: usize = 128;
 
 /// What is counted of the events of a cell.

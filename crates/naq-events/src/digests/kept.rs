@@ -452,6 +452,14 @@ mod tests {
         Arc::new(naq_kv::KvStoreService::new(naq_core::connection::SingleJetStream::provider(js)))
     }
 
+    /// Digests whose store is away.
+    fn without_server() -> Digests {
+        let mut kv = MockKvStore::new();
+        kv.expect_bucket()
+            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
+        Digests::new(Arc::new(kv), "events")
+    }
+
     /// A digest of block 0 that has looked at all through a sequence, where
     /// only some are there, and its bytes.
     fn digest(seen: impl IntoIterator<Item = u64>, through: u64) -> (Digest, Vec<u8>) {
@@ -480,11 +488,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_block_that_could_not_be_kept_is_looked_for_in_the_store_again() {
-        let mut kv = MockKvStore::new();
-        kv.expect_bucket()
-            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
         let created = Timestamp::from_nanos(0);
-        let digests = Digests::new(Arc::new(kv), "events");
+        let digests = without_server();
         let mut open = digests.begin(created, 0, 1, None);
         open.draft().observe(&log(1));
         open.draft().reach(block_end(0));
@@ -555,11 +560,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_not_looked_up_after_a_loss_is_looked_up_by_the_next_question() {
-        let mut kv = MockKvStore::new();
-        kv.expect_bucket()
-            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
         let created = Timestamp::from_nanos(0);
-        let digests = Digests::new(Arc::new(kv), "events");
+        let digests = without_server();
         let mut open = digests.begin(created, 0, 1, None);
         (1..=3).for_each(|sequence| open.draft().observe(&log(sequence)));
         drop(open);

@@ -63,8 +63,9 @@ impl DigestStore {
         created: Timestamp,
         blocks: &[u64],
     ) -> Result<Vec<Option<Digest>>> {
-        // Any replica is asked first, which is quicker. One that is behind may
-        // have none yet, or one that was replaced.
+        // Any replica is asked first: its answer is the bytes as they are, and
+        // the leader's is text. One that is behind may have none yet, or one
+        // that was replaced.
         if !self.may_ask_any.load(Ordering::Relaxed) {
             return self.get_from(created, blocks, Consistency::Leader).await;
         }
