@@ -79,6 +79,39 @@ impl Timestamp {
     }
 }
 
+/// Writes one timestamp after the other: those of one second differ in their
+/// microseconds alone.
+#[derive(Debug)]
+pub(crate) struct Rfc3339 {
+    second: i64,
+    text: Vec<u8>,
+}
+
+/// Where the microseconds stand in the text, between the dot and the `Z`.
+const MICROS: std::ops::Range<usize> = 20..26;
+
+impl Rfc3339 {
+    pub(crate) const fn new() -> Self {
+        Self { second: 0, text: Vec::new() }
+    }
+
+    /// What [`Timestamp::write_rfc3339`] writes of it.
+    pub(crate) fn text(&mut self, at: Timestamp) -> &[u8] {
+        let second = at.0.div_euclid(1_000_000_000);
+        if self.text.is_empty() || second != self.second {
+            self.second = second;
+            self.text.clear();
+            at.write_rfc3339(&mut self.text);
+        }
+        let mut micros = at.0.rem_euclid(1_000_000_000) / 1_000;
+        for digit in self.text.get_mut(MICROS).into_iter().flatten().rev() {
+            *digit = b'0' + (micros % 10) as u8;
+            micros /= 10;
+        }
+        &self.text
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(27);
@@ -152,6 +185,17 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-24T12:00:00.123456Z");
         assert_eq!(time.as_nanos() % 1_000, 789);
         assert_eq!(time.truncated_to_micros().as_nanos() % 1_000, 0);
+    }
+
+    #[test]
+    fn one_after_the_other_they_read_as_each_alone() {
+        let mut writer = Rfc3339::new();
+        let ends = [i64::MIN, i64::MIN + 1, -1_000_000_000, -1, 0, 1, 999_999_999, i64::MAX];
+        let seconds = (0..40).map(|n| 1_764_000_000_123_456_789 + n * 101_234_567);
+        for nanos in ends.into_iter().chain(seconds).chain([0, i64::MIN]) {
+            let at = Timestamp::from_nanos(nanos);
+            assert_eq!(writer.text(at), at.to_string().as_bytes(), "{nanos}");
+        }
     }
 
     #[test]

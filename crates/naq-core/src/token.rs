@@ -18,8 +18,19 @@ pub const MAX_ID_BYTES: usize = 256;
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-const fn stands(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+/// Which bytes stand as they are.
+static STANDS: [bool; 256] = {
+    let mut stands = [false; 256];
+    let mut byte = 0;
+    while byte < stands.len() {
+        stands[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-');
+        byte += 1;
+    }
+    stands
+};
+
+fn stands(byte: u8) -> bool {
+    STANDS[usize::from(byte)]
 }
 
 /// Encodes `raw` as one token; borrowed where nothing has to be escaped.
@@ -47,7 +58,10 @@ pub fn encode(raw: &str) -> Cow<'_, str> {
 
 /// Appends the token of `raw` to `out`.
 pub fn encode_into(raw: &str, out: &mut String) {
-    // Runs that stand are copied whole: nearly every id is one.
+    // Nearly every id stands: found out without a branch for each byte.
+    if raw.bytes().fold(true, |all, byte| all & stands(byte)) {
+        return out.push_str(raw);
+    }
     let mut rest = raw;
     while let Some(at) = rest.bytes().position(|byte| !stands(byte)) {
         out.push_str(&rest[..at]);

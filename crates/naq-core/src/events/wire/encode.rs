@@ -10,6 +10,7 @@ use super::subject::Address;
 use super::validate::LOG;
 use crate::events::model::id::ID_BYTES;
 use crate::events::{Event, EventId, EventIds, EventSubjects, EventType, Text};
+use crate::time::Rfc3339;
 use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// What `service` says where the caller says nothing.
@@ -29,11 +30,12 @@ thread_local! {
 struct Scratch {
     address: String,
     payload: Vec<u8>,
+    times: Rfc3339,
 }
 
 impl Scratch {
     const fn new() -> Self {
-        Self { address: String::new(), payload: Vec::new() }
+        Self { address: String::new(), payload: Vec::new(), times: Rfc3339::new() }
     }
 
     /// One allocation for what was written, address and payload as parts of it.
@@ -184,7 +186,8 @@ impl EventEncoder {
             scratch.payload.clear();
             let parts =
                 self.subjects.address(event.event_type.as_str(), entity, &mut scratch.address);
-            JsonWriter::object(event, stamp, &mut scratch.payload).map_err(|error| {
+            let Scratch { payload, times, .. } = scratch;
+            JsonWriter::object(event, stamp, payload, times).map_err(|error| {
                 Error::new(ErrorKind::Unexpected, LOG, "an event could not be serialised")
                     .with_source(error)
             })?;

@@ -5,7 +5,9 @@ use serde::ser::SerializeMap;
 use serde_json::Value;
 
 use crate::Timestamp;
+use crate::events::model::id::ID_BYTES;
 use crate::events::{Event, EventId};
+use crate::time::Rfc3339;
 
 macro_rules! fields {
     ($($variant:ident = $name:literal;)*) => {
@@ -29,10 +31,11 @@ macro_rules! fields {
                 }
             }
 
-            /// The name with the punctuation of JSON around it, behind another field.
+            /// The name with the punctuation of JSON around it, behind another
+            /// field, and the quote with which a text begins.
             const fn json_key(self) -> &'static [u8] {
                 match self {
-                    $(Self::$variant => concat!(",\"", $name, "\":").as_bytes(),)*
+                    $(Self::$variant => concat!(",\"", $name, "\":\"").as_bytes(),)*
                 }
             }
         }
@@ -75,6 +78,7 @@ pub(crate) trait FieldWriter {
     type Error;
 
     fn field<T: Serialize + ?Sized>(&mut self, field: Field, value: &T) -> Result<(), Self::Error>;
+    fn text(&mut self, field: Field, value: &str) -> Result<(), Self::Error>;
     fn timestamp(&mut self, value: Timestamp) -> Result<(), Self::Error>;
     fn custom(&mut self, name: &str, value: &Value) -> Result<(), Self::Error>;
 }
@@ -93,27 +97,35 @@ pub(crate) fn write<W: FieldWriter>(
             }
         };
     }
-    out.field(Field::Type, event.event_type.as_str())?;
-    put!(Id, event.id.as_ref().or(stamp.id));
+    macro_rules! put_text {
+        ($field:ident, $value:expr) => {
+            if let Some(value) = $value {
+                out.text(Field::$field, value)?;
+            }
+        };
+    }
+    out.text(Field::Type, event.event_type.as_str())?;
+    let mut room = [0; ID_BYTES];
+    put_text!(Id, event.id.as_ref().or(stamp.id).map(|id| id.as_text(&mut room)));
     if let Some(timestamp) = event.timestamp.or(stamp.timestamp) {
         out.timestamp(timestamp)?;
     }
-    put!(Service, event.service.as_deref().or(stamp.service));
-    put!(ServiceVersion, event.service_version.as_deref().or(stamp.service_version));
-    put!(JobId, event.job_id.as_deref());
-    put!(WorkerId, event.worker_id.as_deref());
-    put!(Queue, event.queue.as_deref());
-    put!(ScheduleId, event.schedule_id.as_deref());
-    put!(JobName, event.job_name.as_deref());
+    put_text!(Service, event.service.as_deref().or(stamp.service));
+    put_text!(ServiceVersion, event.service_version.as_deref().or(stamp.service_version));
+    put_text!(JobId, event.job_id.as_deref());
+    put_text!(WorkerId, event.worker_id.as_deref());
+    put_text!(Queue, event.queue.as_deref());
+    put_text!(ScheduleId, event.schedule_id.as_deref());
+    put_text!(JobName, event.job_name.as_deref());
     put!(Attempt, event.attempt.as_ref());
     put!(Duration, event.duration.as_ref());
     put!(QueueWait, event.queue_wait.as_ref());
     put!(Success, event.success.as_ref());
-    put!(Error, event.error.as_deref());
-    put!(ErrorType, event.error_type.as_deref());
-    put!(Reason, event.reason.as_deref());
-    put!(Message, event.message.as_deref());
-    put!(Traceparent, event.traceparent.as_deref());
+    put_text!(Error, event.error.as_deref());
+    put_text!(ErrorType, event.error_type.as_deref());
+    put_text!(Reason, event.reason.as_deref());
+    put_text!(Message, event.message.as_deref());
+    put_text!(Traceparent, event.traceparent.as_deref());
     for (name, value) in &event.custom {
         out.custom(name, value)?;
     }
@@ -123,6 +135,7 @@ pub(crate) fn write<W: FieldWriter>(
 /// Writes JSON into a buffer; the hot path.
 pub(crate) struct JsonWriter<'a> {
     out: &'a mut Vec<u8>,
+    times: &'a mut Rfc3339,
 }
 
 impl<'a> JsonWriter<'a> {
@@ -131,10 +144,15 @@ impl<'a> JsonWriter<'a> {
         event: &Event,
         stamp: Stamp<'_>,
         out: &'a mut Vec<u8>,
+        times: &'a mut Rfc3339,
     ) -> serde_json::Result<()> {
-        out.push(b'{');
-        let mut writer = Self { out };
+        let start = out.len();
+        let mut writer = Self { out, times };
         write(event, stamp, &mut writer)?;
+        // The type is always there, and comes first: the comma before it is one too many.
+        if let Some(comma) = writer.out.get_mut(start) {
+            *comma = b'{';
+        }
         writer.out.push(b'}');
         Ok(())
     }
@@ -145,15 +163,24 @@ impl FieldWriter for JsonWriter<'_> {
 
     fn field<T: Serialize + ?Sized>(&mut self, field: Field, value: &T) -> serde_json::Result<()> {
         let key = field.json_key();
-        // The first field has no comma before it, and is always there: the type.
-        self.out.extend_from_slice(if field == Field::Type { &key[1..] } else { key });
+        self.out.extend_from_slice(&key[..key.len() - 1]);
         serde_json::to_writer(&mut *self.out, value)
+    }
+
+    fn text(&mut self, field: Field, value: &str) -> serde_json::Result<()> {
+        if has_escapes(value) {
+            return self.field(field, value);
+        }
+        // Nearly every text stands as it is: it is copied whole.
+        self.out.extend_from_slice(field.json_key());
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
+        Ok(())
     }
 
     fn timestamp(&mut self, value: Timestamp) -> serde_json::Result<()> {
         self.out.extend_from_slice(Field::Timestamp.json_key());
-        self.out.push(b'"');
-        value.write_rfc3339(self.out);
+        self.out.extend_from_slice(self.times.text(value));
         self.out.push(b'"');
         Ok(())
     }
@@ -166,6 +193,11 @@ impl FieldWriter for JsonWriter<'_> {
     }
 }
 
+/// Whether JSON writes any byte of a text otherwise than as it is.
+fn has_escapes(text: &str) -> bool {
+    text.bytes().fold(false, |any, byte| any | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+}
+
 /// Writes into any serde format.
 struct MapWriter<'a, M>(&'a mut M);
 
@@ -173,6 +205,10 @@ impl<M: SerializeMap> FieldWriter for MapWriter<'_, M> {
     type Error = M::Error;
 
     fn field<T: Serialize + ?Sized>(&mut self, field: Field, value: &T) -> Result<(), M::Error> {
+        self.0.serialize_entry(field.name(), value)
+    }
+
+    fn text(&mut self, field: Field, value: &str) -> Result<(), M::Error> {
         self.0.serialize_entry(field.name(), value)
     }
 
