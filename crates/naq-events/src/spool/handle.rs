@@ -19,7 +19,7 @@ use super::read::{ReadLimit, SpoolChunk};
 use super::record::SpoolEntry;
 use super::sent::SentContext;
 use super::status::{Recovered, SpoolStatus};
-use super::worker::{self, Reply, Request, Shared, closed};
+use super::worker::{self, HowMany, Reply, Request, Shared, closed};
 
 /// A spool that this process owns: events on disk until they have an outcome.
 ///
@@ -124,7 +124,9 @@ impl Spool {
     /// of 64 KiB), `InvalidArgument` for none, `Closed`, and those of the disk.
     /// None of the events is in the spool then.
     pub async fn append(&self, entries: Vec<SpoolEntry>) -> Result<RangeInclusive<SpoolPosition>> {
-        self.ask(|reply| Request::Append { entries, reply }).await
+        let how_many = HowMany::AllOrNone;
+        let appended = self.ask(|reply| Request::Append { entries, how_many, reply }).await?;
+        Ok(appended.positions)
     }
 
     /// Hands events over without waiting: the first ones of them are added, as many
@@ -146,7 +148,7 @@ impl Spool {
                 .with_hint("log more slowly, or give the spool a faster disk")
         })?;
         let (reply, answer) = oneshot::channel();
-        self.shared.ask(Request::AppendFitting { entries, reply }, permit)?;
+        self.shared.ask(Request::Append { entries, how_many: HowMany::Fitting, reply }, permit)?;
         Ok(Appending(answer))
     }
 

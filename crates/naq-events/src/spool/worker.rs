@@ -27,13 +27,46 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Request {
-    Append { entries: Vec<SpoolEntry>, reply: Reply<RangeInclusive<SpoolPosition>> },
-    AppendFitting { entries: Vec<SpoolEntry>, reply: Reply<Appended> },
+    Append { entries: Vec<SpoolEntry>, how_many: HowMany, reply: Reply<Appended> },
     MarkSent { positions: PositionSet, context: SentContext, reply: Reply<()> },
     Settle { positions: PositionSet, outcome: SpoolOutcome, reply: Reply<u64> },
     Read { from: SpoolPosition, limit: ReadLimit, reply: Reply<SpoolChunk> },
     Sync { reply: Reply<()> },
     Close { reply: Reply<()> },
+}
+
+/// How many of the events that are to be added may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HowMany {
+    /// All are added, or none.
+    AllOrNone,
+    /// The last ones, if there is no room for them.
+    Fitting,
+}
+
+/// Events that were added, and what is still to be said about them.
+struct Added {
+    reply: Reply<Appended>,
+    how_many: HowMany,
+    positions: RangeInclusive<u64>,
+    /// Why those behind them were not.
+    refused: Option<Error>,
+}
+
+impl Added {
+    /// What became of them, where the disk has `not_kept` some.
+    fn outcome(&self, not_kept: Option<&NotKept>) -> Result<Appended> {
+        let (first, last) = (*self.positions.start(), *self.positions.end());
+        match not_kept {
+            Some(NotKept { error, taken_back }) if last >= *taken_back => {
+                if first >= *taken_back || self.how_many == HowMany::AllOrNone {
+                    return Err(error.clone());
+                }
+                Ok(Appended::new(first, taken_back - 1, Some(error.clone())))
+            }
+            _ => Ok(Appended::new(first, last, self.refused.clone())),
+        }
+    }
 }
 
 /// Requests, first come first served.
@@ -147,8 +180,7 @@ impl Drop for EndOfThread {
 #[derive(Default)]
 struct Answers {
     /// Not before the disk keeps what they are about.
-    appended: Vec<(Reply<RangeInclusive<SpoolPosition>>, RangeInclusive<u64>)>,
-    fitted: Vec<(Reply<Appended>, RangeInclusive<u64>, Option<Error>)>,
+    added: Vec<Added>,
     marked: Vec<Reply<()>>,
     ready: Vec<Box<dyn FnOnce()>>,
 }
@@ -160,7 +192,7 @@ impl Answers {
     }
 
     /// Where nobody waits for the answer, the program's log is told of what is refused.
-    fn fitted(&mut self, reply: Reply<Appended>, answer: Result<Appended>) {
+    fn appended(&mut self, reply: Reply<Appended>, answer: Result<Appended>) {
         let refused = match &answer {
             Ok(appended) => appended.refused.as_ref(),
             Err(error) => Some(error),
@@ -174,26 +206,9 @@ impl Answers {
     /// Makes the disk keep what is waited for.
     fn commit(&mut self, log: &mut SpoolLog) {
         let not_kept = log.commit().err();
-        for (reply, positions) in std::mem::take(&mut self.appended) {
-            let kept = SpoolPosition(*positions.start())..=SpoolPosition(*positions.end());
-            let answer = match &not_kept {
-                Some(NotKept { error, taken_back }) if *positions.end() >= *taken_back => {
-                    Err(error.clone())
-                }
-                _ => Ok(kept),
-            };
-            self.ready(reply, answer);
-        }
-        for (reply, positions, refused) in std::mem::take(&mut self.fitted) {
-            let (first, last) = (*positions.start(), *positions.end());
-            let answer = match &not_kept {
-                Some(NotKept { error, taken_back }) if first >= *taken_back => Err(error.clone()),
-                Some(NotKept { error, taken_back }) if last >= *taken_back => {
-                    Ok(Appended::new(first, taken_back - 1, Some(error.clone())))
-                }
-                _ => Ok(Appended::new(first, last, refused)),
-            };
-            self.fitted(reply, answer);
+        for added in std::mem::take(&mut self.added) {
+            let answer = added.outcome(not_kept.as_ref());
+            self.appended(added.reply, answer);
         }
         for reply in std::mem::take(&mut self.marked) {
             let answer = not_kept.as_ref().map_or(Ok(()), |not| Err(not.error.clone()));
@@ -259,14 +274,18 @@ enum Go {
 
 fn work(log: &mut SpoolLog, request: Request, answers: &mut Answers) -> Go {
     match request {
-        Request::Append { entries, reply } => match log.append(&entries) {
-            Ok(positions) => answers.appended.push((reply, positions)),
-            Err(error) => answers.ready(reply, Err(error)),
-        },
-        Request::AppendFitting { entries, reply } => match log.append_fitting(&entries) {
-            Ok((positions, refused)) => answers.fitted.push((reply, positions, refused)),
-            Err(error) => answers.fitted(reply, Err(error)),
-        },
+        Request::Append { entries, how_many, reply } => {
+            let added = match how_many {
+                HowMany::AllOrNone => log.append(&entries).map(|positions| (positions, None)),
+                HowMany::Fitting => log.append_fitting(&entries),
+            };
+            match added {
+                Ok((positions, refused)) => {
+                    answers.added.push(Added { reply, how_many, positions, refused });
+                }
+                Err(error) => answers.appended(reply, Err(error)),
+            }
+        }
         Request::MarkSent { positions, context, reply } => {
             match log.mark_sent(&positions, context) {
                 Ok(()) => answers.marked.push(reply),
