@@ -171,6 +171,10 @@ impl Keeper {
         let guard = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut guard) = guard else { return };
         self.stopping.send_replace(true);
+        if within.is_zero() {
+            // Nobody is kept waiting: the events before had all the time there was.
+            return self.post.resign();
+        }
         let clock = &self.post.clock;
         let deadline = clock.deadline(within.min(FAREWELL));
         // One that takes longer ends where it is; another one goes on from there.

@@ -171,3 +171,17 @@ async fn a_service_that_is_dropped_takes_its_keeper_with_it() {
     };
     tokio::time::timeout(PATIENCE, ended).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_stop_that_has_no_time_left_waits_for_no_keeper() {
+    let js = MemoryJetStream::new();
+    let connections = SingleJetStream::provider(Arc::new(js.clone()));
+    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
+    let config = EventsConfig::default().with_keeper(KeeperMode::On);
+    let clock = Arc::new(naq_core::clock::SystemClock::new());
+    let service =
+        EventService::new(connections, streams, clock, config).unwrap().with_digests(kv(&js));
+    service.start().await.unwrap();
+    // Whoever gives it a moment more than that hears its report, however long the writer took.
+    assert!(futures::poll!(std::pin::pin!(service.stop(Duration::ZERO))).is_ready());
+}
