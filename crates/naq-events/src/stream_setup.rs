@@ -18,6 +18,8 @@ pub(crate) struct StreamFacts {
     pub(crate) created: Option<Timestamp>,
     /// Whether it takes fast batches.
     pub(crate) takes_batches: bool,
+    /// How long it recognises a message id, where the server says it.
+    pub(crate) duplicate_window: Option<Duration>,
 }
 
 /// What is done about the stream before events are sent to it.
@@ -78,6 +80,7 @@ impl StreamSetup {
             max_message: info.config.max_message_size.unwrap_or(0),
             created: Some(info.created),
             takes_batches: info.config.allow_batched_publish == Some(true),
+            duplicate_window: info.config.duplicate_window,
         })
     }
 }

@@ -127,6 +127,18 @@ impl PositionSet {
         }
     }
 
+    /// Adds those of another set.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (first, last) in other.pairs() {
+            self.insert_run(first, last);
+        }
+    }
+
+    /// Takes out all that is before this position.
+    pub(crate) fn forget_before(&mut self, position: SpoolPosition) {
+        *self = self.within(position.0, u64::MAX);
+    }
+
     /// The runs of it that lie between `first` and `last`, cut to them.
     pub(super) fn within(&self, first: u64, last: u64) -> Self {
         let mut within = Self::new();

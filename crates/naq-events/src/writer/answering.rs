@@ -102,7 +102,7 @@ impl State {
             };
             // It may have been the one that was let out to see.
             self.gate.passed();
-            self.schedule.recall(Way::Fast, false);
+            self.schedule.line().recall(false);
             self.break_session(effects);
             return;
         }
@@ -111,7 +111,7 @@ impl State {
         if verdict == Verdict::Refused {
             self.gate.passed();
             self.give_up_first(Way::Fast, false, error, effects);
-            self.schedule.recall(Way::Fast, false);
+            self.schedule.line().recall(false);
             return;
         }
         if verdict == Verdict::SubjectFull {
@@ -130,7 +130,7 @@ impl State {
         } else {
             self.tell_retry(error);
         }
-        self.schedule.recall(Way::Fast, lost);
+        self.schedule.line().recall(lost);
     }
 
     /// The subject of the first event on its way in the batch is full: the
@@ -140,10 +140,10 @@ impl State {
         let (tries, expired) = (slot.tries, slot.deadline <= now);
         if expired {
             self.give_up_first(Way::Fast, false, error, effects);
-            self.schedule.recall(Way::Fast, false);
+            self.schedule.line().recall(false);
             return;
         }
-        self.schedule.recall(Way::Fast, false);
+        self.schedule.line().recall(false);
         let wait = self.limits.backoff.wait(tries, true, jitter);
         self.schedule.step_aside(now.saturating_add(wait), error.clone());
         self.tell_retry(error);
@@ -253,7 +253,7 @@ impl State {
         self.end_session();
         for way in Way::BOTH {
             effects.wake.add(way, self.senders.of_mut(way).close());
-            self.schedule.recall(way, true);
+            self.schedule.recall(way);
         }
     }
 

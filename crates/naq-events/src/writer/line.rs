@@ -155,10 +155,9 @@ impl Line {
         }
     }
 
-    /// The number of the next event to send.
-    pub(super) fn next_number(&self) -> Option<u64> {
-        let next = self.sent.get(self.under_way).or_else(|| self.fresh.front()?.as_ref());
-        next.map(|slot| slot.number)
+    /// The next event to send.
+    pub(super) fn next(&self) -> Option<&Slot> {
+        self.sent.get(self.under_way).or_else(|| self.fresh.front()?.as_ref())
     }
 
     /// Gives up the oldest event if its time is over and it isn't on its way.

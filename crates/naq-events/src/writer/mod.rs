@@ -5,6 +5,7 @@
 //! | `schedule.rs` | which event is sent next, and by which way |
 //! | `line.rs`, `queues.rs`, `queued.rs` | the events that go in batches, and those that go one by one |
 //! | `doubt.rs`, `read_back.rs` | what a broken batch left in doubt, and how that is settled without ids |
+//! | `recognition.rs` | for how long the stream recognises what is sent again |
 //! | `way.rs`, `sender.rs` | the two ways to the server, and who takes events there |
 //! | `ledger.rs` | the account of every event, and the room left |
 //! | `gate.rs`, `backoff.rs`, `verdict.rs` | what a failure means, and when to try again |
@@ -36,6 +37,7 @@ mod policy;
 mod queued;
 mod queues;
 mod read_back;
+mod recognition;
 mod refusals;
 mod schedule;
 mod sender;
@@ -260,6 +262,7 @@ impl Writer {
         let otherwise = match self.policies.of(item.event.event_type()) {
             OverflowPolicy::Wait => Otherwise::Wait,
             OverflowPolicy::DropNewest | OverflowPolicy::DropOldest => Otherwise::Drop,
+            // `fail`, `spool`, and what is new to this: what can't be kept is refused.
             _ => Otherwise::Reject,
         };
         item.on_disk = Some(OnDisk { told, begun: Arc::clone(&begun), otherwise });

@@ -66,7 +66,7 @@ impl Writer {
         if !has_room {
             state.hurry(&mut effects);
             let made_room = match self.policies.of(item.event.event_type()) {
-                OverflowPolicy::DropOldest => state.make_room(charge, &mut effects),
+                OverflowPolicy::DropOldest => state.make_room(charge, now, &mut effects),
                 OverflowPolicy::Wait if !at_once => {
                     return Ok(Offer::Waits(self.queue(state, effects, item, None)));
                 }

@@ -156,6 +156,12 @@ impl Queues {
         std::iter::from_fn(|| self.give_up()).collect()
     }
 
+    /// The next event to send.
+    pub(super) fn next(&self) -> Option<&Slot> {
+        let next = self.again.first().or_else(|| self.fresh.first());
+        next.map(|key| &self.slots[key].slot)
+    }
+
     /// The next event to send, which is then on its way.
     pub(super) fn send_next(&mut self) -> Option<&Slot> {
         let key = match self.again.pop_front(&mut self.slots) {

@@ -81,6 +81,14 @@ impl Schedule {
         self.way = way;
     }
 
+    /// The next event to send by this way.
+    pub(super) fn next(&self, way: Way) -> Option<&Slot> {
+        match way {
+            Way::Fast => self.line.next(),
+            Way::Pipeline => self.queues.next(),
+        }
+    }
+
     /// The next event to send by this way, which is then on its way.
     pub(super) fn send_next(&mut self, way: Way) -> Option<&Slot> {
         match way {
@@ -110,11 +118,11 @@ impl Schedule {
         self.queues.rest_first(until, in_doubt, trouble);
     }
 
-    /// Those on their way by this way will not be answered any more: each is
-    /// to be sent again, and may be stored where that is `in_doubt`.
-    pub(super) fn recall(&mut self, way: Way, in_doubt: bool) {
+    /// Those on their way by this way will not be answered any more: each may
+    /// be stored, and each is to be sent again.
+    pub(super) fn recall(&mut self, way: Way) {
         match way {
-            Way::Fast => self.line.recall(in_doubt),
+            Way::Fast => self.line.recall(true),
             Way::Pipeline => self.queues.recall_sent(),
         }
     }
@@ -169,14 +177,14 @@ impl Schedule {
         in_line.chain(self.queues.take_all()).collect()
     }
 
-    /// The line, for what a broken batch left in doubt.
+    /// The line, for the end of a batch and what it left in doubt.
     pub(super) const fn line(&mut self) -> &mut Line {
         &mut self.line
     }
 
     /// The number of the next event to send in line.
     pub(super) fn next_in_line(&self) -> u64 {
-        self.line.next_number().unwrap_or(self.accepted)
+        self.line.next().map_or(self.accepted, |slot| slot.number)
     }
 
     /// When the oldest event is given up.

@@ -34,7 +34,7 @@ fn events_of_one_entity_follow_each_other_in_line_without_waiting() {
     }
     assert_eq!(sent(&mut schedule, Way::Fast), [0, 1, 2, 3]);
     assert_eq!(schedule.settle_first(Way::Fast).map(|slot| slot.number), Some(1));
-    schedule.recall(Way::Fast, true);
+    schedule.recall(Way::Fast);
     accept(&mut schedule, plain(Some(1)));
     assert_eq!(sent(&mut schedule, Way::Fast), [1, 2, 3, 4]);
     assert!(schedule.settle_first(Way::Fast).is_some_and(|slot| slot.in_doubt));
@@ -69,7 +69,7 @@ fn without_fast_ingest_the_line_joins_the_queues_in_order() {
     accept(&mut schedule, item(Some(1), true, true));
     accept(&mut schedule, plain(Some(2)));
     assert_eq!(sent(&mut schedule, Way::Fast), [0, 1, 3]);
-    schedule.recall(Way::Fast, true);
+    schedule.recall(Way::Fast);
     schedule.go_by(Way::Pipeline);
     assert_eq!(schedule.ready(Way::Fast), 0);
     assert_eq!(sent(&mut schedule, Way::Pipeline), [0, 1]);
@@ -106,7 +106,7 @@ fn a_deadline_holds_in_line_and_in_the_queues() {
     schedule.send_next(Way::Fast);
     assert!(schedule.is_stuck(60 * SECOND) && !schedule.is_stuck(59 * SECOND));
     assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(2));
-    schedule.recall(Way::Fast, true);
+    schedule.recall(Way::Fast);
     assert_eq!(schedule.expire(60 * SECOND).map(|slot| slot.number), Some(1));
     assert!(schedule.is_empty() && schedule.oldest_deadline().is_none());
 }
@@ -186,17 +186,17 @@ proptest! {
                 Step::Failed(way) => {
                     left.extend(schedule.settle_first(way).map(|slot| slot.number));
                     // Nothing behind it is stored.
-                    schedule.recall(Way::Fast, false);
+                    schedule.line().recall(false);
                 }
-                Step::Refused(Way::Fast) => schedule.recall(Way::Fast, false),
+                Step::Refused(Way::Fast) => schedule.line().recall(false),
                 Step::Refused(Way::Pipeline) => {
                     let trouble = Error::new(ErrorKind::LimitReached, "publish", "full");
                     schedule.rest_first(now + 2 * SECOND, false, trouble);
                 }
-                Step::Recall(way) => schedule.recall(way, true),
+                Step::Recall(way) => schedule.recall(way),
                 Step::GoBy(way) => {
-                    schedule.recall(Way::Fast, true);
-                    schedule.recall(Way::Pipeline, true);
+                    schedule.recall(Way::Fast);
+                    schedule.recall(Way::Pipeline);
                     schedule.go_by(way);
                 }
                 Step::Wake => {

@@ -59,7 +59,9 @@ impl State {
         now: Duration,
         waker: &Waker,
         batch: &mut Vec<Outgoing>,
+        effects: &mut Effects,
     ) -> Taken {
+        let may_forget = self.has_some_of_the_spool();
         let sender = self.senders.of_mut(way);
         if number != sender.number || self.broken {
             return Taken::Over;
@@ -91,13 +93,20 @@ impl State {
         };
         let (mut retried, mut doubtful) = (0, 0);
         while batch.len() < most {
+            if may_forget && self.schedule.next(way).is_some_and(|slot| slot.is_forgotten(now)) {
+                if batch.is_empty() {
+                    self.read_again(now, effects);
+                    return Taken::Over;
+                }
+                break;
+            }
             let Some(slot) = self.schedule.send_next(way) else { break };
-            retried += u64::from(slot.tries > 1);
+            retried += u64::from(slot.tries > 1 || slot.was_sent);
             let event = &slot.item.event;
             let accepted = slot.deadline.saturating_sub(self.limits.delivery_timeout);
             let is_recognised = each_has_id
                 && !slot.is_nameless
-                && now < accepted.saturating_add(self.limits.duplicate_window);
+                && now < accepted.saturating_add(self.recognised_for);
             doubtful += u64::from(slot.in_doubt && !is_recognised);
             sender.taken += 1;
             // The bytes are shared: nothing is copied under the lock.
@@ -193,6 +202,10 @@ impl State {
         }
         self.note_doubt(way);
         effects.wake.add(way, self.senders.of_mut(way).close());
-        self.schedule.recall(way, true);
+        self.schedule.recall(way);
     }
 }
+
+#[cfg(test)]
+#[path = "sending_tests.rs"]
+mod tests;

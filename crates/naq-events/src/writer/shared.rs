@@ -117,7 +117,9 @@ impl Shared {
     /// Notes what is known of the stream.
     pub(super) fn know_stream(&self, facts: StreamFacts) {
         self.set_max_message(facts.max_message);
-        self.lock().facts = Some(facts);
+        let mut state = self.lock();
+        state.stream_recognises_for(facts.duplicate_window);
+        state.facts = Some(facts);
     }
 
     pub(super) fn is_current(&self, way: Way, number: u64) -> bool {
@@ -132,7 +134,11 @@ impl Shared {
         batch: &mut Vec<Outgoing>,
     ) -> Taken {
         let now = self.now();
-        self.lock().take(way, number, now, waker, batch)
+        let mut effects = Effects::default();
+        let mut state = self.lock();
+        let taken = state.take(way, number, now, waker, batch, &mut effects);
+        self.carry_out(state, effects);
+        taken
     }
 
     /// Whether the session is of use though it has nothing to send at the moment.
@@ -266,6 +272,7 @@ impl Shared {
         if let Some(facts) = &mut state.facts {
             facts.created = Some(info.created);
         }
+        state.stream_recognises_for(info.config.duplicate_window);
         let (next, sequence) = (state.schedule.next_in_line(), info.state.last_sequence);
         if new {
             state.marks.begin(next, sequence);

@@ -51,8 +51,13 @@ pub(super) struct Slot {
     pub(super) accepted: Timestamp,
     /// When it is given up.
     pub(super) deadline: Duration,
-    /// How often it was sent.
+    /// How often it was sent since it is in hand.
     pub(super) tries: u32,
+    /// Whether it was sent before it was read from the spool.
+    pub(super) was_sent: bool,
+    /// Until when the stream recognises it by its id, where it may have been sent
+    /// before it was read from the spool. Later it has to be looked up.
+    pub(super) recognised_until: Option<Duration>,
     /// Whether a try of it may have been stored though nobody said so.
     pub(super) in_doubt: bool,
     /// Whether such a try may have gone without the message id, so that a
@@ -69,7 +74,22 @@ impl Slot {
         accepted: Timestamp,
         deadline: Duration,
     ) -> Self {
-        let (in_doubt, is_nameless) = (false, false);
-        Self { item, number, accepted, deadline, tries: 0, in_doubt, is_nameless, trouble: None }
+        Self {
+            item,
+            number,
+            accepted,
+            deadline,
+            tries: 0,
+            was_sent: false,
+            recognised_until: None,
+            in_doubt: false,
+            is_nameless: false,
+            trouble: None,
+        }
+    }
+
+    /// Whether the stream may have it and doesn't recognise it any more.
+    pub(super) fn is_forgotten(&self, now: Duration) -> bool {
+        self.recognised_until.is_some_and(|until| until <= now)
     }
 }

@@ -18,6 +18,7 @@ use super::latency::Latencies;
 use super::ledger::{Ledger, Outcome};
 use super::losses::Losses;
 use super::notices::Notices;
+use super::recognition::recognised_for;
 use super::refusals;
 use super::schedule::Schedule;
 use super::sender::{Flow, PerWay, Sender, Wakes};
@@ -69,7 +70,7 @@ pub(super) struct Limits {
     pub(super) gather: Duration,
     pub(super) delivery_timeout: Duration,
     pub(super) guarantee: Guarantee,
-    /// How long the server recognises a message id.
+    /// How long a stream recognises a message id that doesn't say it.
     pub(super) duplicate_window: Duration,
     pub(super) backoff: Backoff,
 }
@@ -105,6 +106,8 @@ pub(super) struct State {
     pub(super) marked_stream: Option<Timestamp>,
     /// What is known of the stream.
     pub(super) facts: Option<StreamFacts>,
+    /// For how long after it was sent the stream surely recognises an event by its id.
+    pub(super) recognised_for: Duration,
     /// Until when events have to do without fast ingest, because a try of it was refused.
     pub(super) no_batch_before: Duration,
     /// Whether somebody waits for an outcome, so that nothing is gathered.
@@ -139,6 +142,7 @@ impl State {
             marks: Marks::default(),
             marked_stream: None,
             facts: None,
+            recognised_for: recognised_for(limits.duplicate_window),
             no_batch_before: Duration::ZERO,
             hurry: false,
             driver_waits: false,
@@ -146,6 +150,13 @@ impl State {
             trouble: None,
             senders: PerWay::senders(),
             limits,
+        }
+    }
+
+    /// The stream has this duplicate window, where it says so.
+    pub(super) fn stream_recognises_for(&mut self, window: Option<Duration>) {
+        if let Some(window) = window {
+            self.recognised_for = recognised_for(window);
         }
     }
 
@@ -213,18 +224,19 @@ impl State {
     }
 
     /// Drops unsent events whose policy allows it, oldest first, until there is
-    /// room for this charge. Says whether there is.
-    pub(super) fn make_room(&mut self, charge: u64, effects: &mut Effects) -> bool {
-        // Whoever waits for room comes first.
-        let mut missing = if self.waiting.is_empty() { 0 } else { charge };
-        while !self.fits(charge) || missing > 0 {
+    /// room for this charge behind all that wait for room: these are taken in
+    /// first. Says whether there is.
+    pub(super) fn make_room(&mut self, charge: u64, now: Duration, effects: &mut Effects) -> bool {
+        loop {
+            self.grant_room(now, effects);
+            if self.waiting.is_empty() && self.fits(charge) {
+                return true;
+            }
             let oldest = self.schedule.drop_oldest().or_else(|| self.drop_queued());
             let Some(slot) = oldest else { return false };
-            missing = missing.saturating_sub(slot.item.charge());
             self.lose(slot.item.event.event_type(), LossReason::DropOldest, slot.accepted);
             let receipt = slot.item.receipt.is_some().then(|| Err(refusals::dropped()));
             self.settle(slot, Outcome::Dropped, receipt, effects);
         }
-        true
     }
 }

@@ -12,5 +12,6 @@ mod order;
 mod outcomes;
 mod overflow;
 mod read_back;
+mod spooled;
 mod support;
 mod telling;

@@ -213,6 +213,36 @@ async fn the_oldest_event_that_may_be_dropped_gives_way_whichever_type_drops_it(
 }
 
 #[tokio::test]
+async fn who_makes_room_makes_it_for_those_first_who_wait_already() {
+    for room in [2_usize, 3] {
+        let config = by_type().with_buffer_max_events(room);
+        let (service, mut server, _clock) = started(config).await;
+        service.log_job_paused("a").await.unwrap();
+        let mut session = server.session().await;
+        session.jobs(1).await;
+        for _ in 1..room {
+            service.log_job_progress("a", "held").await.unwrap();
+        }
+        let mut waits = Box::pin(service.log_job_paused("w"));
+        assert!(futures::poll!(&mut waits).is_pending());
+        // Of the same entity as what waits.
+        service.log_event(Event::new("worker_heartbeat").with_job_id("w")).await.unwrap();
+        within(waits).await.unwrap();
+        let counters = service.counters();
+        assert_eq!((counters.dropped, counters.pending), (2, room as u64));
+        assert_eq!(session.message().await.subject, "events.job_paused.w");
+        session.store();
+        session.store();
+        if room == 3 {
+            assert_eq!(session.message().await.subject, "events.worker_heartbeat.w");
+            session.store();
+        }
+        eventually("all is stored", || service.counters().pending == 0).await;
+        assert!(service.counters().is_balanced());
+    }
+}
+
+#[tokio::test]
 async fn the_synchronous_call_fails_where_the_policy_waits() {
     let (service, _session, _clock) = full(Event::new("x")).await;
     let error = service.try_log_event(Event::job_paused("b")).unwrap_err();

@@ -18,15 +18,13 @@ use crate::spool::{SentContext, SpoolPosition, SpoolState, SpooledEvent};
 /// Up to so many subjects are asked for by name; else all are read.
 const MAX_SUBJECTS: usize = 64;
 
-/// What a clock here and one in the server may differ by within a window, and
-/// what an event may wait until it is sent.
-const MARGIN: Duration = Duration::from_secs(10);
-
 /// Tells what is recognised by its id from what has to be looked up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recognition {
-    /// How long the stream recognises an id.
-    pub(super) window: Duration,
+    /// For how long after it was sent the stream surely recognises an event by its id.
+    pub(super) recognised_for: Duration,
+    /// The monotonic time now.
+    pub(super) at: Duration,
     /// The wall time now.
     pub(super) now: Timestamp,
     /// The wall time as it would be if nobody had set that clock since the
@@ -35,15 +33,17 @@ pub(super) struct Recognition {
 }
 
 impl Recognition {
-    /// Whether the stream still recognises what was sent at this time.
+    /// Until when, in monotonic time, the stream recognises what was sent at this
+    /// time; `None` where it doesn't any more.
     ///
     /// A wall clock that was set back in between says nothing; then it doesn't.
-    pub(super) fn covers(&self, sent: &SentContext) -> bool {
+    pub(super) fn until(&self, sent: &SentContext) -> Option<Duration> {
         if self.now < sent.sent_at {
-            return false;
+            return None;
         }
         let elapsed = self.now.since(sent.sent_at).max(self.steady_now.since(sent.sent_at));
-        elapsed.saturating_add(MARGIN.min(self.window / 10)) < self.window
+        let left = self.recognised_for.checked_sub(elapsed).filter(|left| !left.is_zero())?;
+        Some(self.at.saturating_add(left))
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Cleared {
 /// The context of an event that is in doubt and not recognised by its id any more.
 pub(super) fn doubt(event: &SpooledEvent, recognition: &Recognition) -> Option<SentContext> {
     match event.state {
-        SpoolState::InDoubt(sent) if !recognition.covers(&sent) => Some(sent),
+        SpoolState::InDoubt(sent) if recognition.until(&sent).is_none() => Some(sent),
         SpoolState::InDoubt(_) | SpoolState::Unsent => None,
     }
 }
@@ -130,6 +130,7 @@ pub(super) async fn clear(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::recognition::recognised_for;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -140,12 +141,15 @@ mod tests {
     #[test]
     fn an_id_is_relied_upon_only_while_the_stream_surely_knows_it() {
         let sent = SentContext { stream_created: at(0), last_sequence: 7, sent_at: at(1_000) };
-        let covers = |now, steady| {
-            Recognition { window: 120 * SECOND, now: at(now), steady_now: at(steady) }.covers(&sent)
+        let until = |now, steady| {
+            let recognised_for = recognised_for(120 * SECOND);
+            let (now, steady_now) = (at(now), at(steady));
+            Recognition { recognised_for, at: 7 * SECOND, now, steady_now }.until(&sent)
         };
-        assert!(covers(1_000, 1_000) && covers(1_109, 1_109));
-        assert!(!covers(1_110, 1_110), "a margin is kept");
-        assert!(!covers(999, 999), "a clock that was set back says nothing");
-        assert!(!covers(1_010, 1_200), "set back while the service ran");
+        assert_eq!(until(1_000, 1_000), Some(117 * SECOND));
+        assert_eq!(until(1_109, 1_100), Some(8 * SECOND));
+        assert_eq!(until(1_110, 1_110), None, "a margin is kept");
+        assert_eq!(until(999, 999), None, "a clock that was set back says nothing");
+        assert_eq!(until(1_010, 1_200), None, "set back while the service ran");
     }
 }

@@ -10,9 +10,10 @@ use naq_core::events::{EventReceipt, LossReason};
 use naq_core::jetstream::JetStream;
 
 use super::doubts::Recognition;
+use super::numbers::RECOVERED;
 use super::state::Held;
 use super::views::StreamView;
-use crate::spool::{PositionSet, ReadLimit, SpoolOutcome, SpoolPosition, SpooledEvent};
+use crate::spool::{PositionSet, ReadLimit, SpoolOutcome, SpoolPosition, SpoolState, SpooledEvent};
 use crate::writer::gate::Permit;
 use crate::writer::ledger::Outcome;
 use crate::writer::refusals;
@@ -50,6 +51,8 @@ pub(super) struct Fetched {
     pub(super) events: Vec<SpooledEvent>,
     /// Where to read on.
     pub(super) next: SpoolPosition,
+    /// What the stream recognised of them when that was settled.
+    pub(super) recognition: Recognition,
     /// How many of them may have been stored before.
     pub(super) possible_duplicates: u64,
 }
@@ -133,9 +136,8 @@ impl State {
             view,
             is_stale: view.is_some_and(|view| view.seen.saturating_add(VIEW_AGE) <= now),
             recognition: Recognition {
-                window: view
-                    .and_then(|view| view.duplicate_window)
-                    .unwrap_or(spooling.duplicate_window),
+                recognised_for: self.recognised_for,
+                at: now,
                 now: wall,
                 steady_now: self.steady.at(now),
             },
@@ -167,6 +169,7 @@ impl State {
 
     /// The stream was seen.
     pub(in crate::writer) fn stream_seen(&mut self, view: StreamView) {
+        self.stream_recognises_for(view.duplicate_window);
         if let Some(spooling) = &mut self.spooling {
             spooling.views.push(view);
         }
@@ -235,7 +238,14 @@ impl State {
             spooling.in_hand_bytes += item.event.size() as u64;
             let patience = now.saturating_add(self.limits.delivery_timeout);
             let number = spooling.numbers.get(position);
-            self.schedule.admit(Slot::new(item, number, accepted, patience));
+            let mut slot = Slot::new(item, number, accepted, patience);
+            slot.was_sent = spooling.sent.contains(position);
+            if let SpoolState::InDoubt(sent) = event.state {
+                // How far an earlier process came with what it noted nobody knows.
+                slot.was_sent |= number == RECOVERED;
+                slot.recognised_until = fetched.recognition.until(&sent);
+            }
+            self.schedule.admit(slot);
         }
         spooling.next = fetched.next;
         // Nobody waits for these: they are on disk, and gather as others do.

@@ -196,9 +196,11 @@ impl Keeper {
     }
 
     /// What the stream recognises now.
-    fn recognition(&self, fetch: &Fetch) -> Recognition {
-        let steady_now = self.shared.lock().steady.at(self.shared.now());
-        Recognition { now: self.shared.clock.now(), steady_now, ..fetch.recognition }
+    fn recognition(&self) -> Recognition {
+        let (at, now) = (self.shared.now(), self.shared.clock.now());
+        let state = self.shared.lock();
+        let recognised_for = state.recognised_for;
+        Recognition { recognised_for, at, now, steady_now: state.steady.at(at) }
     }
 
     async fn read(&mut self, fetch: Fetch) -> Result<()> {
@@ -212,7 +214,7 @@ impl Keeper {
 
     async fn hand_in(&mut self, looked: Looked) -> Result<()> {
         let Looked { mut fetch, chunk, cleared } = looked;
-        let recognition = self.recognition(&fetch);
+        let recognition = self.recognition();
         if chunk.events.iter().any(|event| {
             doubts::doubt(event, &recognition).is_some()
                 && doubts::doubt(event, &fetch.recognition).is_none()
@@ -241,6 +243,7 @@ impl Keeper {
             session: fetch.session,
             events,
             next: chunk.next,
+            recognition,
             possible_duplicates: cleared.possible_duplicates,
         };
         self.shared.fetched(handed, &self.hasher);

@@ -221,6 +221,9 @@ impl State {
         for mut slot in batch {
             self.ledger.keep(slot.number, slot.item.charge());
             spooling.numbers.push(position, slot.number);
+            if slot.tries > 0 {
+                spooling.sent.insert(position);
+            }
             if let Some(receipt) = slot.item.receipt.take() {
                 let id = slot.item.event.id().clone();
                 if waits {

@@ -34,6 +34,8 @@ mod numbers;
 mod opening;
 mod queue;
 mod state;
+#[cfg(test)]
+mod steps_tests;
 mod turning;
 mod views;
 

@@ -28,8 +28,6 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(in crate::writer) struct Spooling {
     pub(super) mode: SpoolMode,
-    /// How long an id is recognised where the stream doesn't tell.
-    pub(super) duplicate_window: Duration,
     /// Whether the stream may be looked at, as far as is known.
     pub(super) may_view: bool,
     /// Whether nothing is asked about the stream when the service starts.
@@ -54,6 +52,8 @@ pub(in crate::writer) struct Spooling {
     pub(super) views: Views,
     /// Where to read on: what is before has its outcome, or is in hand.
     pub(super) next: SpoolPosition,
+    /// Where events stand that were sent and had no outcome when their session ended.
+    pub(super) sent: PositionSet,
     /// How many events of the spool are in the schedule.
     pub(super) in_hand: u64,
     /// How many bytes they take.
@@ -77,7 +77,6 @@ impl Spooling {
         let mode = config.spool.mode;
         Self {
             mode,
-            duplicate_window: config.duplicate_window,
             may_view: true,
             assumes: config.stream == StreamMode::Assume,
             is_through: left || mode == SpoolMode::Always,
@@ -91,6 +90,7 @@ impl Spooling {
             numbers: Numbers::default(),
             views: Views::default(),
             next: SpoolPosition::START,
+            sent: PositionSet::new(),
             in_hand: 0,
             in_hand_bytes: 0,
             jetstream: None,
@@ -119,6 +119,14 @@ impl Spooling {
             }
             None => self.notes.push((outcome, [position].into_iter().collect())),
         }
+    }
+
+    /// These were in hand and sent, and are read again.
+    pub(super) fn were_sent(&mut self, positions: &PositionSet) {
+        let Some((first, _)) = positions.runs().next() else { return };
+        // It is read from the beginning: what stands before has its outcome.
+        self.sent.forget_before(first);
+        self.sent.add(positions);
     }
 
     /// The number of the oldest event that is not in the schedule, if `on_disk` of them are in the spool.

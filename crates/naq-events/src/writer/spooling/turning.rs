@@ -9,7 +9,7 @@ use naq_core::jetstream::JetStream;
 use naq_core::{Error, ErrorKind};
 
 use super::state::Held;
-use crate::spool::SpoolPosition;
+use crate::spool::{PositionSet, SpoolPosition};
 use crate::writer::gate::Permit;
 use crate::writer::slot::Slot;
 use crate::writer::state::{Effects, State};
@@ -91,10 +91,14 @@ impl State {
         let Some(spooling) = &mut self.spooling else { return };
         spooling.turning_since = None;
         let mut first: Vec<Slot> = Vec::new();
+        let mut sent = PositionSet::new();
         for mut slot in self.schedule.take_all() {
             if let Some(position) = slot.item.position {
                 spooling.in_hand -= 1;
                 spooling.next = SpoolPosition::START;
+                if slot.tries > 0 || slot.was_sent {
+                    sent.insert(position);
+                }
                 if let Some(receipt) = slot.item.receipt.take() {
                     let id = slot.item.event.id().clone();
                     spooling.held.insert(position, Held { receipt, id, deadline: slot.deadline });
@@ -105,6 +109,9 @@ impl State {
             }
         }
         spooling.in_hand_bytes = 0;
+        spooling.were_sent(&sent);
+        // Those for which somebody waits went beside the line; the numbers tell how they came.
+        first.sort_by_key(|slot| slot.number);
         spooling.queue.put_back(first);
         effects.nudges_keeper |= !spooling.queue.is_empty();
         if !self.gate.is_open() {
@@ -149,6 +156,7 @@ impl State {
         let Some(spooling) = &mut self.spooling else { return };
         if on_disk == 0 {
             spooling.numbers.clear();
+            spooling.sent = PositionSet::new();
         }
         let is_drained = spooling.queue.is_empty()
             && spooling.writing == 0
@@ -220,11 +228,26 @@ impl State {
     /// again, and sent in another one.
     fn restart_late_session(&mut self, now: Duration, effects: &mut Effects) {
         let is_over = self.schedule.oldest_deadline().is_some_and(|deadline| deadline <= now);
+        if is_over && self.goes_to_disk() {
+            self.read_again(now, effects);
+        }
+    }
+
+    /// Ends the session, so that what it has of the spool is read again and sent in
+    /// another one.
+    pub(in crate::writer) fn read_again(&mut self, now: Duration, effects: &mut Effects) {
         let Some(spooling) = &mut self.spooling else { return };
-        if spooling.is_through && is_over && spooling.turning_since.is_none() {
+        if !spooling.is_through {
+            self.turn_to_the_spool(now, effects);
+        } else if spooling.turning_since.is_none() {
             spooling.turning_since = Some(now);
             self.break_session(effects);
         }
+    }
+
+    /// Whether the schedule has events of the spool.
+    pub(in crate::writer) fn has_some_of_the_spool(&self) -> bool {
+        self.spooling.as_ref().is_some_and(|spooling| spooling.in_hand > 0)
     }
 
     /// Whether what waits too long goes to the spool in place of being given up.
