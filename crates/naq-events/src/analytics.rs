@@ -92,7 +92,7 @@ impl<'a> AnalyticsFold<'a> {
 
 impl Tally for AnalyticsFold<'_> {
     fn grain(&self) -> Grain {
-        Grain::Hour
+        Grain::Whole
     }
 
     fn lacks(&self, digest: &Digest) -> bool {

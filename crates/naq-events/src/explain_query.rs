@@ -84,6 +84,10 @@ impl Tally for Used<'_> {
         self.digests += 1;
     }
 
+    fn outside(&mut self, blocks: u64) {
+        self.digests += blocks;
+    }
+
     fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
 
     fn event(&mut self, _: &RecordedEvent) {}

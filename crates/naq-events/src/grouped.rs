@@ -170,7 +170,9 @@ impl<'a> GroupedFold<'a> {
 impl Tally for GroupedFold<'_> {
     fn grain(&self) -> Grain {
         match self.request.bucket {
-            None | Some(Bucket::Hour | Bucket::Day) => Grain::Hour,
+            None => Grain::Whole,
+            Some(Bucket::Hour) => Grain::Hour,
+            Some(Bucket::Day) => Grain::Day,
             Some(_) => Grain::Minute,
         }
     }

@@ -68,7 +68,7 @@ struct StatsTally<'a> {
 
 impl Tally for StatsTally<'_> {
     fn grain(&self) -> Grain {
-        Grain::Hour
+        Grain::Whole
     }
 
     fn lacks(&self, digest: &Digest) -> bool {

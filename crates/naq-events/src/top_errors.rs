@@ -132,7 +132,13 @@ impl<'a> ErrorsFold<'a> {
 
 impl Tally for ErrorsFold<'_> {
     fn grain(&self) -> Grain {
-        Grain::Hour
+        Grain::Whole
+    }
+
+    fn cuts(&self) -> Vec<Minute> {
+        let (first, last) = self.range;
+        let before = self.before.map(|(first, _)| first);
+        [first, Minute(last.0 + 1)].into_iter().chain(before).collect()
     }
 
     fn lacks(&self, digest: &Digest) -> bool {

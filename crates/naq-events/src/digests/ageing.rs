@@ -75,8 +75,9 @@ mod tests {
 
     /// Which of these blocks have a digest, in memory or in the store.
     async fn found(digests: &Digests, created: Timestamp, blocks: u64) -> Vec<bool> {
+        let blocks: Vec<u64> = (0..blocks).collect();
         let found = digests
-            .load(created, 0..blocks, &StreamState::default(), Purpose::Question)
+            .load(created, &blocks, &StreamState::default(), Purpose::Question)
             .await
             .unwrap();
         found.into_iter().map(|digest| digest.is_some()).collect()

@@ -89,7 +89,21 @@ impl Digest {
     /// How many bytes it takes in memory, about; its hours come to more.
     pub(crate) fn weight(&self) -> usize {
         let cells: usize = self.cells.iter().map(|(_, cell)| cell.weight()).sum();
-        cells + self.spans.len() * size_of::<(Minute, Span)>()
+        let names: usize = self.names.iter().map(|name| size_of::<String>() + name.len()).sum();
+        let errors: usize = self.errors.iter().map(|(key, all)| key.weight() + all.weight()).sum();
+        cells + names + errors + self.spans.len() * size_of::<(Minute, Span)>()
+    }
+
+    /// The same without names, cells, spans and errors.
+    pub(super) fn without_parts(&self) -> Self {
+        Self {
+            names: Vec::new(),
+            cells: Vec::new(),
+            spans: Vec::new(),
+            errors: Vec::new(),
+            hours: Hours::default(),
+            ..*self
+        }
     }
 
     /// Whether it says more of its block than another one that was made from
@@ -111,7 +125,7 @@ impl Digest {
         last: Minute,
         grain: Grain,
     ) -> [&[(Key, Cell)]; 3] {
-        let hours = whole_hours(first, last).filter(|_| grain == Grain::Hour);
+        let hours = whole_hours(first, last).filter(|_| grain != Grain::Minute);
         let of_minutes = self.cells.partition_point(|(key, _)| key.minute < Minute::APART);
         let cells = self.cells.get(..of_minutes).unwrap_or_default();
         let Some(((from, to), cells)) =

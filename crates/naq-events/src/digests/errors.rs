@@ -32,6 +32,11 @@ impl ErrorKey {
             error_type: event.error_type.as_deref().map(|name| cut(name, LONGEST_TYPE).to_owned()),
         })
     }
+
+    /// How many bytes it takes in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>() + self.fingerprint.len() + self.error_type.as_ref().map_or(0, String::len)
+    }
 }
 
 /// How often it occurred.
@@ -59,6 +64,21 @@ impl Occurrences {
         if let Some(job) = recorded.event.job_id.as_deref() {
             self.sample(at, job);
         }
+    }
+
+    /// How many bytes they take in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        let samples: usize = self.samples.iter().map(|it| size_of_val(it) + it.1.len()).sum();
+        size_of::<Self>() + self.minutes.len() * size_of::<(Minute, u64)>() + samples
+    }
+
+    /// The same with all of them in the minute of the first, where that is known.
+    pub(super) fn in_one_minute(&self) -> Self {
+        let mut one = self.clone();
+        if let Some((first, _)) = self.times {
+            one.minutes = BTreeMap::from([(Minute::of(first), self.count())]);
+        }
+        one
     }
 
     /// Adds all of another one.

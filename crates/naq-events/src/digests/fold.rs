@@ -51,8 +51,9 @@ impl Digests {
         while start < end {
             let blocks = start..end.min(start + CHUNK);
             start = blocks.end;
+            let wanted: Vec<u64> = blocks.clone().collect();
             let loaded = self
-                .load(created, blocks.clone(), state, Purpose::Keeping)
+                .load(created, &wanted, state, Purpose::Keeping)
                 .await
                 .map_err(|error| error.in_operation(operation))?;
             let mut run: Vec<(Rest, Growing<'_>)> = Vec::new();

@@ -1,20 +1,42 @@
-//! The cells of whole hours: what a day asks of a digest without adding up its minutes.
+//! Cells put together by longer stretches than minutes: those of whole hours are
+//! what a day asks of a digest without adding up its minutes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cell::{Cell, Key, Minute};
 
-/// The minutes of an hour.
+/// The minutes of an hour, and of a day.
 const MINUTES: i64 = 60;
+const OF_A_DAY: i64 = 24 * MINUTES;
 
 /// How finely a question tells times apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Grain {
     /// Events of different minutes must not be put together.
     Minute,
     /// Those of one hour of UTC may be.
     Hour,
+    /// Those of one day of UTC may be.
+    Day,
+    /// All may be.
+    Whole,
+}
+
+impl Grain {
+    /// The minute that stands for all that may be put together with this one.
+    pub(super) fn stretch(self, minute: Minute) -> Minute {
+        let first_of = |length: i64| match minute {
+            Minute::APART => minute,
+            Minute(minute) => Minute(minute.div_euclid(length) * length),
+        };
+        match self {
+            Self::Minute => minute,
+            Self::Hour => first_of(MINUTES),
+            Self::Day => first_of(OF_A_DAY),
+            Self::Whole => Minute::APART,
+        }
+    }
 }
 
 /// A digest's cells by hour, added up when they are asked for again: once, the
@@ -36,10 +58,7 @@ impl Hours {
         if !self.was_asked.swap(true, Ordering::Relaxed) {
             return None;
         }
-        Some(self.cells.get_or_init(|| {
-            let same_hour = |a: &(Key, Cell), b: &(Key, Cell)| hour(a.0.minute) == hour(b.0.minute);
-            cells.chunk_by(same_hour).flat_map(put_together).collect()
-        }))
+        Some(self.cells.get_or_init(|| together(cells, Grain::Hour)))
     }
 }
 
@@ -57,11 +76,6 @@ impl PartialEq for Hours {
 
 impl Eq for Hours {}
 
-/// The hour that a minute lies in.
-fn hour(minute: Minute) -> i64 {
-    minute.0.div_euclid(MINUTES)
-}
-
 /// The whole hours between two minutes, both included, as their first and last
 /// minute; `None` where there is none.
 pub(super) fn whole_hours(first: Minute, last: Minute) -> Option<(Minute, Minute)> {
@@ -70,10 +84,17 @@ pub(super) fn whole_hours(first: Minute, last: Minute) -> Option<(Minute, Minute
     (from < behind).then_some((Minute(from * MINUTES), Minute(behind * MINUTES - 1)))
 }
 
-/// The cells of one hour, each key once.
-fn put_together(cells: &[(Key, Cell)]) -> Vec<(Key, Cell)> {
+/// The cells put together as finely as that, each key once: `cells` is sorted,
+/// and so is what comes of it.
+pub(super) fn together(cells: &[(Key, Cell)], grain: Grain) -> Vec<(Key, Cell)> {
+    let stretch = |entry: &(Key, Cell)| grain.stretch(entry.0.minute);
+    cells.chunk_by(|a, b| stretch(a) == stretch(b)).flat_map(|cells| of_one(cells, grain)).collect()
+}
+
+/// The cells of one stretch of time, each key once.
+fn of_one(cells: &[(Key, Cell)], grain: Grain) -> Vec<(Key, Cell)> {
     let Some((first, _)) = cells.first() else { return Vec::new() };
-    let minute = Minute(hour(first.minute) * MINUTES);
+    let minute = grain.stretch(first.minute);
     let mut sorted: Vec<_> =
         cells.iter().map(|(key, cell)| (Key { minute, ..*key }, cell)).collect();
     sorted.sort_by_key(|(key, _)| *key);

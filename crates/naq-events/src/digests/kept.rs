@@ -1,9 +1,7 @@
 //! The digests that a service has in memory, and those that it makes.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
@@ -11,14 +9,8 @@ use naq_core::{ErrorKind, Result, Timestamp};
 
 use super::digest::{Digest, block_end};
 use super::draft::Draft;
+use super::memory::{Memory, Open};
 use super::store::DigestStore;
-
-/// How many bytes of digests are held in memory, at most and about; the hours
-/// of each come to some more where questions ask for them.
-const MOST_WEIGHT: usize = 96 << 20;
-
-/// After so long a block that lacks something is looked for in the store again.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// Reading an event again costs about as much as sealing so many cells: the
 /// open block is sealed once that is the cheaper of the two.
@@ -40,50 +32,9 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Digests {
     store: DigestStore,
-    kept: Mutex<Kept>,
+    kept: Mutex<Memory>,
     /// Whether the credentials let digests be kept, as far as is known.
     may_write: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    created: Timestamp,
-    /// Whole blocks.
-    blocks: HashMap<u64, Known>,
-    order: VecDeque<u64>,
-    weight: usize,
-    open: Option<Open>,
-    /// The log's first sequence, and how many behind it were gone, when the
-    /// open block was looked for in the store last.
-    gone: (u64, u64),
-}
-
-/// What is known of a block that is whole.
-#[derive(Debug)]
-struct Known {
-    /// `None` for one that has left the log and has no digest.
-    digest: Option<Arc<Digest>>,
-    looked_at: Instant,
-}
-
-impl Known {
-    /// Whether the store needn't be asked: of what has left the log, another
-    /// one may have counted more, and keep it a moment later.
-    fn is_current(&self) -> bool {
-        let is_complete = self.digest.as_ref().is_some_and(|digest| digest.holes() == 0);
-        is_complete || self.looked_at.elapsed() < FRESH
-    }
-}
-
-/// The block that still grows.
-#[derive(Debug, Clone)]
-pub(crate) struct Open {
-    draft: Draft,
-    sealed: Arc<Digest>,
-    /// The last sequence that is in the store.
-    saved: u64,
-    /// The extent of the digest in the store that the draft has in it.
-    base: (u64, u64),
 }
 
 impl Digests {
@@ -91,17 +42,19 @@ impl Digests {
     pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
         Self {
             store: DigestStore::new(kv, stream),
-            kept: Mutex::default(),
+            kept: Mutex::new(Memory::new(Timestamp::default())),
             may_write: AtomicBool::new(true),
         }
     }
 
-    fn kept(&self, created: Timestamp) -> MutexGuard<'_, Kept> {
+    /// What is in memory of a stream that was made at that time. Nothing long
+    /// is done while it is held.
+    pub(super) fn kept(&self, created: Timestamp) -> MutexGuard<'_, Memory> {
         // Nothing panics while it is held.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.created != created {
             // The stream was made anew.
-            *kept = Kept { created, ..Kept::default() };
+            *kept = Memory::new(created);
         }
         kept
     }
@@ -110,7 +63,7 @@ impl Digests {
     pub(crate) async fn load(
         &self,
         created: Timestamp,
-        blocks: std::ops::Range<u64>,
+        blocks: &[u64],
         state: &StreamState,
         purpose: Purpose,
     ) -> Result<Vec<Option<Arc<Digest>>>> {
@@ -118,26 +71,24 @@ impl Digests {
         let mut missing = Vec::new();
         let gone = (state.first_sequence, state.num_deleted);
         {
-            let kept = self.kept(created);
+            let mut kept = self.kept(created);
             let has_lost = kept.gone != gone;
-            for block in blocks.clone() {
+            for (place, block) in blocks.iter().copied().enumerate() {
+                let (known, is_current) = kept.digest(block);
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
-                let known = kept.blocks.get(&block);
-                found.push(match open {
-                    Some(open) => Some(Arc::clone(&open.sealed)),
-                    None => known.and_then(|known| known.digest.clone()),
-                });
                 // Of what left the log meanwhile, another one may have counted
                 // more before it went.
-                if (open.is_none() || has_lost) && !known.is_some_and(Known::is_current) {
-                    missing.push(block);
+                if (open.is_none() || has_lost) && !is_current {
+                    missing.push((place, block));
                 }
+                found.push(open.map_or(known, |open| Some(Arc::clone(&open.sealed))));
             }
         }
         if missing.is_empty() {
             return Ok(found);
         }
-        let digests = match self.store.get(created, &missing).await {
+        let wanted: Vec<u64> = missing.iter().map(|(_, block)| *block).collect();
+        let digests = match self.store.get(created, &wanted).await {
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 // All is read from the log then, as where there are no digests.
                 tracing::info!(%error, "these credentials may read no digests");
@@ -145,15 +96,15 @@ impl Digests {
             }
             digests => digests?,
         };
-        let mut kept = self.kept(created);
-        if kept.open.as_ref().is_some_and(|open| blocks.contains(&open.sealed.block)) {
-            kept.gone = gone;
-        }
-        for (block, digest) in missing.into_iter().zip(digests) {
-            let digest = digest.map(Arc::new);
-            if let Some(place) = usize::try_from(block - blocks.start).ok()
-                && let Some(slot) = found.get_mut(place)
-            {
+        let mut growing = None;
+        {
+            let mut kept = self.kept(created);
+            if kept.open.as_ref().is_some_and(|open| blocks.contains(&open.sealed.block)) {
+                kept.gone = gone;
+            }
+            for ((place, block), digest) in missing.into_iter().zip(digests) {
+                let Some(slot) = found.get_mut(place) else { continue };
+                let digest = digest.map(Arc::new);
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 let base = open.map_or((0, 0), |open| open.base);
                 let is_better = match (&digest, &*slot) {
@@ -167,17 +118,37 @@ impl Digests {
                 // What grows here has seen less.
                 kept.open.take_if(|open| open.sealed.block == block);
                 slot.clone_from(&digest);
-            }
-            let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
-            if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
-                if purpose == Purpose::Question {
-                    kept.insert(block, digest);
+                let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
+                if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
+                    if purpose == Purpose::Question {
+                        kept.insert(block, digest);
+                    }
+                } else if digest.is_some() {
+                    // Of several, the last is the one that the log grows in.
+                    growing = digest;
+                } else {
+                    kept.forget(block);
                 }
-            } else if let Some(digest) = digest {
-                kept.go_on_from(digest, state);
             }
         }
+        if let Some(sealed) = growing {
+            self.go_on_from(created, sealed, gone);
+        }
         Ok(found)
+    }
+
+    /// Takes on a digest of a block that grows, or each question would fetch it
+    /// anew; it was looked for in the store when so much of the log was gone.
+    fn go_on_from(&self, created: Timestamp, sealed: Arc<Digest>, gone: (u64, u64)) {
+        let (block, through) = (sealed.block, sealed.through);
+        if self.kept(created).is_behind(block, through) {
+            let open = Open::from_stored(sealed);
+            let mut kept = self.kept(created);
+            if kept.is_behind(block, through) {
+                kept.open = Some(open);
+                kept.gone = gone;
+            }
+        }
     }
 
     /// What a block's digest goes on from where it is read from this sequence
@@ -204,6 +175,7 @@ impl Digests {
         if let Some(open) = kept.open.take_if(goes_on) {
             return open;
         }
+        drop(kept);
         let draft = from.map_or_else(|| Draft::new(created, block), Draft::from_digest);
         let sealed = Arc::new(from.cloned().unwrap_or_else(|| draft.seal().0));
         let base = from.map_or((0, 0), Digest::extent);
@@ -387,49 +359,6 @@ impl Drop for Growing<'_> {
     }
 }
 
-impl Kept {
-    /// Whether the open block lies before this one, or has come less far.
-    fn is_behind(&self, block: u64, through: u64) -> bool {
-        let place = |open: &Open| (open.sealed.block, open.draft.through());
-        self.open.as_ref().is_none_or(|open| place(open) < (block, through))
-    }
-
-    /// Takes on a digest of a block that grows, or each question would fetch it
-    /// anew; it was looked for in the store when the log was in such a state.
-    fn go_on_from(&mut self, sealed: Arc<Digest>, state: &StreamState) {
-        if self.is_behind(sealed.block, sealed.through) {
-            let draft = Draft::from_digest(&sealed);
-            let (saved, base) = (sealed.through, sealed.extent());
-            self.open = Some(Open { draft, sealed, saved, base });
-            self.gone = (state.first_sequence, state.num_deleted);
-        }
-    }
-
-    /// The store was asked for a block that is known, and has nothing better.
-    fn looked_at(&mut self, block: u64) {
-        if let Some(known) = self.blocks.get_mut(&block) {
-            known.looked_at = Instant::now();
-        }
-    }
-
-    fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
-        let weight = |known: &Known| known.digest.as_ref().map_or(0, |it| it.weight());
-        let known = Known { digest, looked_at: Instant::now() };
-        self.weight += weight(&known);
-        if let Some(old) = self.blocks.insert(block, known) {
-            self.weight -= weight(&old);
-        } else {
-            self.order.push_back(block);
-        }
-        while self.weight > MOST_WEIGHT
-            && self.order.len() > 1
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.weight -= self.blocks.remove(&oldest).map_or(0, |it| weight(&it));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use naq_core::Error;
@@ -497,7 +426,7 @@ mod tests {
         assert!(error.is(ErrorKind::Unavailable));
         // It is not taken for kept: the store is asked.
         let error = digests
-            .load(created, 0..1, &StreamState::default(), Purpose::Question)
+            .load(created, &[0], &StreamState::default(), Purpose::Question)
             .await
             .unwrap_err();
         assert!(error.is(ErrorKind::Unavailable));
@@ -508,16 +437,16 @@ mod tests {
         let created = Timestamp::from_nanos(0);
         let digests = Digests::new(kv(), "events");
         let state = StreamState::default();
-        let in_memory = || digests.kept(created).blocks.len();
+        let in_memory = || digests.kept(created).len();
         for block in 0..3 {
             let mut open = digests.begin(created, block, block_start(block), None);
             open.draft().observe(&log(block_start(block)));
             open.draft().reach(block_end(block));
             digests.finish(open, 1, Purpose::Keeping).await.unwrap();
         }
-        let found = digests.load(created, 0..3, &state, Purpose::Keeping).await.unwrap();
+        let found = digests.load(created, &[0, 1, 2], &state, Purpose::Keeping).await.unwrap();
         assert_eq!((found.iter().flatten().count(), in_memory()), (3, 0));
-        let found = digests.load(created, 0..2, &state, Purpose::Question).await.unwrap();
+        let found = digests.load(created, &[0, 1], &state, Purpose::Question).await.unwrap();
         assert_eq!((found.iter().flatten().count(), in_memory()), (2, 2));
     }
 
@@ -566,12 +495,12 @@ mod tests {
         (1..=3).for_each(|sequence| open.draft().observe(&log(sequence)));
         drop(open);
         let mut state = StreamState::default();
-        let unchanged = digests.load(created, 0..1, &state, Purpose::Question).await.unwrap();
+        let unchanged = digests.load(created, &[0], &state, Purpose::Question).await.unwrap();
         assert!(unchanged[0].is_some());
         // Another service may have counted what has left the log meanwhile.
         (state.first_sequence, state.last_sequence) = (8, 9);
         for _ in 0..2 {
-            let asked = digests.load(created, 0..1, &state, Purpose::Question).await;
+            let asked = digests.load(created, &[0], &state, Purpose::Question).await;
             assert!(asked.unwrap_err().is(ErrorKind::Unavailable));
         }
     }

@@ -14,14 +14,18 @@
 //! | `errors.rs` | the errors of a block |
 //! | `draft.rs` | a digest in the making, and its bounds |
 //! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
+//! | `head.rs`, `runs.rs` | a few words of a block, and blocks put together |
 //! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
 //! | `store.rs` | the bucket that keeps digests |
-//! | `kept.rs` | digests in memory, and the block that grows |
+//! | `kept.rs` | the digests that a service has, and the block that grows |
+//! | `memory.rs`, `recent.rs` | what of them is in memory |
 //! | `fold.rs` | digests for nobody's question |
 //! | `ageing.rs` | removing digests that are too old |
 //! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
+//! | `halves.rs` | what of them is put together for it |
+//! | `reading.rs` | the rest of it: what is read, and folded on the way |
 
 mod ageing;
 mod bytes;
@@ -37,13 +41,21 @@ mod errors;
 mod fingerprint;
 mod fold;
 mod gather;
+mod halves;
+mod head;
 mod hours;
 mod kept;
+mod memory;
 mod moment;
 mod range;
+mod reading;
+mod recent;
+mod runs;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_runs;
 
 pub(crate) use bytes::{Reader, Writer};
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};

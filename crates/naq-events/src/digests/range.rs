@@ -43,7 +43,8 @@ impl MinuteRange {
         self.span(cell.first, cell.last)
     }
 
-    fn span(&self, first: Timestamp, last: Timestamp) -> Lies {
+    /// How what lies between two times, both included, lies to it.
+    pub(crate) fn span(&self, first: Timestamp, last: Timestamp) -> Lies {
         let is_outside =
             self.start.is_some_and(|start| last < start) || self.end.is_some_and(|end| first > end);
         match (self.contains(first) && self.contains(last), is_outside) {

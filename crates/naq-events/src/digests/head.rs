@@ -1,0 +1,90 @@
+//! What is known of blocks without their digests at hand: a few words of each.
+
+use naq_core::Timestamp;
+
+use super::cell::Minute;
+use super::digest::{BLOCK, Digest};
+use super::hours::Grain;
+use super::range::{Lies, MinuteRange};
+
+/// What tells whether a question needs more of a block, or of blocks that
+/// follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// How many messages there were.
+    pub(super) seen: u64,
+    /// How many of them were no events.
+    pub(super) malformed: u64,
+    /// How many were gone before.
+    pub(super) holes: u64,
+    /// When the first and the last of the events happened; `None` without one.
+    times: Option<(Timestamp, Timestamp)>,
+    /// The minutes of the first and the last error; `None` without one.
+    errors: Option<(Minute, Minute)>,
+    /// Whether the minutes of some events aren't told.
+    has_apart: bool,
+}
+
+impl Head {
+    /// That of a block that has left the log and has no digest.
+    pub(super) const GONE: Self =
+        Self { seen: 0, malformed: 0, holes: BLOCK, times: None, errors: None, has_apart: false };
+
+    /// That of a digest.
+    pub(super) fn of(digest: &Digest) -> Self {
+        let cells = digest.cells.iter().map(|(_, cell)| (cell.first, cell.last));
+        let errors = digest.errors.iter().filter_map(|(_, all)| all.times);
+        Self {
+            seen: digest.seen,
+            malformed: digest.malformed,
+            holes: digest.holes(),
+            times: cells.reduce(both),
+            errors: errors.reduce(both).map(|(first, last)| (Minute::of(first), Minute::of(last))),
+            has_apart: !digest.cells_apart().is_empty(),
+        }
+    }
+
+    /// That of both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self {
+            seen: self.seen + other.seen,
+            malformed: self.malformed + other.malformed,
+            holes: self.holes + other.holes,
+            times: self.times.into_iter().chain(other.times).reduce(both),
+            errors: self.errors.into_iter().chain(other.errors).reduce(both),
+            has_apart: self.has_apart || other.has_apart,
+        }
+    }
+
+    /// How it lies to what is looked at.
+    pub(super) fn lies(&self, look: &Look) -> Lies {
+        match self.times.map(|(first, last)| look.range.span(first, last)) {
+            None | Some(Lies::Outside) => Lies::Outside,
+            Some(Lies::Inside) if self.can_be_one(look) => Lies::Inside,
+            Some(_) => Lies::Across,
+        }
+    }
+
+    /// Whether nothing is asked of it that its grain doesn't tell.
+    fn can_be_one(&self, look: &Look) -> bool {
+        let is_cut = |(first, last)| look.cuts.iter().any(|cut| first < *cut && *cut <= last);
+        let is_told = look.grain == Grain::Whole || !self.has_apart;
+        is_told && !self.errors.is_some_and(is_cut)
+    }
+}
+
+/// From the earlier start to the later end.
+fn both<T: Ord>((first, last): (T, T), (other_first, other_last): (T, T)) -> (T, T) {
+    (first.min(other_first), last.max(other_last))
+}
+
+/// What a question looks at.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    /// The events of this range.
+    pub(super) range: MinuteRange,
+    /// How finely it tells their times apart.
+    pub(super) grain: Grain,
+    /// Where its errors' minutes must be told apart: before each of these.
+    pub(super) cuts: Vec<Minute>,
+}

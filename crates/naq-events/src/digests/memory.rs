@@ -1,0 +1,254 @@
+//! What a service has in memory of digests: a few words of every block, and of
+//! digests and runs what was used last.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use naq_core::Timestamp;
+use naq_core::jetstream::StreamState;
+
+use super::digest::{Digest, block_end};
+use super::draft::Draft;
+use super::head::{Head, Look};
+use super::hours::Grain;
+use super::range::Lies;
+use super::recent::Recent;
+use super::runs::{Place, Run};
+
+/// How many bytes of digests are held in memory, at most and about; the hours
+/// of each come to some more where questions ask for them.
+const MOST_OF_DIGESTS: usize = 96 << 20;
+
+/// How many bytes of runs of one level: the longer ones, which cost more to
+/// make, don't go for the many short ones.
+const MOST_OF_A_LEVEL: usize = 8 << 20;
+
+/// After so long a block that lacks something is looked for in the store again.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How many blocks of a question are looked for together, at most.
+const TOGETHER: usize = 32;
+
+/// What is known of a log's blocks.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) created: Timestamp,
+    /// Whole blocks: of each so little that it never goes.
+    blocks: HashMap<u64, Known>,
+    digests: Recent<u64, Arc<Digest>>,
+    /// By level; `None` for one that is too much.
+    runs: Vec<Recent<Place, Option<Arc<Run>>>>,
+    pub(super) open: Option<Open>,
+    /// The log's first sequence, and how many behind it were gone, when the
+    /// open block was looked for in the store last.
+    pub(super) gone: (u64, u64),
+}
+
+/// What is known of a block that is whole.
+#[derive(Debug)]
+struct Known {
+    /// `None` for one that has left the log and has no digest.
+    head: Option<Head>,
+    looked_at: Instant,
+}
+
+impl Known {
+    /// Whether the store needn't be asked: of what has left the log, another
+    /// one may have counted more, and keep it a moment later.
+    fn is_current(&self) -> bool {
+        self.head.is_some_and(|head| head.holes == 0) || self.looked_at.elapsed() < FRESH
+    }
+}
+
+/// The block that still grows.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(super) draft: Draft,
+    pub(super) sealed: Arc<Digest>,
+    /// The last sequence that is in the store.
+    pub(super) saved: u64,
+    /// The extent of the digest in the store that the draft has in it.
+    pub(super) base: (u64, u64),
+}
+
+impl Open {
+    /// Goes on from a digest that the store has.
+    pub(super) fn from_stored(sealed: Arc<Digest>) -> Self {
+        let draft = Draft::from_digest(&sealed);
+        let (saved, base) = (sealed.through, sealed.extent());
+        Self { draft, sealed, saved, base }
+    }
+}
+
+/// A piece of the log as a question goes through it.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// So many blocks of which nothing lies in the range.
+    Outside(Head, u64),
+    /// Blocks that are put together.
+    Run(Arc<Run>),
+    /// A block, and what is known of it where it was asked for before.
+    Block(u64, Option<Head>),
+}
+
+impl Memory {
+    /// Nothing known of a stream made at that time.
+    pub(super) fn new(created: Timestamp) -> Self {
+        Self {
+            created,
+            blocks: HashMap::new(),
+            digests: Recent::new(MOST_OF_DIGESTS),
+            runs: Vec::new(),
+            open: None,
+            gone: (0, 0),
+        }
+    }
+
+    /// The digest of a block that is whole, and whether the store needn't be asked.
+    pub(super) fn digest(&mut self, block: u64) -> (Option<Arc<Digest>>, bool) {
+        let digest = self.digests.get(&block);
+        let is_here = |known: &Known| known.head.is_none() || digest.is_some();
+        let is_current = self.blocks.get(&block).is_some_and(|it| it.is_current() && is_here(it));
+        (digest, is_current)
+    }
+
+    /// The pieces of some blocks as far as they can be looked at together, and
+    /// the block behind them. `is_told` says of a run whether it tells enough.
+    pub(super) fn pieces(
+        &mut self,
+        blocks: std::ops::Range<u64>,
+        state: &StreamState,
+        look: &Look,
+        is_told: impl Fn(&Run) -> bool,
+    ) -> (Vec<Piece>, u64) {
+        let (mut pieces, mut next, mut missing) = (Vec::new(), blocks.start, 0);
+        while next < blocks.end && missing < TOGETHER {
+            let left = next..blocks.end;
+            let (piece, behind) = self
+                .longest(left, state, look, &is_told)
+                .unwrap_or_else(|| (self.block(next, state, look), next + 1));
+            missing += usize::from(matches!(piece, Piece::Block(..)));
+            next = behind;
+            pieces.push(piece);
+        }
+        (pieces, next)
+    }
+
+    /// The piece that a block is.
+    fn block(&self, block: u64, state: &StreamState, look: &Look) -> Piece {
+        let Some(known) = self.blocks.get(&block).filter(|it| it.is_current()) else {
+            return Piece::Block(block, None);
+        };
+        let head = match known.head {
+            None if block_end(block) < state.first_sequence => Head::GONE,
+            None => return Piece::Block(block, None),
+            Some(head) => head,
+        };
+        match head.lies(look) {
+            Lies::Outside if block_end(block) <= state.last_sequence => Piece::Outside(head, 1),
+            _ => Piece::Block(block, Some(head)),
+        }
+    }
+
+    /// The longest run at the beginning of these blocks that can be used.
+    fn longest(
+        &mut self,
+        blocks: std::ops::Range<u64>,
+        state: &StreamState,
+        look: &Look,
+        is_told: impl Fn(&Run) -> bool,
+    ) -> Option<(Piece, u64)> {
+        let levels = self.runs.iter_mut().enumerate().rev();
+        levels.into_iter().find_map(|(level, runs)| {
+            let level = u32::try_from(level).ok()?;
+            let place = Place::of(look.grain, level, blocks.start);
+            let fits = place.first() == blocks.start
+                && place.end() <= blocks.end
+                && block_end(place.end() - 1) <= state.last_sequence;
+            let run = fits.then(|| runs.get(&place)).flatten().flatten()?;
+            match run.head.lies(look) {
+                Lies::Outside => {
+                    let length = place.end() - place.first();
+                    Some((Piece::Outside(run.head, length), place.end()))
+                }
+                Lies::Inside if is_told(&run) => Some((Piece::Run(run), place.end())),
+                _ => None,
+            }
+        })
+    }
+
+    /// A run, if it is known; `None` within for one that is too much.
+    pub(super) fn run(&mut self, place: Place) -> Option<Option<Arc<Run>>> {
+        self.runs.get_mut(place.level as usize)?.get(&place)
+    }
+
+    /// Keeps a run, or that it is too much.
+    pub(super) fn insert_run(&mut self, place: Place, run: Option<Arc<Run>>) {
+        let level = place.level as usize;
+        while self.runs.len() <= level {
+            self.runs.push(Recent::new(MOST_OF_A_LEVEL));
+        }
+        let weight = run.as_ref().map_or(0, |run| run.sum.weight()) + size_of::<Run>();
+        if let Some(runs) = self.runs.get_mut(level) {
+            runs.insert(place, run, weight);
+        }
+    }
+
+    /// Knows a block that is whole; without a digest, that it has left the log.
+    pub(super) fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
+        let head = digest.as_deref().map(Head::of);
+        let known = self.blocks.insert(block, Known { head, looked_at: Instant::now() });
+        if known.is_some_and(|known| known.head != head) {
+            self.remove_runs(block);
+        }
+        match digest {
+            Some(digest) => {
+                let weight = digest.weight();
+                self.digests.insert(block, digest, weight);
+            }
+            None => self.digests.remove(&block),
+        }
+    }
+
+    /// Knows no more of a block.
+    pub(super) fn forget(&mut self, block: u64) {
+        self.remove_runs(block);
+        self.blocks.remove(&block);
+        self.digests.remove(&block);
+    }
+
+    /// What a block was put together with.
+    fn remove_runs(&mut self, block: u64) {
+        for (level, runs) in (0..).zip(&mut self.runs) {
+            for grain in [Grain::Hour, Grain::Day, Grain::Whole] {
+                runs.remove(&Place::of(grain, level, block));
+            }
+        }
+    }
+
+    /// The store was asked for a block that is known, and has nothing better.
+    pub(super) fn looked_at(&mut self, block: u64) {
+        if let Some(known) = self.blocks.get_mut(&block) {
+            known.looked_at = Instant::now();
+        }
+    }
+
+    /// Whether the open block lies before this one, or has come less far.
+    pub(super) fn is_behind(&self, block: u64, through: u64) -> bool {
+        let place = |open: &Open| (open.sealed.block, open.draft.through());
+        self.open.as_ref().is_none_or(|open| place(open) < (block, through))
+    }
+
+    /// Of how many levels there are runs.
+    #[cfg(test)]
+    pub(super) fn levels(&self) -> usize {
+        self.runs.iter().filter(|runs| runs.len() > 0).count()
+    }
+
+    /// How many digests are in memory.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.digests.len()
+    }
+}

@@ -1,0 +1,290 @@
+//! Blocks put together answer as their digests do one by one.
+
+use std::sync::Arc;
+
+use naq_core::Timestamp;
+use naq_core::clock::ManualClock;
+use naq_core::config::EventsConfig;
+use naq_core::connection::{ConnectionProvider, SingleJetStream};
+use naq_core::events::{
+    AnalyticsRequest, AnswerBasis, Bucket, Event, EventAnalytics, EventStats, EventSubjects,
+    Filter, GroupBy, Measure, MeasuredField, Position, QueryAnswer, QueryRequest, RecordedEvent,
+    StatsRequest, TopErrors, TopErrorsRequest,
+};
+use naq_core::jetstream::{JetStream, PublishMessage};
+use naq_core::kv::KvStore;
+use naq_kv::KvStoreService;
+use naq_memory::MemoryJetStream;
+
+use super::cell::{Key, Minute, Name};
+use super::digest::{BLOCK, Digest, block_start};
+use super::draft::Draft;
+use super::encode::encode;
+use super::kept::Digests;
+use crate::read::Log;
+use crate::{EventService, analytics, grouped, stats, top_errors};
+
+const MINUTE: i64 = 60_000_000_000;
+
+/// A log whose events are known from digests, but for those behind the blocks.
+struct Gone {
+    js: Arc<MemoryJetStream>,
+    config: EventsConfig,
+    created: Timestamp,
+    random: fastrand::Rng,
+    /// How many minutes its events are apart from first to last, about.
+    minutes: i64,
+}
+
+impl Gone {
+    async fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let blocks = random.u64(2..20);
+        let minutes = random.i64(1..40) * blocks.cast_signed();
+        let (js, config) = (Arc::new(MemoryJetStream::new()), EventsConfig::default());
+        let stream = EventService::stream_config(&config).unwrap();
+        let stream = stream.with_first_sequence(block_start(blocks));
+        let created = js.create_stream(stream).await.unwrap().created;
+        let mut gone = Self { js, config, created, random, minutes };
+        let digests = gone.asked_nothing();
+        for block in 0..blocks {
+            if gone.random.u8(..20) == 0 {
+                continue;
+            }
+            let digest = gone.digest(block, blocks);
+            digests.store().save(&digest, encode(&digest), (0, 0), 1).await.unwrap();
+        }
+        for _ in 0..gone.random.usize(0..4) {
+            let event = gone.event(minutes);
+            let subject = format!("{}.{}", gone.config.subject_root, event.event_type);
+            let payload = serde_json::to_vec(&event).unwrap();
+            let message = PublishMessage::new(subject, payload);
+            gone.js.publish(message).await.unwrap();
+        }
+        gone
+    }
+
+    fn connections(&self) -> Arc<dyn ConnectionProvider> {
+        SingleJetStream::provider(Arc::clone(&self.js) as Arc<dyn JetStream>)
+    }
+
+    /// Those of somebody who has just been started.
+    fn asked_nothing(&self) -> Digests {
+        let kv: Arc<dyn KvStore> = Arc::new(KvStoreService::new(self.connections()));
+        Digests::new(kv, &self.config.stream_name)
+    }
+
+    fn log(&self) -> Log {
+        let clock = Arc::new(ManualClock::starting_at(self.at(2 * self.minutes, 0)));
+        let subjects = EventSubjects::default();
+        Log::new(self.connections(), clock, &self.config.stream_name, subjects, 1_000)
+    }
+
+    fn at(&self, minute: i64, nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(1_764_000_000_000_000_000 + minute * MINUTE + nanos)
+    }
+
+    /// An event about so many minutes behind the first.
+    fn event(&mut self, minute: i64) -> Event {
+        let random = &mut self.random;
+        let kinds = ["job_failed", "job_completed", "custom", "events_lost"];
+        let mut event = Event::new(kinds[random.usize(..kinds.len())]);
+        let name = |random: &mut fastrand::Rng, kind: &str| {
+            random.bool().then(|| format!("{kind}-{}", random.u8(..5)).into())
+        };
+        event.queue = name(random, "queue");
+        event.job_name = name(random, "name");
+        event.success = random.bool().then(|| random.bool());
+        event.duration = random.bool().then(|| f64::from(random.u32(..1_000)) / 64.0);
+        event.queue_wait = random.bool().then(|| f64::from(random.u32(..1_000)) / 64.0);
+        event.error =
+            random.bool().then(|| format!("error {}", ["a", "b", "c"][random.usize(..3)]).into());
+        event.job_id = Some(format!("job-{}", random.u8(..9)).into());
+        event.custom.insert("count".to_owned(), 3.into());
+        // Some come late, or from a clock that is wrong.
+        let minute = match random.u8(..20) {
+            0 => minute - 600,
+            1 => minute + 3_000,
+            _ => minute + random.i64(-2..40),
+        };
+        let nanos = random.i64(0..MINUTE);
+        event.with_timestamp(self.at(minute, nanos))
+    }
+
+    /// A digest of a block that is whole, but for one in some that has holes.
+    fn digest(&mut self, block: u64, blocks: u64) -> Digest {
+        let mut draft = Draft::new(self.created, block);
+        let minute = self.minutes * block.cast_signed() / blocks.cast_signed();
+        // Of some there is more than can be told one by one.
+        let (events, is_alike) = match self.random.u8(..8) {
+            0 => (400, true),
+            1 => (0, false),
+            _ => (self.random.u64(1..40), false),
+        };
+        for number in 0..events {
+            let mut event = self.event(minute);
+            if is_alike {
+                event =
+                    Event::log("x").with_timestamp(self.at(minute + number.cast_signed() % 3, 7));
+            }
+            let at = event.timestamp.unwrap();
+            let payload = serde_json::to_vec(&event).unwrap();
+            let position = Position::new(self.created, block_start(block) + number);
+            let subject = "events.x".to_owned();
+            draft.observe(&RecordedEvent::decode(position, at, subject, payload.into()).unwrap());
+        }
+        draft.malformed(block_start(block) + events);
+        draft.reach(block_start(block) + BLOCK - 1);
+        let (mut digest, _) = draft.seal();
+        if self.random.u8(..12) > 0 {
+            digest.seen = BLOCK;
+        }
+        match self.random.u8(..12) {
+            0 => digest.regrouped(|key| Key { job_name: dropped(key.job_name), ..key }),
+            1 => digest.regrouped(|key| Key { minute: Minute::APART, ..key }),
+            2 if events > 0 => Digest { unlisted_errors: 7, ..digest },
+            _ => digest,
+        }
+    }
+
+    /// A range of whole minutes or of any, open at some of its ends.
+    fn range(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let whole = self.random.bool();
+        let mut end = |is_end: bool| {
+            let minute = self.random.i64(-10..self.minutes + 40);
+            let nanos = if is_end { MINUTE - 1 } else { 0 };
+            let nanos = if whole { nanos } else { self.random.i64(0..MINUTE) };
+            (self.random.u8(..3) > 0).then_some((minute, nanos))
+        };
+        let (start, end) = (end(false), end(true));
+        let (start, end) = if end.is_some() && start > end { (None, end) } else { (start, end) };
+        let at = |(minute, nanos)| self.at(minute, nanos);
+        (start.map(at), end.map(at))
+    }
+
+    fn question(&mut self) -> Question {
+        let filters =
+            ["", "type = job_completed", "not exists queue", "job_name = name-1 or success = true"];
+        let filter = Filter::parse(filters[self.random.usize(1..filters.len())]).unwrap();
+        let filter = if self.random.bool() { Filter::new() } else { filter };
+        let (start, end) = self.range();
+        match self.random.u8(..4) {
+            0 => {
+                Question::Stats(StatsRequest::default().with_filter(filter).with_range(start, end))
+            }
+            1 => {
+                let request = AnalyticsRequest::new("job_completed").with_filter(filter);
+                Question::Analytics(request.with_range(start, end))
+            }
+            2 => {
+                let request = TopErrorsRequest::default().with_range(start, end);
+                let since = self.range().0.filter(|_| self.random.bool());
+                Question::TopErrors(match since {
+                    Some(since) => request.with_new_since(since),
+                    None => request,
+                })
+            }
+            _ => {
+                let mut groups =
+                    vec![GroupBy::Type, GroupBy::Queue, GroupBy::JobName, GroupBy::Outcome];
+                self.random.shuffle(&mut groups);
+                groups.truncate(self.random.usize(..3));
+                let of = if self.random.bool() {
+                    MeasuredField::Duration
+                } else {
+                    MeasuredField::QueueWait
+                };
+                let request = QueryRequest::new(filter)
+                    .with_range(start, end)
+                    .with_group_by(groups)
+                    .with_measures([
+                        Measure::Count,
+                        Measure::Rate,
+                        Measure::SuccessRate,
+                        Measure::Mean(of),
+                        Measure::Min(of),
+                        Measure::Max(of),
+                        Measure::Percentile(950, of),
+                    ]);
+                Question::Query(match self.random.usize(..4) {
+                    0 => request,
+                    bucket => request.with_bucket(Bucket::ALL[bucket - 1]),
+                })
+            }
+        }
+    }
+}
+
+fn dropped(name: Name) -> Name {
+    if name == Name::Absent { name } else { Name::Dropped }
+}
+
+#[derive(Debug, Clone)]
+enum Question {
+    Stats(StatsRequest),
+    Analytics(AnalyticsRequest),
+    TopErrors(TopErrorsRequest),
+    Query(QueryRequest),
+}
+
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Stats(EventStats),
+    Analytics(EventAnalytics),
+    TopErrors(TopErrors),
+    Query(QueryAnswer),
+}
+
+impl Question {
+    async fn ask(&self, log: &Log, digests: &Digests) -> Answer {
+        let digests = Some(digests);
+        match self.clone() {
+            Self::Stats(request) => {
+                Answer::Stats(stats::stats(log, digests, request).await.unwrap())
+            }
+            Self::Analytics(request) => {
+                Answer::Analytics(analytics::analytics(log, digests, request).await.unwrap())
+            }
+            Self::TopErrors(request) => {
+                Answer::TopErrors(top_errors::top_errors(log, digests, request).await.unwrap())
+            }
+            Self::Query(request) => {
+                Answer::Query(grouped::query(log, digests, request).await.unwrap())
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn basis(&mut self) -> &mut AnswerBasis {
+        match self {
+            Self::Stats(answer) => &mut answer.basis,
+            Self::Analytics(answer) => &mut answer.basis,
+            Self::TopErrors(answer) => &mut answer.basis,
+            Self::Query(answer) => &mut answer.basis,
+        }
+    }
+}
+
+#[tokio::test]
+async fn blocks_put_together_answer_as_their_digests_do_one_by_one() {
+    let mut longest = 0;
+    for seed in 0..24 {
+        let mut gone = Gone::new(seed).await;
+        let (log, asked_before) = (gone.log(), gone.asked_nothing());
+        for number in 0..30 {
+            let question = gone.question();
+            let mut expected = question.ask(&log, &gone.asked_nothing()).await;
+            let mut got = question.ask(&log, &asked_before).await;
+            // What was read once is counted on from.
+            for answer in [&mut expected, &mut got] {
+                let basis = answer.basis();
+                basis.from_digests += basis.read;
+                basis.read = 0;
+            }
+            assert_eq!(got, expected, "log {seed}, question {number}: {question:?}");
+        }
+        longest = longest.max(asked_before.kept(gone.created).levels());
+    }
+    assert!(longest > 3, "no more than {longest} levels of runs");
+}
