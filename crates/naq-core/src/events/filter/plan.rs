@@ -89,6 +89,31 @@ impl Filter {
         (since.max(), until.min())
     }
 
+    /// The bounds of the events' own time that every event which passes keeps:
+    /// its `timestamp` lies between them, both included.
+    ///
+    /// They are those of the conditions on `timestamp` that stand beside the
+    /// other ones; where one bound is given, an event without a time of its
+    /// own passes no more.
+    #[must_use]
+    pub fn happened_range(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (mut least, mut most) = (None::<Timestamp>, None::<Timestamp>);
+        for member in &self.all {
+            let Expr::Test(test) = member else { continue };
+            if test.is_negated || test.path.known() != Some(Field::Timestamp) {
+                continue;
+            }
+            let Some(Literal::Time(time, _)) = test.op.literal() else { continue };
+            if matches!(test.op, Op::AtLeast(_) | Op::Above(_) | Op::Equals(_)) {
+                least = least.max(Some(*time));
+            }
+            if matches!(test.op, Op::AtMost(_) | Op::Below(_) | Op::Equals(_)) {
+                most = Some(most.map_or(*time, |most| most.min(*time)));
+            }
+        }
+        (least, most)
+    }
+
     /// What is asked for by subject, none where it is everything.
     fn keys(&self, subjects: &EventSubjects) -> Option<Vec<Key<'_>>> {
         let mut keys = keys_of_all(&self.all)?;

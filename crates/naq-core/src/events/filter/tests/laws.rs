@@ -97,6 +97,30 @@ proptest! {
         }
     }
 
+    /// Nor does who looks at the events' own time alone.
+    #[test]
+    fn what_passes_happened_within_the_range(
+        tree in tree(),
+        ends in proptest::option::of((instant(), instant())),
+        event in event(),
+        stored_at in instant(),
+    ) {
+        let text = match ends {
+            Some((start, end)) => {
+                format!("({}) and timestamp > {start} and timestamp <= {end}", tree.text())
+            }
+            None => tree.text(),
+        };
+        if let Ok(filter) = Filter::parse(&text)
+            && filter.holds(&event, Some(stored_at))
+        {
+            let (least, most) = filter.happened_range();
+            prop_assert!(least.is_none_or(|least| event.timestamp >= Some(least)), "{}", filter);
+            let is_early = |most| event.timestamp.is_some_and(|at| at <= most);
+            prop_assert!(most.is_none_or(is_early), "{}", filter);
+        }
+    }
+
     #[test]
     fn no_text_is_too_odd_for_the_parser(text in "\\PC{0,60}|[a-z0-9_ .,()=<>!~'\"/&|+:-]{0,60}") {
         odd(&text)?;

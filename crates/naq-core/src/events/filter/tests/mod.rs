@@ -85,6 +85,28 @@ fn ranges_include_their_ends_and_combine() {
 }
 
 #[test]
+fn the_own_time_is_bounded_by_what_stands_beside_the_rest() {
+    let range = |text: &str| {
+        let (least, most) = Filter::parse(text).unwrap().happened_range();
+        [least, most].map(|time| time.map(|time| time.to_string()[11..16].to_owned()))
+    };
+    let at = |time: &str| Some(time.to_owned());
+    let day = |time: &str| format!("2026-11-24T{time}:00Z");
+    let (one, two, three) = (day("01:00"), day("02:00"), day("03:00"));
+    assert_eq!(range("queue = a"), [None, None]);
+    assert_eq!(range(&format!("timestamp > {one}")), [at("01:00"), None]);
+    assert_eq!(
+        range(&format!("timestamp between {one} and {three} and timestamp < {two}")),
+        [at("01:00"), at("02:00")]
+    );
+    assert_eq!(range(&format!("timestamp = {two}")), [at("02:00"), at("02:00")]);
+    // What needn't hold bounds nothing.
+    assert_eq!(range(&format!("timestamp > {one} or queue = a")), [None, None]);
+    assert_eq!(range(&format!("not timestamp > {one}")), [None, None]);
+    assert_eq!(range(&format!("timestamp != {one}")), [None, None]);
+}
+
+#[test]
 fn times_compare_as_times_whatever_their_offset() {
     let event = completed();
     assert!(passes(json!({"timestamp": "2026-11-24T13:00:00+01:00"}), &event));
