@@ -10,7 +10,7 @@ use naq_core::config::{
     ConnectPolicy, EventsConfig, KeeperMode, NaqConfig, OverflowPolicy, SpoolConfig, StreamMode,
 };
 use naq_core::connection::ConnectionProvider;
-use naq_core::events::{EventCounters, EventSink};
+use naq_core::events::{EventAccount, EventCounters, EventSink};
 use naq_core::kv::KvStore;
 use naq_core::service::Service;
 use naq_core::streams::StreamManager;
@@ -219,7 +219,7 @@ impl Session {
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
     ) -> Result<(T, EventCounters), Failure> {
         let config = self.own_config().with_stream(self.mode_to_write().await?);
-        self.events(config, work).await
+        self.events(config, work).await.map(|(done, account)| (done, account.counters))
     }
 
     /// Runs `work` with the event log on this spool, which sends what is in it.
@@ -231,10 +231,10 @@ impl Session {
         &self,
         dir: &Path,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<(), Failure>,
-    ) -> Result<EventCounters, Failure> {
+    ) -> Result<EventAccount, Failure> {
         let mut config = self.own_config().with_stream(self.mode_to_write().await?);
         config.spool.dir = Some(dir.to_owned());
-        self.events(config, work).await.map(|((), counters)| counters)
+        self.events(config, work).await.map(|((), account)| account)
     }
 
     /// Runs `work` with the event log, while this process is ready to be its
@@ -276,7 +276,7 @@ impl Session {
         &self,
         config: EventsConfig,
         work: impl AsyncFnOnce(&Arc<EventService>) -> Result<T, Failure>,
-    ) -> Result<(T, EventCounters), Failure> {
+    ) -> Result<(T, EventAccount), Failure> {
         // A command has time: it waits for room as long as for the delivery
         // itself, and gives up no event for a full buffer before.
         let patience = config.delivery_timeout.min(LONGEST_WAIT);
@@ -293,8 +293,8 @@ impl Session {
         let done = work(&events).await;
         // What is not stored by now was told by the work, event by event.
         events.stop(self.closing).await?;
-        let counters = events.counters();
-        done.map(|done| (done, counters))
+        let account = events.account();
+        done.map(|done| (done, account))
     }
 }
 

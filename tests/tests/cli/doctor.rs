@@ -117,6 +117,7 @@ async fn an_old_server_lacks_what_it_lacks() {
     let diagnosis: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(done.code, Some(0), "{diagnosis}");
     assert_eq!(state(&diagnosis, "can"), "warn");
+    assert_eq!(state(&diagnosis, "server"), "warn", "its permissions have holes");
 }
 
 #[tokio::test]

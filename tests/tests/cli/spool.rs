@@ -1,5 +1,7 @@
 //! `naq spool`, and `naq log --spool`: events that survive an outage.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::support::{EVENTS, Naq, run_alone};
@@ -87,6 +89,37 @@ async fn damage_is_told_and_costs_the_damaged_event_alone() {
     assert_eq!((&replayed["stored"], &replayed["failed"]), (&json!(5), &json!(1)));
     let folders = lines(&naq.run("spool ls kept").stdout);
     assert_eq!((&folders[0]["events"], &folders[0]["quarantined"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
+async fn what_is_damaged_when_a_spool_is_opened_is_told_too() {
+    let mut naq = Naq::new().await;
+    assert_eq!(naq.run("log --type a --spool kept").code, Some(0));
+    naq.server.kill();
+    for (left, code) in [(0, 1), (1, 5)] {
+        for message in &["first", "second"][..=left] {
+            let done = naq.run(&format!("log --type b --message {message} --spool kept"));
+            assert_eq!(done.code, Some(0), "{}", done.stderr);
+        }
+        damage_first(&naq.folder.path().join("kept/1"));
+        naq.server.restart().await;
+        let replayed = naq.run("spool replay kept");
+        assert_eq!(replayed.code, Some(code), "{}{}", replayed.stdout, replayed.stderr);
+        let replayed = &lines(&replayed.stdout)[0];
+        assert_eq!((&replayed["stored"], &replayed["failed"]), (&json!(left), &json!(1)));
+        naq.server.kill();
+    }
+}
+
+/// Damages the event that stands first in a folder.
+fn damage_first(folder: &Path) {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let segments = files.filter(|path| path.extension().is_some_and(|e| e == "events"));
+    let segment = segments.min().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(5).position(|text| text == b"first").unwrap();
+    bytes[at] ^= 0xff;
+    std::fs::write(&segment, bytes).unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::connection::{Connection, ConnectionProviderExt};
 use naq_core::jetstream::{
-    Capabilities, ConsumerConfig, JetStream, ReadStart, Storage, StreamConfig,
+    Capabilities, ConsumerConfig, JetStream, ReadStart, ServerVersion, Storage, StreamConfig,
 };
 use naq_core::{ErrorKind, Timestamp};
 
@@ -19,6 +19,9 @@ use crate::output::human;
 const PINGS: usize = 9;
 /// From here on a server is far away for the questions that need many answers.
 const FAR: Duration = Duration::from_millis(50);
+/// Older servers have known holes through which a user publishes or subscribes though that
+/// is denied to him.
+const ENFORCES: ServerVersion = ServerVersion::new(2, 12, 7);
 /// Clocks that differ more make `--since` and ages say something else than is meant.
 const APART: Duration = Duration::from_secs(1);
 
@@ -29,12 +32,22 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
     let info = jetstream.server_info();
     let cluster =
         info.cluster.as_ref().map_or_else(String::new, |name| format!(", cluster {name}"));
-    findings.ok("server", format!("nats-server {} ({}{cluster})", info.version, info.name));
+    server(info.version, format!("({}{cluster})", info.name), findings);
     capabilities(jetstream.capabilities(), findings);
     latency(&*connection, session.config().connection.request_timeout, findings).await;
     let payload = format!("messages of up to {}", human::size(info.max_payload));
     findings.ok("payload", payload);
     Ok(())
+}
+
+/// The server, and whether its permissions hold.
+fn server(version: ServerVersion, what: String, findings: &mut Findings) {
+    let found = format!("nats-server {version} {what}");
+    if version >= ENFORCES {
+        return findings.ok("server", found);
+    }
+    let advice = format!("nats-server {ENFORCES} and later keep to what they deny");
+    findings.warn("server", format!("{found}: its permissions can be got round"), advice);
 }
 
 fn capabilities(can: Capabilities, findings: &mut Findings) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use naq_core::events::{EventCounters, EventSink};
+use naq_core::events::{EventAccount, EventSink};
 use naq_events::spool::spool_folders;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -40,12 +40,14 @@ struct Replayed {
 }
 
 impl Replayed {
-    fn add(&mut self, counters: &EventCounters) {
+    fn add(&mut self, account: &EventAccount) {
+        let counters = &account.counters;
         self.folders += 1;
         self.stored += counters.acked;
         self.duplicates += counters.duplicates;
         self.possible_duplicates += counters.possible_duplicates;
-        self.failed += counters.failed + counters.unknown + counters.dropped;
+        // What was damaged when the folder was opened is in no counter of events.
+        self.failed += account.losses.iter().map(|loss| loss.count).sum::<u64>();
     }
 
     fn in_words(&self) -> String {
@@ -83,17 +85,17 @@ pub(super) async fn run(context: &mut Context, args: &Args) -> Outcome {
         Session::with(&context.globals, async |session| {
             for _ in 0..folders {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let counters = session
+                let account = session
                     .spooling(&dir, async |events| {
                         events.flush(left).await?;
                         Ok(())
                     })
                     .await?;
                 // Somebody else has taken it meanwhile.
-                if counters.recovered > 0 {
-                    replayed.add(&counters);
+                if account.counters.recovered + account.counters.corrupt > 0 {
+                    replayed.add(&account);
                 }
-                if counters.spooled > 0 {
+                if account.counters.spooled > 0 {
                     break;
                 }
             }
