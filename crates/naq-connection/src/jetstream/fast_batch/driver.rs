@@ -15,7 +15,7 @@ use naq_core::{BoxStream, Error, ErrorKind, Result};
 use tokio::time::{Instant, Sleep};
 
 use super::batch::{Batch, End};
-use super::told::Told;
+use super::told::{self, Told};
 use super::{FLOW, Operation};
 use crate::jetstream::NatsJetStream;
 use crate::nats::{Act, Inbox, Nature, Notice, WorkGuard, denied};
@@ -147,7 +147,10 @@ impl Driver {
                 self.over(Some(error));
                 break;
             };
-            let Some(batch) = &mut self.batch else { continue };
+            // What comes late about an earlier part of the batch is about nothing any more.
+            let about = told::batch_of(&message.subject);
+            let batch = self.batch.as_mut().filter(|batch| about == Some(batch.id()));
+            let Some(batch) = batch else { continue };
             let end = batch.take(Told::read(&message), Instant::now());
             self.stored = batch.stored();
             if let Some(end) = end {

@@ -68,6 +68,11 @@ impl Told {
     }
 }
 
+/// The batch that an answer is about, by its subject.
+pub(super) fn batch_of(subject: &str) -> Option<&str> {
+    subject.rsplit('.').nth(5)
+}
+
 /// The number in a reply subject, and whether it is that of a message.
 fn tail(subject: &str) -> (u64, bool) {
     let mut tokens = subject.rsplit('.').skip(1);
@@ -117,5 +122,7 @@ mod tests {
         }
         assert_eq!(tail("_INBOX.x.b1.500.fail.9.3.$FI"), (9, false));
         assert_eq!(tail("short"), (0, false));
+        assert_eq!(batch_of("_INBOX.x.b1.500.fail.9.3.$FI"), Some("b1"));
+        assert_eq!(batch_of("short"), None);
     }
 }
