@@ -11,6 +11,10 @@ use naq_core::config::format_duration;
 use naq_core::service::{Service, StopReport};
 use naq_core::{Error, ErrorKind, Result};
 
+/// What a service gets at most beyond the time that it is told, to account for what it leaves:
+/// ten thousand events on a machine that is busy with something else.
+const REPORT: Duration = Duration::from_secs(2);
+
 /// A service with its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Named {
@@ -116,8 +120,8 @@ pub(crate) async fn stop_in_reverse(
     while let Some(Named { name, service }) = running.last().cloned() {
         let begun = clock.monotonic();
         let share = share(clock.remaining_until(deadline), budget, running.len());
-        // Told a little less than it gets, so that its own report of a deadline comes through.
-        let within = share.saturating_sub((share / 10).min(Duration::from_millis(250)));
+        // Told less than it gets, so that its own report of a deadline comes through.
+        let within = share.saturating_sub((share / 10).min(REPORT));
         // A panic in one must not keep the others from stopping.
         let stop = AssertUnwindSafe(service.stop(within)).catch_unwind();
         let outcome = match clock.until(clock.deadline(share), stop).await {

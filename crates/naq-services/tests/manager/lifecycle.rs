@@ -151,7 +151,7 @@ async fn a_service_is_told_less_than_it_gets_so_that_its_own_report_comes_throug
     let mut life = MockService::new();
     life.expect_start().returning(|| Ok(()));
     life.expect_stop()
-        .withf(|within| *within == Duration::from_millis(29_750))
+        .withf(|within| *within == Duration::from_secs(28))
         .returning(|_| Ok(StopReport::default()));
     let services =
         with_clock(&ManualClock::new()).register_with::<Base>(Life(life)).start().await.unwrap();
