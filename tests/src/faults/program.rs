@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::config::{ConnectionConfig, EventsConfig, NaqConfig, ServerConfig};
+use naq_core::config::{ConnectionConfig, EventsConfig, NaqConfig, ServerConfig, Size};
 use naq_core::{Error, Result};
 use naq_events::EventService;
 use naq_services::ServiceManager;
 
-/// Reconnects and retries that follow each other so fast that no test waits for them.
+/// Reconnects and retries that follow each other so fast that no test waits for them, and
+/// a buffer so small that memory which is not given back shows.
 pub fn quick(url: &str) -> NaqConfig {
     let connection = ConnectionConfig::default()
         .with_server(ServerConfig::default().with_url(url))
@@ -17,6 +18,7 @@ pub fn quick(url: &str) -> NaqConfig {
         .with_reconnect_backoff_min(Duration::from_millis(10))
         .with_reconnect_backoff_max(Duration::from_millis(100));
     let events = EventsConfig::default()
+        .with_buffer_max_bytes(Size::from_mib(4))
         .with_retry_backoff_min(Duration::from_millis(5))
         .with_retry_backoff_max(Duration::from_millis(100));
     NaqConfig::default().with_connection(connection).with_events(events)

@@ -29,6 +29,8 @@ pub struct Scene {
     pub book: Arc<Book>,
     /// Whether events may be stored twice.
     pub repeats: Repeats,
+    /// Whether what ended unknown may be stored behind later events of its series.
+    pub unknown_may_be_late: bool,
     memory: MemoryWatch,
     folder: TempDir,
 }
@@ -45,7 +47,8 @@ impl Scene {
         let book = Arc::new(Book::open(&folder.path().join("ledger.ndjson")));
         let server = server.start().await;
         let memory = MemoryWatch::begin();
-        Self { server, book, repeats: Repeats::Never, memory, folder }
+        let (repeats, unknown_may_be_late) = (Repeats::Never, false);
+        Self { server, book, repeats, unknown_may_be_late, memory, folder }
     }
 
     /// A program whose events are in the ledger under that name.
@@ -89,7 +92,8 @@ impl Scene {
         // Before the harness takes memory for what it reads.
         self.memory.line().iter().for_each(|line| self.book.write(line));
         let readings = Readings::of(&self.server.client().await, STREAM).await;
-        Case { history: self.book.history(), readings, repeats: self.repeats }
+        let (repeats, unknown_may_be_late) = (self.repeats, self.unknown_may_be_late);
+        Case { history: self.book.history(), readings, repeats, unknown_may_be_late }
     }
 
     /// Reads the whole stream twice and holds it against the ledger.

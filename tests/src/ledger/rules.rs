@@ -1,6 +1,6 @@
 //! The rules, each a function with a name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::evidence::{Content, Evidence};
@@ -32,6 +32,8 @@ pub struct Case {
     pub readings: Readings,
     /// Whether repeats are allowed.
     pub repeats: Repeats,
+    /// Whether what ended unknown may be stored behind later events of its series.
+    pub unknown_may_be_late: bool,
 }
 
 /// A rule: answers each fault that it finds, in words.
@@ -152,7 +154,13 @@ fn nothing_is_stored_twice(case: &Evidence<'_>) -> Vec<String> {
 
 fn each_series_is_in_order(case: &Evidence<'_>) -> Vec<String> {
     let mut faults = Vec::new();
-    for (series, numbers) in case.first_occurrences() {
+    let events = case.history.events.values().filter(|_| case.unknown_may_be_late);
+    let without_place: HashSet<(&str, u64)> = events
+        .filter(|fate| fate.outcomes.contains(&Outcome::Unknown))
+        .map(|fate| (fate.series.as_str(), fate.n))
+        .collect();
+    for (series, mut numbers) in case.first_occurrences() {
+        numbers.retain(|n| !without_place.contains(&(series.as_str(), *n)));
         for pair in numbers.windows(2).filter(|pair| pair[0] >= pair[1]) {
             faults.push(format!("{series}: {} before {}", pair[0], pair[1]));
         }

@@ -2,7 +2,7 @@
 
 use naq_core::config::Guarantee;
 use naq_core::events::EventSink;
-use naq_tests::faults::{Load, PATIENCE, Round, Scene, quick, rounds};
+use naq_tests::faults::{Load, PATIENCE, Round, Scene, Told, quick, rounds};
 use naq_tests::ledger::{Case, Repeats};
 use naq_tests::proxy::{Direction, FaultProxy};
 use naq_tests::server::{NatsServer, Version};
@@ -11,23 +11,43 @@ use naq_tests::wait;
 use crate::words::Words;
 use crate::{events, ms, secs};
 
+/// Breaks the connection behind what is stored then, and of which nobody is told.
+async fn unanswered(round: &mut Round, proxy: &FaultProxy) {
+    proxy.black_hole(Direction::ToClient);
+    round.sometime(ms(100)).await;
+    proxy.reset();
+    proxy.heal();
+}
+
 /// Breaks connection and server under load, and holds the stream against the ledger.
 async fn broken_within_batches(round: &mut Round, version: Version, guarantee: Guarantee) -> Case {
     let mut scene = Scene::on(NatsServer::builder().version(version)).await;
     if guarantee == Guarantee::AtLeastOnce {
         scene.repeats = Repeats::Counted;
     }
+    let words = Words::listen(&scene).await;
     let proxy = FaultProxy::start(scene.server.address()).await;
     let config = events(quick(&proxy.url()), |events| events.with_guarantee(guarantee));
     let (program, producer) = scene.program("p1", config).await;
+    // Nobody waits for outcomes: all of it goes in batches, where the server has any.
+    let in_batches =
+        Load { told: Told::None, job_prefix: "line".to_owned(), ..Load::steady(round.seed) };
+    let logging = producer.load(&in_batches);
+    let is_read_back = guarantee == Guarantee::ReadBack && version != Version::V2_12;
+    wait::until("a break within a batch", PATIENCE, async || {
+        round.sometime(ms(200)).await;
+        unanswered(round, &proxy).await;
+        match is_read_back {
+            true => words.told().fenced > 0,
+            false => producer.events.counters().retried > 0,
+        }
+    })
+    .await;
+    logging.end().await;
     let logging = producer.load(&Load::steady(round.seed));
     for _ in 0..round.choose(2, 6) {
         round.sometime(ms(400)).await;
-        // Stored, and nobody is told.
-        proxy.black_hole(Direction::ToClient);
-        round.sometime(ms(100)).await;
-        proxy.reset();
-        proxy.heal();
+        unanswered(round, &proxy).await;
         round.sometime(ms(400)).await;
         scene.server.kill();
         round.rest(ms(100), secs(1)).await;

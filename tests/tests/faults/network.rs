@@ -93,14 +93,53 @@ async fn cut_anywhere(round: &mut Round, proxy: &FaultProxy, cuts: usize) {
 async fn a_connection_reset_at_any_byte_loses_tears_and_repeats_nothing() {
     rounds("reset at any byte", async |mut round| {
         let scene = Scene::new().await;
-        // A slow machine stores little between two cuts: the last events wait through most of them.
-        let patient = |events: EventsConfig| events.with_delivery_timeout(secs(300));
+        // A slow machine stores little between two cuts: the last events wait through most of
+        // them, and nobody is to wait for room meanwhile.
+        let patient = |events: EventsConfig| {
+            let room = EventsConfig::default().buffer_max_bytes;
+            events.with_delivery_timeout(secs(300)).with_buffer_max_bytes(room)
+        };
         let (proxy, program, producer) = behind_a_proxy(&scene, patient).await;
         let logging = producer.load(&Load::steady(round.seed));
         let cuts = round.choose(10, 60);
         cut_anywhere(&mut round, &proxy, cuts).await;
         logging.end().await;
         scene.ends_well(program, &producer).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_frozen_server_stores_beyond_the_delivery_timeout_is_late_and_nothing_else_is() {
+    rounds("server frozen beyond the delivery timeout", async |mut round| {
+        let mut scene = Scene::new().await;
+        scene.unknown_may_be_late = true;
+        let short = |events: EventsConfig| events.with_delivery_timeout(secs(1));
+        let mut config = events(quick(&scene.server.url()), short);
+        config.connection = config.connection.with_ping_interval(secs(1));
+        let (program, producer) = scene.program("p1", config).await;
+        // What ended unknown is known by its name.
+        let logging = producer.load(&Load::steady(round.seed).all_told());
+        for _ in 0..round.choose(1, 3) {
+            round.sometime(ms(500)).await;
+            let unknown = producer.events.counters().unknown;
+            scene.server.pause().await;
+            wait::until("an event to end unknown", PATIENCE, async || {
+                producer.events.counters().unknown > unknown
+            })
+            .await;
+            round.rest(secs(1), secs(3)).await;
+            scene.server.resume();
+            let acked = producer.events.counters().acked;
+            wait::until("events to flow again", PATIENCE, async || {
+                producer.events.counters().acked > acked + 50
+            })
+            .await;
+        }
+        logging.end().await;
+        producer.count();
+        scene.judge().await;
+        program.services.stop().await.unwrap();
     })
     .await;
 }

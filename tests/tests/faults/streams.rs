@@ -9,6 +9,7 @@ use naq_tests::proxy::FaultProxy;
 use naq_tests::server::NatsServer;
 use naq_tests::wait;
 
+use crate::words::Words;
 use crate::{assuming, events, foreign, js, ms, secs};
 
 /// How often the server gets an event within so long, stored or not.
@@ -299,9 +300,11 @@ async fn where_others_have_all_the_batches_events_are_stored_all_the_same() {
         setup.stop().await;
         // As many as a server takes of one stream.
         occupy_batches(&scene, 1_000).await;
+        let words = Words::listen(&scene).await;
         let (program, producer) = scene.program("p1", config).await;
         producer.load(&Load::steady(round.seed).ending_after(100)).done().await;
         scene.ends_well(program, &producer).await;
+        assert!(words.told().refused > 0, "there was room for one more");
     })
     .await;
 }

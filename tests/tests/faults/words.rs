@@ -17,6 +17,8 @@ pub(crate) struct Told {
     /// How often it said so of a message behind the first of its batch: that came
     /// after the batch's end, and isn't stored.
     pub(crate) late: u64,
+    /// How often it said that it takes no more batches (10211).
+    pub(crate) refused: u64,
     /// How often it told somebody else than a batch's sender how much of it is
     /// stored: who fenced it off.
     pub(crate) fenced: u64,
@@ -61,7 +63,9 @@ fn hear(answer: &Message, senders: &mut HashMap<String, String>, told: &mut Told
     let tokens: Vec<&str> = answer.subject.rsplitn(7, '.').collect();
     let ["$FI", operation, _, _, _, batch, inbox] = tokens[..] else { return };
     let Ok(body) = serde_json::from_slice::<Value>(&answer.payload) else { return };
-    if body["error"]["err_code"] == 10_208 {
+    if body["error"]["err_code"] == 10_211 {
+        told.refused += 1;
+    } else if body["error"]["err_code"] == 10_208 {
         told.unknown += 1;
         told.late += u64::from(operation == "1");
     } else if operation == "0" {

@@ -1,7 +1,7 @@
 //! A writer that sends again without a fence is caught, on a real server's fast ingest.
 
 use async_nats::{Client, Subscriber};
-use naq_tests::ledger::{Book, Case, Line, Readings, Repeats};
+use naq_tests::ledger::{Book, Case, Line, Readings};
 use serde_json::Value;
 
 use super::ledger::{EVENTS, broken, found, stamp};
@@ -103,7 +103,7 @@ async fn play(fences: bool) -> Case {
         book.write(&Line::Acked { id: stamp(n).id(), sequence: None });
     }
     let readings = Readings::of(&observer, &name).await;
-    Case { history: book.history(), readings, repeats: Repeats::Never }
+    Case { history: book.history(), readings, ..Case::default() }
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ fn right() -> (Vec<Line>, Vec<Found>) {
 
 fn case(lines: Vec<Line>, stream: Vec<Found>) -> Case {
     let readings = Readings { by_consumer: stream.clone(), by_get: stream };
-    Case { history: History::of(lines), readings, repeats: Repeats::Never }
+    Case { history: History::of(lines), readings, ..Case::default() }
 }
 
 pub(super) fn broken(case: &Case) -> BTreeSet<&'static str> {
@@ -326,6 +326,33 @@ fn repeats_that_are_counted_as_possible_are_allowed_where_the_case_says_so() {
 }
 
 #[test]
+fn what_ended_unknown_may_be_late_where_the_case_says_so_and_nothing_else() {
+    let (mut lines, mut stream) = right();
+    *end_of(&mut lines, 1) = Line::Unknown { id: stamp(1).id() };
+    let last = stream.len() - 1;
+    stream[1..].rotate_left(1);
+    for (sequence, found) in (1..).zip(&mut stream) {
+        found.sequence = sequence;
+    }
+    assert_eq!(stream[last].message_id, Some(stamp(1).id()));
+    for (n, sequence) in (2..EVENTS).zip(2..) {
+        *end_of(&mut lines, n) = Line::Acked { id: stamp(n).id(), sequence: Some(sequence) };
+    }
+    lines.retain(|line| !matches!(line, Line::Counted { .. }));
+    let mut counted = EventCounters::default();
+    (counted.offered, counted.acked, counted.unknown) = (EVENTS, EVENTS - 1, 1);
+    lines.push(Line::Counted { producer: "p1".to_owned(), counters: counted, lost: 1, untold: 1 });
+    let mut late = case(lines, stream);
+    assert_eq!(broken(&late), ["each_series_is_in_order"].into());
+    late.unknown_may_be_late = true;
+    assert_eq!(broken(&late), [].into());
+    for reading in [&mut late.readings.by_get, &mut late.readings.by_consumer] {
+        reading.swap(2, 3);
+    }
+    assert!(broken(&late).contains("each_series_is_in_order"));
+}
+
+#[test]
 fn what_was_stored_before_the_stream_was_emptied_may_be_gone_and_nothing_else() {
     let (mut lines, mut stream) = right();
     lines.insert(10, Line::Emptied);
@@ -427,7 +454,7 @@ async fn play(broken: Broken) -> Case {
         book.write(&counters(EVENTS, EVENTS - dropped));
     }
     let readings = Readings::of(&client, &name).await;
-    Case { history: book.history(), readings, repeats: Repeats::Never }
+    Case { history: book.history(), readings, ..Case::default() }
 }
 
 #[tokio::test]
