@@ -9,7 +9,7 @@ use crate::digests::{
     Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
 };
 use crate::measures::MeasuresFold;
-use crate::read::{Log, Scan};
+use crate::read::{Log, Meter, Scan};
 use crate::stats::{group, in_range};
 
 /// The operation that errors name.
@@ -21,6 +21,7 @@ pub(crate) const OPERATION: &str = "get_event_analytics";
 pub(crate) async fn analytics(
     log: &Log,
     digests: Option<&Digests>,
+    meter: &Meter,
     request: AnalyticsRequest,
 ) -> Result<EventAnalytics> {
     let open = log.open(OPERATION).await?;
@@ -35,7 +36,7 @@ pub(crate) async fn analytics(
             open: &open,
             range: MinuteRange::new(request.start, request.end),
             filter: &cells,
-            limits: request.scan,
+            meter,
         };
         fold.cells = Some(cells.clone());
         let basis = digests.gather(&ask, &mut fold).await?;
@@ -44,7 +45,7 @@ pub(crate) async fn analytics(
         analytics.basis = basis;
         return Ok(analytics);
     }
-    let scan = Scan::of(OPERATION, log, &filter, request.scan);
+    let scan = Scan::of(OPERATION, log, &filter, meter);
     let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
     let mut analytics = fold.finish();
     (analytics.malformed, analytics.gone) = (end.malformed, end.gone);

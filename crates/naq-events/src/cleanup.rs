@@ -5,7 +5,7 @@ use naq_core::events::{CleanupReport, CleanupRequest};
 use naq_core::jetstream::{Delivery, PurgeKeep, PurgeOptions, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{Result, Timestamp};
 
-use crate::read::{Log, OpenLog};
+use crate::read::{Log, Meter, OpenLog};
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "cleanup_old_events";
@@ -25,11 +25,12 @@ pub(crate) async fn cleanup(log: &Log, request: CleanupRequest) -> Result<Cleanu
         }
         None => vec![None],
     };
+    let meter = log.meter(OPERATION, request.scan);
     let mut removed = 0;
     if let Some(old) = old {
         for subject in subjects {
             removed += match request.dry_run {
-                true => old.count(log, &open, subject).await?,
+                true => old.count(log, &open, &meter, subject).await?,
                 false => old.purge(log, &open, subject).await?,
             };
         }
@@ -77,7 +78,13 @@ impl OldEvents {
     }
 
     /// Counts by headers alone what a purge would remove.
-    async fn count(&self, log: &Log, open: &OpenLog, subject: Option<String>) -> Result<u64> {
+    async fn count(
+        &self,
+        log: &Log,
+        open: &OpenLog,
+        meter: &Meter,
+        subject: Option<String>,
+    ) -> Result<u64> {
         let options = ReadOptions::default()
             .with_start(ReadStart::Beginning)
             .with_until(ReadUntil::Sequence(self.keep_from - 1))
@@ -87,8 +94,12 @@ impl OldEvents {
         let mut deliveries = open.jetstream.read(log.stream(), options);
         let mut count = 0;
         while let Some(delivery) = deliveries.next().await {
-            let delivery = delivery.map_err(|error| error.in_operation(OPERATION))?;
-            count += u64::from(matches!(delivery, Delivery::Message(_)));
+            if let Delivery::Message(message) =
+                delivery.map_err(|error| error.in_operation(OPERATION))?
+            {
+                meter.note(&message)?;
+                count += 1;
+            }
         }
         Ok(count)
     }

@@ -25,7 +25,8 @@ pub(crate) async fn explain(
     let mut explanation = QueryExplanation::default();
     explanation.filter = request.filter.to_string();
     explanation.stream_messages = open.info.state.messages;
-    explanation.max_messages = log.limit(request.scan);
+    let meter = log.meter(OPERATION, request.scan);
+    explanation.max_messages = meter.most_messages();
     let found = [
         (digests.is_none(), WhyRead::NoDigests),
         (filter.is_none(), WhyRead::Filter),
@@ -41,7 +42,7 @@ pub(crate) async fn explain(
                 open: &open,
                 range: MinuteRange::new(request.start, request.end),
                 filter,
-                limits: request.scan,
+                meter: &meter,
             };
             let mut used = Used { fold, digests: 0 };
             let basis = digests.estimate(&ask, &mut used).await?;

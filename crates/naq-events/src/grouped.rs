@@ -13,7 +13,7 @@ use crate::digests::{
     fingerprint,
 };
 use crate::measures::MeasuresFold;
-use crate::read::{Log, Scan};
+use crate::read::{Log, Meter, Scan};
 use crate::stats::in_range;
 
 /// The operation that errors name.
@@ -24,6 +24,7 @@ pub(crate) const OPERATION: &str = "query";
 pub(crate) async fn query(
     log: &Log,
     digests: Option<&Digests>,
+    meter: &Meter,
     request: QueryRequest,
 ) -> Result<QueryAnswer> {
     let open = log.open(OPERATION).await?;
@@ -37,7 +38,7 @@ pub(crate) async fn query(
             open: &open,
             range: MinuteRange::new(request.start, request.end),
             filter: &filter,
-            limits: request.scan,
+            meter,
         };
         fold.cells = Some(filter.clone());
         let mut basis = digests.gather(&ask, &mut fold).await?;
@@ -46,7 +47,7 @@ pub(crate) async fn query(
         answer.basis = basis;
         return Ok(answer);
     }
-    let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
+    let scan = Scan::of(OPERATION, log, &request.filter, meter);
     let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
     let mut answer = fold.finish(now)?;
     answer.basis = end.basis(&open);

@@ -13,7 +13,7 @@ use naq_core::jetstream::subject_matches;
 use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 
 use crate::indexes::Indexes;
-use crate::read::{EntitySubjects, Log, OfEntity, OpenLog, Scan, ScanEnd, decode};
+use crate::read::{EntitySubjects, Log, Meter, OfEntity, OpenLog, Scan, ScanEnd, decode};
 use crate::stats::in_range;
 
 /// The operation that errors name.
@@ -28,6 +28,7 @@ const FEW: u64 = 12;
 pub(crate) async fn history(
     log: &Log,
     indexes: Option<&Arc<Indexes>>,
+    meter: &Arc<Meter>,
     request: HistoryRequest,
 ) -> Result<EventHistory> {
     let told = |error: Error| error.in_operation(OPERATION);
@@ -39,7 +40,7 @@ pub(crate) async fn history(
         let (open, subjects) = log.open_entity(OPERATION, &filter).await?;
         (open, Some(subjects))
     };
-    let asked = Asked { log, open: &open, request: &request, filter };
+    let asked = Asked { log, open: &open, meter, request: &request, filter };
     // All of a job's events are stored under the job; a worker's or a
     // schedule's in part under the jobs that they name too, and only an index,
     // or a log without entities in its subjects, shows those.
@@ -69,6 +70,7 @@ pub(crate) async fn history(
 struct Asked<'a> {
     log: &'a Log,
     open: &'a OpenLog,
+    meter: &'a Arc<Meter>,
     request: &'a HistoryRequest,
     /// What its subjects match.
     filter: String,
@@ -79,8 +81,7 @@ type Found<'a> = (HistoryFold<'a>, ScanEnd);
 impl<'a> Asked<'a> {
     /// By the messages on its subjects, without a pass over the log.
     async fn by_subjects(&self, subjects: EntitySubjects) -> Result<Option<Found<'a>>> {
-        let limit = self.log.limit(self.request.scan);
-        let of_entity = self.log.of_entity(self.open, subjects, limit).await?;
+        let of_entity = self.log.of_entity(self.open, subjects, self.meter).await?;
         Ok(of_entity.map(|of_entity| {
             let mut fold = HistoryFold::new(self.request);
             let end = fold.observe_all(of_entity, self.open.info.created);
@@ -90,10 +91,8 @@ impl<'a> Asked<'a> {
 
     /// By an index of its field.
     async fn by_index(&self, indexes: &Arc<Indexes>) -> Result<Option<Found<'a>>> {
-        let HistoryRequest { entity, id, scan, .. } = self.request;
-        let limit = self.log.limit(*scan);
-        let entity = (*entity, id.as_str());
-        let items = self.log.of_entity_indexed(self.open, indexes, entity, limit).await?;
+        let entity = (self.request.entity, self.request.id.as_str());
+        let items = self.log.of_entity_indexed(self.open, indexes, entity, self.meter).await?;
         let Some(items) = items else { return Ok(None) };
         let mut fold = HistoryFold::new(self.request);
         match fold.observe_items(items, &self.filter).await {
@@ -116,7 +115,7 @@ impl<'a> Asked<'a> {
             subjects: vec![self.filter.clone()],
             since: None,
             until: None,
-            limits: self.request.scan,
+            meter: self.meter,
         };
         let mut fold = HistoryFold::new(self.request);
         let end = scan.run(self.log, self.open, |recorded| fold.observe(recorded)).await?;

@@ -25,31 +25,41 @@ impl EventQuery for EventService {
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
         request.validate()?;
         self.settled(history::OPERATION).await?;
-        history::history(&self.log, self.indexes.as_ref(), request).await
+        let meter = self.log.meter(history::OPERATION, request.scan);
+        let indexes = self.indexes.as_ref();
+        meter.within(history::history(&self.log, indexes, &meter, request)).await
     }
 
     async fn stats(&self, request: StatsRequest) -> Result<EventStats> {
         request.validate()?;
         self.settled(stats::OPERATION).await?;
-        stats::stats(&self.log, self.digests.as_deref(), request).await
+        let meter = self.log.meter(stats::OPERATION, request.scan);
+        let digests = self.digests.as_deref();
+        meter.within(stats::stats(&self.log, digests, &meter, request)).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
-        analytics::analytics(&self.log, self.digests.as_deref(), request).await
+        let meter = self.log.meter(analytics::OPERATION, request.scan);
+        let digests = self.digests.as_deref();
+        meter.within(analytics::analytics(&self.log, digests, &meter, request)).await
     }
 
     async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors> {
         request.validate()?;
         self.settled(top_errors::OPERATION).await?;
-        top_errors::top_errors(&self.log, self.digests.as_deref(), request).await
+        let meter = self.log.meter(top_errors::OPERATION, request.scan);
+        let digests = self.digests.as_deref();
+        meter.within(top_errors::top_errors(&self.log, digests, &meter, request)).await
     }
 
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         request.validate()?;
         self.settled(grouped::OPERATION).await?;
-        grouped::query(&self.log, self.digests.as_deref(), request).await
+        let meter = self.log.meter(grouped::OPERATION, request.scan);
+        let digests = self.digests.as_deref();
+        meter.within(grouped::query(&self.log, digests, &meter, request)).await
     }
 
     async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation> {

@@ -17,7 +17,7 @@ use naq_core::{ErrorKind, Result};
 use crate::digests::Digests;
 use crate::indexes::Indexes;
 use crate::keeper::Keeper;
-use crate::read::Log;
+use crate::read::{Limits, Log};
 use crate::redact::{Redact, Redactor};
 use crate::stream_setup::{StreamSetup, stream_config, tell_risks, with_what_it_can};
 use crate::writer::{Standing, Writer};
@@ -83,7 +83,7 @@ impl EventService {
             Arc::clone(&clock),
             &config.stream_name,
             subjects.clone(),
-            config.scan_limit,
+            Limits::of(&config),
         );
         let encoder =
             EventEncoder::new(subjects).with_service_version(config.service_version.as_str());

@@ -8,7 +8,7 @@ use naq_core::{Result, Timestamp};
 use crate::digests::{
     Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
 };
-use crate::read::{Log, Scan};
+use crate::read::{Log, Meter, Scan};
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "get_event_stats";
@@ -22,6 +22,7 @@ pub(crate) const OPERATION: &str = "get_event_stats";
 pub(crate) async fn stats(
     log: &Log,
     digests: Option<&Digests>,
+    meter: &Meter,
     request: StatsRequest,
 ) -> Result<EventStats> {
     let open = log.open(OPERATION).await?;
@@ -38,7 +39,7 @@ pub(crate) async fn stats(
             open: &open,
             range: MinuteRange::new(request.start, request.end),
             filter: &filter,
-            limits: request.scan,
+            meter,
         };
         let mut tally = StatsTally { request: &request, filter: &filter, stats };
         let basis = digests.gather(&ask, &mut tally).await?;
@@ -47,7 +48,7 @@ pub(crate) async fn stats(
         stats.basis = basis;
         return Ok(stats);
     }
-    let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
+    let scan = Scan::of(OPERATION, log, &request.filter, meter);
     let count = |recorded: RecordedEvent| {
         if request.filter.matches_recorded(&recorded) {
             observe(&mut stats, &recorded);

@@ -9,7 +9,7 @@ use crate::digests::{
     Ask, Cell, CellFilter, Digest, Digests, ErrorKey, Grain, Key, Minute, MinuteRange, Occurrences,
     Tally,
 };
-use crate::read::{Log, Scan};
+use crate::read::{Log, Meter, Scan};
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "top_errors";
@@ -19,6 +19,7 @@ pub(crate) const OPERATION: &str = "top_errors";
 pub(crate) async fn top_errors(
     log: &Log,
     digests: Option<&Digests>,
+    meter: &Meter,
     request: TopErrorsRequest,
 ) -> Result<TopErrors> {
     let open = log.open(OPERATION).await?;
@@ -32,14 +33,14 @@ pub(crate) async fn top_errors(
             open: &open,
             range: MinuteRange::default(),
             filter: &filter,
-            limits: request.scan,
+            meter,
         };
         let basis = digests.gather(&ask, &mut fold).await?;
         let mut answer = fold.finish();
         answer.basis = basis;
         return Ok(answer);
     }
-    let scan = Scan::of(OPERATION, log, &request.filter, request.scan);
+    let scan = Scan::of(OPERATION, log, &request.filter, meter);
     let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
     let mut answer = fold.finish();
     answer.basis = end.basis(&open);

@@ -6,6 +6,7 @@ use naq_core::config::format_duration;
 use naq_core::events::{CleanupReport, CleanupRequest, EventQuery};
 
 use super::confirm::confirm;
+use super::range::Scan;
 use super::{Context, Outcome};
 use crate::connect::Session;
 use crate::exit::Exit;
@@ -32,11 +33,14 @@ pub(crate) struct Args {
     /// Don't ask
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    scan: Scan,
 }
 
 /// Removes, or counts, and answers how many.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let mut request = CleanupRequest::new(args.older_than).with_dry_run(args.dry_run);
+    request = request.with_scan(args.scan.limits());
     if let Some(event_type) = &args.event_type {
         request = request.with_event_type(event_type.as_str());
     }

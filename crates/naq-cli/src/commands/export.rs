@@ -6,6 +6,7 @@ use futures::StreamExt;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::{EventItem, EventQuery, ReadEvents, ReadStart, ReadUntil};
 
+use super::range::Scan;
 use super::{Context, Outcome, tail};
 use crate::complain::Failure;
 use crate::connect::Session;
@@ -44,6 +45,8 @@ pub(crate) struct Reading {
     /// End at a time, or behind `seq:N`
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     until: Option<When>,
+    #[command(flatten)]
+    scan: Scan,
 }
 
 impl Reading {
@@ -62,7 +65,8 @@ impl Reading {
             None => ReadUntil::Head,
         };
         let filter = self.expression.to_filter(zone)?.and(self.selection.to_filter(zone)?);
-        Ok(ReadEvents::default().with_start(start).with_until(until).with_filter(filter))
+        let options = ReadEvents::default().with_start(start).with_until(until);
+        Ok(options.with_filter(filter).with_scan(self.scan.limits()))
     }
 }
 

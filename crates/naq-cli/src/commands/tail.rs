@@ -6,6 +6,7 @@ use naq_core::{Error, ErrorKind};
 
 use super::follow::{LOST, Told, follow};
 use super::place::Place;
+use super::range::Scan;
 use super::{Context, Outcome};
 use crate::complain::Failure;
 use crate::connect::Session;
@@ -53,6 +54,8 @@ pub(crate) struct Args {
     /// End after so many events
     #[arg(long, value_name = "EVENTS", value_parser = crate::cli::positive::<u64>)]
     limit: Option<u64>,
+    #[command(flatten)]
+    scan: Scan,
 }
 
 /// Writes events until the end, if there is one.
@@ -115,7 +118,8 @@ impl Args {
             None if is_live => ReadStart::New,
             None => ReadStart::Beginning,
         };
-        let options = ReadEvents::default().with_start(start).with_until(until).with_filter(filter);
+        let options = ReadEvents::default().with_start(start).with_until(until);
+        let options = options.with_filter(filter).with_scan(self.scan.limits());
         let options = match self.limit {
             Some(limit) => options.with_limit(limit),
             None => options,

@@ -125,8 +125,21 @@ fn of_a_group(error: &Error) -> Option<String> {
 /// What to type against an error of the log or of a stream.
 fn of_a_log(error: &Error) -> Option<String> {
     let hint = match error.kind() {
-        ErrorKind::LimitReached if error.hint().is_some_and(|hint| hint.contains("scan_limit")) => {
-            "allow more with --scan-limit, or ask for less with --since and --until"
+        ErrorKind::LimitReached if error.get("stopped_at_sequence").is_some() => {
+            let (option, variable) = match error.hint() {
+                Some(hint) if hint.contains("scan_limit_bytes") => {
+                    ("--scan-limit-bytes", "NAQ_EVENTS_SCAN_LIMIT_BYTES")
+                }
+                Some(hint) if hint.contains("scan_limit_time") => {
+                    ("--scan-limit-time", "NAQ_EVENTS_SCAN_LIMIT_TIME")
+                }
+                _ => ("--scan-limit", "NAQ_EVENTS_SCAN_LIMIT"),
+            };
+            return Some(match error.operation() {
+                // What looks at the whole log has no options for it.
+                "plan_retention" | "event_sizes" => format!("allow more with {variable}"),
+                _ => format!("allow more with {option}, or ask for less with --since and --until"),
+            });
         }
         ErrorKind::Conflict if error.hint().is_some_and(|hint| hint.contains("allow the loss")) => {
             "want no less than it has, or add --allow-loss"
@@ -183,6 +196,11 @@ mod tests {
                 .with("key", "k")
                 .with_hint("update_with")
         };
+        let too_much = |hint| {
+            Error::new(ErrorKind::LimitReached, "x", "no")
+                .with("stopped_at_sequence", "7")
+                .with_hint(hint)
+        };
         for (error, words) in [
             (of_key(ErrorKind::Conflict), "naq kv get b k --output json"),
             (of_key(ErrorKind::AlreadyExists), "--create"),
@@ -193,10 +211,9 @@ mod tests {
                 "naq kv ensure b",
             ),
             (Error::invalid("x", "key", "no").with_hint("token::encode"), "naq help kv put"),
-            (
-                Error::new(ErrorKind::LimitReached, "x", "no").with_hint("raise `scan_limit`"),
-                "--scan-limit",
-            ),
+            (too_much("raise `scan_limit`, or ask for less"), "--scan-limit,"),
+            (too_much("raise `scan_limit_bytes`, or ask for less"), "--scan-limit-bytes,"),
+            (too_much("raise `scan_limit_time`, or ask for less"), "--scan-limit-time,"),
         ] {
             assert!(hint(&error).contains(words), "{words}: {}", hint(&error));
         }

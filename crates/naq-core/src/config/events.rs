@@ -138,8 +138,15 @@ section! {
         /// How long a question waits until what this service had accepted is stored.
         settle_timeout (with_settle_timeout): Duration = Duration::from_secs(10),
             Duration::ZERO..=Duration::from_secs(3_600);
-        /// How many messages one question may read before it fails with LimitReached.
+        /// How many messages one question may read before it fails with
+        /// LimitReached; of a reading, to find its next event.
         scan_limit (with_scan_limit): u64 = 10_000_000, 1..=u64::MAX;
+        /// How many bytes of payload it may read so.
+        scan_limit_bytes (with_scan_limit_bytes): Size = Size::from_gib(16),
+            Size::from_kib(1)..=Size::from_gib(1 << 20);
+        /// For how long it may read so.
+        scan_limit_time (with_scan_limit_time): Duration = Duration::from_secs(300),
+            Duration::from_millis(1)..=Duration::from_secs(86_400);
         /// Whether statistics are answered from digests, kept in the bucket
         /// `naq_digests`; else each reads the whole log.
         digests (with_digests): bool = true;

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::bucket::{CursorBucket, Saved, check_name};
 use super::cursor::Cursor;
-use crate::read::{Log, OpenLog};
+use crate::read::{Limits, Log, OpenLog};
 
 const OPEN: &str = "open_cursor";
 const LIST: &str = "list_cursors";
@@ -78,9 +78,9 @@ impl CursorService {
     ) -> Result<Self> {
         let config = EventsConfig::try_from(&NaqConfig::default().with_events(config))?;
         let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
-        let (stream, limit) = (&config.stream_name, config.scan_limit);
+        let (stream, limits) = (&config.stream_name, Limits::of(&config));
         Ok(Self {
-            log: Log::new(connections, clock, stream, subjects, limit),
+            log: Log::new(connections, clock, stream, subjects, limits),
             bucket: CursorBucket::new(kv, stream),
         })
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use naq_core::Result;
-use naq_core::events::{AnswerBasis, RecordedEvent, ScanLimits};
+use naq_core::events::{AnswerBasis, RecordedEvent};
 
 use super::cell::{Cell, Key, Minute};
 use super::choose::CellFilter;
@@ -21,7 +21,7 @@ use super::memory::Piece;
 use super::range::{Lies, MinuteRange};
 use super::reading::{Again, Part, Which, edge};
 use super::runs::Run;
-use crate::read::{Log, OpenLog};
+use crate::read::{Log, Meter, OpenLog};
 
 /// Adds up an answer.
 pub(crate) trait Tally: Send {
@@ -66,7 +66,7 @@ pub(crate) struct Ask<'a> {
     /// Which events are meant.
     pub(crate) filter: &'a CellFilter,
     /// How much may be read.
-    pub(crate) limits: ScanLimits,
+    pub(crate) meter: &'a Meter,
 }
 
 impl Digests {
@@ -135,8 +135,6 @@ fn sharp(cells: &[(Key, Cell)], range: &MinuteRange) -> Option<Vec<(Key, Cell)>>
 pub(super) struct Gathering<'a> {
     pub(super) digests: &'a Digests,
     pub(super) ask: &'a Ask<'a>,
-    /// How many messages may be read.
-    pub(super) limit: u64,
     /// The blocks that are still to be looked at.
     left: Range<u64>,
     pub(super) basis: AnswerBasis,
@@ -151,7 +149,7 @@ impl<'a> Gathering<'a> {
         }
         let last = state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Self { digests, ask, limit: ask.log.limit(ask.limits), left, basis }
+        Self { digests, ask, left, basis }
     }
 
     /// The pieces of the log that are looked at together next; `None` behind its end.

@@ -11,7 +11,7 @@ use super::cell::Minute;
 use super::digest::{Digest, Span};
 use super::gather::{Gathering, Tally};
 use super::kept::{Growing, Purpose};
-use crate::read::{decode, too_long};
+use crate::read::decode;
 
 /// How many parts are read again at the same time.
 const AT_ONCE: usize = 4;
@@ -214,10 +214,8 @@ impl Gathering<'_> {
         let ask = self.ask;
         let delivery = delivery.map_err(|error| error.in_operation(ask.operation))?;
         let Delivery::Message(message) = delivery else { return Ok(None) };
+        ask.meter.note(&message)?;
         self.basis.read += 1;
-        if self.basis.read > self.limit {
-            return Err(too_long(ask.operation, ask.log, self.limit, message.sequence));
-        }
         Ok(Some((message.sequence, decode(message, ask.open.info.created))))
     }
 }

@@ -7,6 +7,7 @@
 //! keeping in memory.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use naq_core::events::{EventItem, Filter, Position, ReadEvents};
@@ -14,7 +15,7 @@ use naq_core::jetstream::{self, Delivery};
 use naq_core::{BoxStream, Result};
 
 use super::open::Place;
-use super::{Log, OpenLog, forward};
+use super::{Log, Meter, OpenLog, forward};
 
 const FIRST_WINDOW: u64 = 1_024;
 const WIDEST_WINDOW: u64 = 1 << 20;
@@ -28,8 +29,9 @@ pub(super) fn read(
     log: Log,
     open: OpenLog,
     options: ReadEvents,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
-    begin(log, open, options, None)
+    begin(log, open, options, None, meter)
 }
 
 /// Reads what lies between two sequences, both included.
@@ -38,8 +40,9 @@ pub(super) fn read_between(
     open: OpenLog,
     range: (u64, u64),
     filter: Filter,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
-    begin(log, open, ReadEvents::default().with_filter(filter), Some(range))
+    begin(log, open, ReadEvents::default().with_filter(filter), Some(range), meter)
 }
 
 fn begin(
@@ -47,6 +50,7 @@ fn begin(
     open: OpenLog,
     options: ReadEvents,
     range: Option<(u64, u64)>,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let state = Backward {
         left: options.limit,
@@ -54,6 +58,7 @@ fn begin(
         open,
         options,
         window: FIRST_WINDOW,
+        meter: Arc::clone(meter),
         range,
         ready: VecDeque::new(),
     };
@@ -66,6 +71,7 @@ struct Backward {
     options: ReadEvents,
     left: Option<u64>,
     window: u64,
+    meter: Arc<Meter>,
     /// The sequences that are still to be read, both ends included; found on the first step.
     range: Option<(u64, u64)>,
     /// What is read and not told yet, the newest first.
@@ -111,7 +117,13 @@ impl Backward {
         if low > high {
             return Ok(false);
         }
-        let from = low.max((high + 1).saturating_sub(self.window));
+        // What a window has is known when all of it is read: no window has more
+        // than may still be read.
+        let left = self.meter.left();
+        if left == 0 {
+            return Err(self.meter.too_many_messages(high));
+        }
+        let from = low.max((high + 1).saturating_sub(self.window.min(left)));
         let place = Place {
             start: jetstream::ReadStart::Sequence(from),
             until: jetstream::ReadUntil::Sequence(high),
@@ -119,14 +131,17 @@ impl Backward {
         let options = place.options(&self.log, &self.open, &self.options.filter);
         let mut deliveries = self.open.jetstream.read(self.log.stream(), options);
         let mut window = Window::default();
-        let mut lowest = low;
+        let (mut lowest, mut read) = (low, (0, 0));
         while let Some(delivery) = deliveries.next().await {
             let delivery = delivery?;
             match &delivery {
                 Delivery::CaughtUp { .. } | Delivery::Resumed { .. } => continue,
                 // The stream begins behind it now: what lies below is gone too.
                 Delivery::Gap { to, .. } => lowest = to + 1,
-                Delivery::Message(_) => {}
+                Delivery::Message(message) => {
+                    read = (read.0 + 1, read.1 + message.payload.len());
+                    self.meter.check(read, message.sequence)?;
+                }
             }
             let created = self.open.info.created;
             if let Some(item) = forward::item(delivery, created, &self.options.filter) {
@@ -138,6 +153,7 @@ impl Backward {
                 return Ok(true);
             }
         }
+        self.meter.add(read, from);
         if lowest > from && low < from {
             window.tell_gone(low, from - 1);
         }

@@ -16,7 +16,7 @@ use naq_core::jetstream::{
 };
 use naq_core::{Error, ErrorKind, Result};
 
-use super::{Log, OpenLog};
+use super::{Log, Meter, OpenLog};
 
 /// An entity has a subject for each type of event: this many are fetched so.
 const MOST_SUBJECTS: usize = 64;
@@ -59,30 +59,35 @@ impl Log {
         Ok((OpenLog { jetstream, info }, EntitySubjects { counts, total }))
     }
 
-    /// The messages on these subjects, `limit` at most.
+    /// The messages on these subjects, as many as a meter allows.
     pub(crate) async fn of_entity(
         &self,
         open: &OpenLog,
         subjects: EntitySubjects,
-        limit: u64,
+        meter: &Meter,
     ) -> Result<Option<OfEntity>> {
         let config = &open.info.config;
         // Of several replicas the one that answers a direct get may lag behind.
         let can = config.allow_direct == Some(true)
             && config.replicas == Some(1)
             && open.jetstream.capabilities().batched_direct_get;
-        let is_few = subjects.total.is_some_and(|total| total <= limit.min(MOST_MESSAGES));
+        let is_few = subjects.total.is_some_and(|total| total <= meter.most_messages().min(MOST_MESSAGES));
         if !can || !is_few || open.info.state.last_sequence == 0 {
             return Ok(None);
         }
-        match self.fetch(open, subjects).await {
+        match self.fetch(open, subjects, meter).await {
             // A consumer may be allowed.
             Err(error) if error.is(ErrorKind::PermissionDenied) => Ok(None),
             fetched => fetched,
         }
     }
 
-    async fn fetch(&self, open: &OpenLog, subjects: EntitySubjects) -> Result<Option<OfEntity>> {
+    async fn fetch(
+        &self,
+        open: &OpenLog,
+        subjects: EntitySubjects,
+        meter: &Meter,
+    ) -> Result<Option<OfEntity>> {
         let stream = self.stream();
         // The one replica is the leader: it needn't be asked first whether it is.
         let get = |which| {
@@ -117,6 +122,7 @@ impl Log {
                 }
                 // A subject may have got another message since the opening.
                 if message.sequence <= state.last_sequence {
+                    meter.note(&message)?;
                     of_entity.messages.push(message);
                 } else if alone.remove(&message.subject) {
                     gets.push(first((message.subject, 1)));

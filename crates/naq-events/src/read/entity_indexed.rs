@@ -13,7 +13,7 @@ use naq_core::jetstream::{Consistency, GetMessage, Which, is_no_message};
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use super::narrowing::{BLOCKS, Narrowing, Part, split};
-use super::{Log, OpenLog, indexed};
+use super::{Log, Meter, OpenLog, indexed};
 use crate::digests::BLOCK;
 use crate::indexes::Indexes;
 
@@ -27,7 +27,7 @@ const MOST_READ: u64 = 4 * BLOCK;
 
 impl Log {
     /// The events of an entity and what is no event, in stored order, up to
-    /// the log's end as it was opened; `limit` are read at most.
+    /// the log's end as it was opened; what a meter allows is read at most.
     ///
     /// An item is `PermissionDenied` where single events may not be got.
     pub(crate) async fn of_entity_indexed(
@@ -35,7 +35,7 @@ impl Log {
         open: &OpenLog,
         indexes: &Arc<Indexes>,
         (kind, id): (EntityKind, &str),
-        limit: u64,
+        meter: &Arc<Meter>,
     ) -> Result<Option<BoxStream<'static, Result<EventItem>>>> {
         let filter = Filter::new().field(kind.field()).equals(id);
         let Some(narrowing) = Narrowing::of_field(indexes, &filter, kind.field()).await else {
@@ -53,11 +53,11 @@ impl Log {
         // What is read by an index in name only is quicker by subjects.
         let half = (range.1 - range.0) / 2;
         let most_read = if is_by_subject { MOST_READ_OF_JOB.min(half) } else { MOST_READ };
-        let Some(parts) = parts(&narrowing, open, range, (limit, most_read)).await else {
+        let Some(parts) = parts(&narrowing, open, range, (meter.most_messages(), most_read)).await else {
             return Ok(None);
         };
         let (log, open) = (self.clone(), open.clone());
-        Ok(Some(indexed::read_parts(log, open, narrowing, range, filter, parts)))
+        Ok(Some(indexed::read_parts(log, open, narrowing, (range, parts), filter, meter)))
     }
 
     /// The first and the last sequence on a filter's subjects, as far as that

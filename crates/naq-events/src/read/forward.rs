@@ -1,26 +1,28 @@
 //! Reading in stored order, to an end or live.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, future, stream};
 use naq_core::clock::ClockExt;
-use naq_core::events::{EventItem, Filter, Position, RecordedEvent};
+use naq_core::events::{EventItem, Filter, Position, ReadEvents, RecordedEvent};
 use naq_core::jetstream::{self, Delivery, StoredMessage};
 use naq_core::{BoxStream, Result, Timestamp};
 
 use super::open::Place;
-use super::{Log, OpenLog};
+use super::{Log, Meter, OpenLog};
 
 /// Reads from a place to its end.
 pub(super) fn read(
     log: &Log,
     open: &OpenLog,
     place: Place,
-    filter: Filter,
-    limit: Option<u64>,
+    (filter, limit): (Filter, Option<u64>),
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let deliveries = open.jetstream.read(log.stream(), place.options(log, open, &filter));
-    let reading = Reading { deliveries, filter, created: open.info.created, left: limit };
+    let (created, meter) = (open.info.created, Arc::clone(meter));
+    let reading = Reading { deliveries, filter, created, left: limit, meter };
     stream::unfold(Some(reading), Reading::step).boxed()
 }
 
@@ -47,12 +49,21 @@ pub(crate) fn decode(message: StoredMessage, created: Timestamp) -> EventItem {
     }
 }
 
+/// The delivery, counted if it is a message.
+fn noted(meter: &Meter, delivery: Delivery) -> Result<Delivery> {
+    if let Delivery::Message(message) = &delivery {
+        meter.note(message)?;
+    }
+    Ok(delivery)
+}
+
 /// A reading under way.
 struct Reading {
     deliveries: BoxStream<'static, Result<Delivery>>,
     filter: Filter,
     created: Timestamp,
     left: Option<u64>,
+    meter: Arc<Meter>,
 }
 
 impl Reading {
@@ -60,7 +71,8 @@ impl Reading {
     async fn step(state: Option<Self>) -> Option<(Result<EventItem>, Option<Self>)> {
         let mut reading = state?;
         loop {
-            let delivery = match reading.deliveries.next().await? {
+            let delivery = reading.deliveries.next().await?;
+            let delivery = match delivery.and_then(|delivery| noted(&reading.meter, delivery)) {
                 Ok(delivery) => delivery,
                 Err(error) => return Some((Err(error.in_operation("read_events")), None)),
             };
@@ -89,9 +101,9 @@ pub(super) fn read_until_time(
     log: Log,
     open: OpenLog,
     mut place: Place,
-    filter: Filter,
-    limit: Option<u64>,
+    ReadEvents { filter, limit, .. }: ReadEvents,
     end: Timestamp,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let wait = end.since(log.clock().now());
     let wait = if wait.is_zero() { wait } else { wait + GRACE };
@@ -110,6 +122,7 @@ pub(super) fn read_until_time(
         place,
         filter,
         left: limit,
+        meter: Arc::clone(meter),
         end,
         deadline,
         live,
@@ -126,6 +139,7 @@ struct Timed {
     place: Place,
     filter: Filter,
     left: Option<u64>,
+    meter: Arc<Meter>,
     end: Timestamp,
     deadline: Duration,
     /// What comes while the time is still ahead.
@@ -140,7 +154,8 @@ impl Timed {
     async fn step(state: Option<Self>) -> Option<(Result<EventItem>, Option<Self>)> {
         let mut timed = state?;
         loop {
-            let delivery = match timed.next_delivery().await? {
+            let delivery = timed.next_delivery().await?;
+            let delivery = match delivery.and_then(|delivery| noted(&timed.meter, delivery)) {
                 Ok(delivery) => delivery,
                 Err(error) => return Some((Err(error.in_operation("read_events")), None)),
             };

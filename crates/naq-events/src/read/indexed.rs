@@ -14,7 +14,7 @@ use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use super::narrowing::{Narrowing, Part, most_gets};
 use super::open::Place;
-use super::{Log, OpenLog, backward, forward};
+use super::{Log, Meter, OpenLog, backward, forward};
 
 const OPERATION: &str = "read_events";
 
@@ -36,12 +36,13 @@ pub(super) fn read(
     narrowing: Narrowing,
     (low, high): (u64, u64),
     options: ReadEvents,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let first = open.info.state.first_sequence.max(1);
     let has_gap = low < first && low <= high && !options.newest_first;
     let gap = EventItem::Gap { from: low, to: high.min(first - 1) };
     let rest = (low.max(first) <= high).then_some((low.max(first), high));
-    let mut indexed = Indexed::new(log, open, narrowing, (low, high), options);
+    let mut indexed = Indexed::new(log, open, narrowing, (low, high), options, meter);
     indexed.rest = rest;
     indexed.ready.extend(has_gap.then_some(gap));
     stream::unfold(Some(indexed), Indexed::step).boxed()
@@ -52,12 +53,12 @@ pub(super) fn read_parts(
     log: Log,
     open: OpenLog,
     narrowing: Narrowing,
-    range: (u64, u64),
+    (range, parts): ((u64, u64), VecDeque<Part>),
     filter: Filter,
-    parts: VecDeque<Part>,
+    meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
     let options = ReadEvents::default().with_filter(filter);
-    let mut indexed = Indexed::new(log, open, narrowing, range, options);
+    let mut indexed = Indexed::new(log, open, narrowing, range, options, meter);
     indexed.parts = parts;
     indexed.has_to_get = true;
     stream::unfold(Some(indexed), Indexed::step).boxed()
@@ -71,6 +72,7 @@ struct Indexed {
     filter: Filter,
     subjects: Vec<String>,
     left: Option<u64>,
+    meter: Arc<Meter>,
     newest_first: bool,
     low: u64,
     high: u64,
@@ -101,11 +103,13 @@ impl Indexed {
         narrowing: Narrowing,
         (low, high): (u64, u64),
         options: ReadEvents,
+        meter: &Arc<Meter>,
     ) -> Self {
         let first = open.info.state.first_sequence.max(1);
         Self {
             subjects: options.filter.subject_filters(log.subjects()),
             left: options.limit,
+            meter: Arc::clone(meter),
             newest_first: options.newest_first,
             filter: options.filter,
             position: low.max(first),
@@ -204,14 +208,15 @@ impl Indexed {
     fn begin_scan(&mut self, from: u64, to: u64) {
         let filter = self.filter.clone();
         self.scan = Some(if self.newest_first {
-            backward::read_between(self.log.clone(), self.open.clone(), (from, to), filter)
+            let (log, open) = (self.log.clone(), self.open.clone());
+            backward::read_between(log, open, (from, to), filter, &self.meter)
         } else {
             let place = Place {
                 start: jetstream::ReadStart::Sequence(from),
                 until: jetstream::ReadUntil::Sequence(to),
             };
             self.position = to + 1;
-            forward::read(&self.log, &self.open, place, filter, None)
+            forward::read(&self.log, &self.open, place, (filter, None), &self.meter)
         });
     }
 
@@ -247,6 +252,7 @@ impl Indexed {
             self.position = gone.max(page.get(looked_at - 1).map_or(0, |last| last + 1));
         }
         for message in messages {
+            self.meter.note(&message)?;
             if !self.subjects.iter().any(|filter| subject_matches(filter, &message.subject)) {
                 continue;
             }

@@ -6,7 +6,8 @@
 //! fold the whole log use [`scan`], and those about one [`entity`] its
 //! subjects, or an index ([`entity_indexed`]). Where an index names the events
 //! that a filter asks for ([`narrowing`]), they are got one by one
-//! ([`indexed`]). What a reading costs, [`explain`] says.
+//! ([`indexed`]). What a reading costs, [`explain`] says, and what it may cost
+//! at most, a [`meter`].
 
 mod backward;
 mod entity;
@@ -14,6 +15,7 @@ mod entity_indexed;
 mod explain;
 mod forward;
 mod indexed;
+mod meter;
 mod narrow;
 mod narrowing;
 mod open;
@@ -35,7 +37,8 @@ use crate::indexes::Indexes;
 
 pub(crate) use entity::{EntitySubjects, OfEntity};
 pub(crate) use forward::decode;
-pub(crate) use scan::{Scan, ScanEnd, too_long};
+pub(crate) use meter::{Limits, Meter};
+pub(crate) use scan::{Scan, ScanEnd};
 
 /// The stream of events as questions see it: where it is, and how its subjects are made.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ pub(crate) struct Log {
     clock: Arc<dyn Clock>,
     stream: Arc<str>,
     subjects: EventSubjects,
-    scan_limit: u64,
+    limits: Limits,
 }
 
 /// The log at the moment of a question: the stream's end then is the question's end.
@@ -63,9 +66,9 @@ impl Log {
         clock: Arc<dyn Clock>,
         stream: &str,
         subjects: EventSubjects,
-        scan_limit: u64,
+        limits: Limits,
     ) -> Self {
-        Self { connections, clock, stream: Arc::from(stream), subjects, scan_limit }
+        Self { connections, clock, stream: Arc::from(stream), subjects, limits }
     }
 
     /// The stream's name.
@@ -78,9 +81,10 @@ impl Log {
         &self.subjects
     }
 
-    /// How many messages a question may read.
-    pub(crate) fn limit(&self, limits: ScanLimits) -> u64 {
-        limits.max_messages.unwrap_or(self.scan_limit)
+    /// Counts what a question reads from now on, and stops it at its limits.
+    pub(crate) fn meter(&self, operation: &'static str, limits: ScanLimits) -> Arc<Meter> {
+        let (stream, clock) = (Arc::clone(&self.stream), Arc::clone(&self.clock));
+        Arc::new(Meter::new(operation, stream, clock, self.limits.with(limits)))
     }
 
     /// The clock that ages are measured by.
@@ -112,21 +116,25 @@ impl Log {
             settled.await?;
             let open = log.open("read_events").await?;
             let options = narrow::by_storing(options, &log);
+            let is_of_the_past = indexed::is_of_the_past(&log, &open, &options);
+            let limits = if is_of_the_past { options.scan } else { ScanLimits::unlimited() };
+            let meter = log.meter("read_events", limits);
+            let limited = |items| if is_of_the_past { Arc::clone(&meter).limit(items) } else { items };
             let place = open::Place::find(&log, &open, &options).await?;
             if let Some(found) = indexed::narrowing(&log, &open, indexes.as_ref(), &options).await {
                 let range = log.sequences(&open, &options).await?;
                 if range.1 == open.info.state.last_sequence {
                     found.follow(&log, &open).await;
                 }
-                return Ok(indexed::read(log, open, found, range, options));
+                return Ok(limited(indexed::read(log, open, found, range, options, &meter)));
             }
-            Ok::<_, Error>(if options.newest_first {
-                backward::read(log, open, options)
+            Ok::<_, Error>(limited(if options.newest_first {
+                backward::read(log, open, options, &meter)
             } else if let ReadUntil::Time(end) = options.until {
-                forward::read_until_time(log, open, place, options.filter, options.limit, end)
+                forward::read_until_time(log, open, place, options, end, &meter)
             } else {
-                forward::read(&log, &open, place, options.filter, options.limit)
-            })
+                forward::read(&log, &open, place, (options.filter, options.limit), &meter)
+            }))
         };
         stream::once(opening).try_flatten().boxed()
     }

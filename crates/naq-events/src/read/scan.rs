@@ -1,15 +1,15 @@
 //! One bounded pass over the log, for questions that fold it.
 
 use futures::StreamExt;
-use naq_core::events::{AnswerBasis, EventItem, Filter, FilterPlan, RecordedEvent, ScanLimits};
+use naq_core::events::{AnswerBasis, EventItem, Filter, FilterPlan, RecordedEvent};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
-use naq_core::{Error, ErrorKind, Result, Timestamp};
+use naq_core::{Result, Timestamp};
 
-use super::{Log, OpenLog, forward};
+use super::{Log, Meter, OpenLog, forward};
 
 /// A pass over the log up to its end as it stood at the opening.
 #[derive(Debug)]
-pub(crate) struct Scan {
+pub(crate) struct Scan<'a> {
     /// Who asks, for errors.
     pub(crate) operation: &'static str,
     /// Only these subjects; empty for all.
@@ -19,7 +19,7 @@ pub(crate) struct Scan {
     /// Only what was stored before this time.
     pub(crate) until: Option<Timestamp>,
     /// How much may be read.
-    pub(crate) limits: ScanLimits,
+    pub(crate) meter: &'a Meter,
 }
 
 /// What a pass met beside events.
@@ -47,16 +47,16 @@ impl ScanEnd {
     }
 }
 
-impl Scan {
+impl<'a> Scan<'a> {
     /// A pass over what can pass a filter.
     pub(crate) fn of(
         operation: &'static str,
         log: &Log,
         filter: &Filter,
-        limits: ScanLimits,
+        meter: &'a Meter,
     ) -> Self {
         let FilterPlan { subjects, since, until, .. } = filter.plan(log.subjects());
-        Self { operation, subjects, since, until, limits }
+        Self { operation, subjects, since, until, meter }
     }
 
     /// Shows each event to `visit`, in stored order.
@@ -75,7 +75,6 @@ impl Scan {
             .with_until(ReadUntil::Sequence(last))
             .with_subjects(self.subjects)
             .with_created(created);
-        let limit = log.limit(self.limits);
         let mut deliveries = open.jetstream.read(log.stream(), options);
         let mut end = ScanEnd::default();
         while let Some(delivery) = deliveries.next().await {
@@ -90,10 +89,8 @@ impl Scan {
             if self.until.is_some_and(|until| message.stored_at >= until) {
                 break;
             }
+            self.meter.note(&message)?;
             end.read += 1;
-            if end.read > limit {
-                return Err(too_long(self.operation, log, limit, message.sequence));
-            }
             match forward::decode(message, created) {
                 EventItem::Event(recorded) => visit(*recorded),
                 _ => end.malformed += 1,
@@ -101,14 +98,4 @@ impl Scan {
         }
         Ok(end)
     }
-}
-
-/// A question that would read more than it may.
-pub(crate) fn too_long(operation: &'static str, log: &Log, limit: u64, sequence: u64) -> Error {
-    Error::new(ErrorKind::LimitReached, operation, "the question would read too much of the log")
-        .with_retry(naq_core::RetryClass::Never)
-        .with("stream", log.stream())
-        .with("max_messages", limit.to_string())
-        .with("stopped_at_sequence", sequence.to_string())
-        .with_hint("raise `scan_limit` in the section `events`, or ask for less")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use naq_core::config::RetentionAges;
+use naq_core::events::ScanLimits;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadUntil, Storage};
 use naq_core::{Result, Timestamp};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use super::PLAN;
 use super::cuts::Borders;
 use super::room::room;
 use crate::digests::{Digested, Digests};
-use crate::read::{Log, OpenLog, too_long};
+use crate::read::{Log, OpenLog};
 
 /// A server serves each subject filter by a consumer of its own: beyond so
 /// many it is cheaper to read everything.
@@ -121,15 +122,11 @@ impl Counting<'_> {
             .with_headers_only(true)
             .with_created(self.open.info.created);
         let storage = self.open.info.config.storage.unwrap_or(Storage::File);
-        let limit = self.log.limit(Default::default());
+        let meter = self.log.meter(PLAN, ScanLimits::default());
         let mut deliveries = self.open.jetstream.read(self.log.stream(), options);
-        let mut read = 0;
         while let Some(delivery) = deliveries.next().await {
             let Delivery::Message(message) = delivery? else { continue };
-            read += 1;
-            if read > limit {
-                return Err(too_long(PLAN, self.log, limit, message.sequence));
-            }
+            meter.note(&message)?;
             let parsed = self.log.subjects().parse(&message.subject);
             let name = parsed.map(|parsed| parsed.event_type.as_str().to_owned());
             // What no event's subject is goes when everything does.

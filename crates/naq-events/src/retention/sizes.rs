@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use naq_core::Result;
+use naq_core::events::ScanLimits;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil, Storage};
 use serde::Serialize;
 
 use super::SIZES;
 use super::room::room;
-use crate::read::{Log, OpenLog, too_long};
+use crate::read::{Log, OpenLog};
 
 /// How many places of a long log are looked at.
 const SAMPLES: u64 = 64;
@@ -134,14 +135,12 @@ async fn part(log: &Log, open: &OpenLog, from: u64, to: u64, most: Option<u64>) 
         .with_created(open.info.created);
     options.limit = most;
     let storage = open.info.config.storage.unwrap_or(Storage::File);
-    let limit = log.limit(Default::default());
+    let meter = log.meter(SIZES, ScanLimits::default());
     let mut deliveries = open.jetstream.read(log.stream(), options);
     let mut part = Part::default();
     while let Some(delivery) = deliveries.next().await {
         let Delivery::Message(message) = delivery? else { continue };
-        if part.read >= limit {
-            return Err(too_long(SIZES, log, limit, message.sequence));
-        }
+        meter.note(&message)?;
         (part.read, part.last) = (part.read + 1, message.sequence);
         let kind = log.subjects().parse(&message.subject).map(|parsed| parsed.event_type);
         let kind = kind.map(|event_type| event_type.as_str().to_owned());

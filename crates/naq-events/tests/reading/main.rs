@@ -7,6 +7,7 @@ mod backward;
 mod cleanup;
 mod entity;
 mod forward;
+mod limits;
 mod scans;
 mod support;
 mod until_time;

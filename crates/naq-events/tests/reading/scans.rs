@@ -1,7 +1,6 @@
 //! Questions that fold the log: history, statistics, analytics.
 
 use naq_core::ErrorKind;
-use naq_core::events::{HistoryRequest, ScanLimits};
 use naq_core::jetstream::Delivery;
 use naq_events::prelude::*;
 
@@ -55,17 +54,4 @@ async fn what_went_meanwhile_and_what_is_no_event_is_counted() {
     let analytics = service.get_event_analytics("job_paused", None, None).await.unwrap();
     let counted = (analytics.measures.total_count, analytics.malformed, analytics.gone);
     assert_eq!(counted, (2, 1, 10));
-}
-
-#[tokio::test]
-async fn a_limit_stops_at_the_first_message_beyond_and_says_where() {
-    let (mock, _) = jetstream(1, 5, Box::new(|options| all_of(options, 1, 5)));
-    let service = service(mock, &ManualClock::new()).await;
-    let most = |messages| ScanLimits::default().with_max_messages(messages);
-    let error = service.history(HistoryRequest::job("j").with_scan(most(3))).await.unwrap_err();
-    assert!(error.is(ErrorKind::LimitReached), "{error:?}");
-    assert_eq!(error.get("stopped_at_sequence"), Some("4"));
-    assert_eq!(error.get("max_messages"), Some("3"));
-    let whole = service.history(HistoryRequest::job("j").with_scan(most(5))).await.unwrap();
-    assert_eq!(whole.summary.total_events, 5);
 }

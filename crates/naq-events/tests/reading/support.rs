@@ -12,7 +12,7 @@ use naq_core::jetstream::{
     ServerVersion, StoredMessage, StreamConfig, StreamInfo, StreamState, SubjectCounts,
 };
 use naq_core::streams::MockStreamManager;
-use naq_core::{Error, ErrorKind, Result, Timestamp};
+use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_events::prelude::*;
 
 /// When the stream was made.
@@ -35,6 +35,15 @@ pub(crate) type Answer = Box<dyn Fn(&ReadOptions) -> Vec<Result<Delivery>> + Sen
 
 /// A JetStream with a stream of messages `first` to `last`.
 pub(crate) fn jetstream(first: u64, last: u64, read: Answer) -> (MockJetStream, Asked) {
+    reading(first, last, move |options| stream::iter(read(options)).boxed())
+}
+
+/// The same, whose reads are streams that the test makes.
+pub(crate) fn reading(
+    first: u64,
+    last: u64,
+    read: impl Fn(&ReadOptions) -> BoxStream<'static, Result<Delivery>> + Send + 'static,
+) -> (MockJetStream, Asked) {
     let log = Asked::default();
     let mut mock = MockJetStream::new();
     mock.expect_server_info()
@@ -60,7 +69,7 @@ pub(crate) fn jetstream(first: u64, last: u64, read: Answer) -> (MockJetStream, 
     mock.expect_read().returning(move |_, options| {
         assert_eq!(options.created, Some(CREATED), "{options:?}");
         told.lock().unwrap().push(in_words(&options));
-        stream::iter(read(&options)).boxed()
+        read(&options)
     });
     let told = Arc::clone(&log);
     mock.expect_purge_stream().returning(move |_, options| {

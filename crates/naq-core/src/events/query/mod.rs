@@ -13,6 +13,7 @@ mod question;
 mod read;
 mod recorded;
 mod requests;
+mod scan_limits;
 mod seen;
 
 pub use answers::{
@@ -31,5 +32,6 @@ pub use port::MockEventQuery;
 pub use port::{EventLog, EventQuery};
 pub use read::{ReadEvents, ReadStart, ReadUntil};
 pub use recorded::{EventItem, MalformedEvent, Position, RecordedEvent};
-pub use requests::{AnalyticsRequest, CleanupRequest, HistoryRequest, ScanLimits, StatsRequest};
+pub use requests::{AnalyticsRequest, CleanupRequest, HistoryRequest, StatsRequest};
+pub use scan_limits::ScanLimits;
 pub use seen::SeenIds;

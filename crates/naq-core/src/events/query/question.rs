@@ -1,7 +1,6 @@
 //! What questions have in common: a range, a filter, and how much may be read.
 
-use super::ScanLimits;
-use crate::events::Filter;
+use crate::events::{Filter, ScanLimits};
 use crate::{Error, Result, Timestamp};
 
 /// The setters that questions have in common, in the words of each.

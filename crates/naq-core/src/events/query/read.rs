@@ -1,6 +1,6 @@
 //! What to read of the log, from where to where.
 
-use crate::events::{Filter, Position};
+use crate::events::{Filter, Position, ScanLimits};
 use crate::{Error, Result, Timestamp};
 
 /// Where a reading begins.
@@ -63,6 +63,8 @@ pub struct ReadEvents {
     /// Whether it goes from the end back; only for a reading that ends, and
     /// then only over what is there when it begins.
     pub newest_first: bool,
+    /// How much it may read, and for how long, to find the next event of what is there.
+    pub scan: ScanLimits,
 }
 
 impl ReadEvents {
@@ -113,12 +115,20 @@ impl ReadEvents {
         self
     }
 
+    /// Sets how much it may read, and for how long, to find the next event of
+    /// what is there.
+    #[must_use]
+    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
+        self.scan = scan;
+        self
+    }
+
     /// Checks what contradicts itself.
     ///
     /// # Errors
     /// `InvalidArgument` that names the option: a limit or sequence of 0,
     /// newest first without an end or of what is to come, an end before the
-    /// start, or a filter that is wrong.
+    /// start, a filter that is wrong, or a scan limit of 0.
     pub fn validate(&self) -> Result<()> {
         const READ: &str = "read_events";
         let refused = |option, rule| Err(Error::invalid(READ, option, rule));
@@ -143,7 +153,8 @@ impl ReadEvents {
         if backwards {
             return refused("until", "must not lie before the start");
         }
-        self.filter.validate().map_err(|error| error.in_operation(READ))
+        self.filter.validate().map_err(|error| error.in_operation(READ))?;
+        self.scan.validate(READ)
     }
 }
 
@@ -165,6 +176,8 @@ mod tests {
         let backwards =
             read().with_start(ReadStart::Sequence(9)).with_until(ReadUntil::Sequence(8));
         assert_eq!(refused(&backwards), "until");
+        let nothing = ScanLimits::default().with_max_bytes(0);
+        assert_eq!(refused(&read().with_scan(nothing)), "max_bytes");
     }
 
     #[test]

@@ -3,42 +3,8 @@
 use std::time::Duration;
 
 use super::question::{check_question, question_setters};
-use crate::events::{EntityKind, EventType, Filter};
+use crate::events::{EntityKind, EventType, Filter, ScanLimits};
 use crate::{Error, Result, Timestamp};
-
-/// How much of the log one question may read.
-///
-/// A question that would read more ends with `LimitReached`, which says where
-/// it stopped: never with a short answer that looks whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScanLimits {
-    /// At most so many messages; `None` for as many as the service's
-    /// configuration allows, 10,000,000 by default.
-    pub max_messages: Option<u64>,
-}
-
-impl ScanLimits {
-    /// No limit, whatever the service's configuration says.
-    #[must_use]
-    pub const fn unlimited() -> Self {
-        Self { max_messages: Some(u64::MAX) }
-    }
-
-    /// Sets after how many messages a question gives up; at least 1.
-    #[must_use]
-    pub const fn with_max_messages(mut self, messages: u64) -> Self {
-        self.max_messages = Some(messages);
-        self
-    }
-
-    pub(super) fn validate(self, operation: &'static str) -> Result<()> {
-        match self.max_messages {
-            Some(0) => Err(Error::invalid(operation, "max_messages", "must be at least 1")),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// "What happened to it": the history of one job, worker or schedule.
 #[derive(Debug, Clone, PartialEq)]
@@ -214,6 +180,8 @@ pub struct CleanupRequest {
     pub event_type: Option<EventType>,
     /// Whether to count only, and remove nothing.
     pub dry_run: bool,
+    /// How much may be read to count.
+    pub scan: ScanLimits,
 }
 
 impl Default for CleanupRequest {
@@ -227,7 +195,7 @@ impl CleanupRequest {
     /// Removes all that is older than `max_age`.
     #[must_use]
     pub fn new(max_age: Duration) -> Self {
-        Self { max_age, event_type: None, dry_run: false }
+        Self { max_age, event_type: None, dry_run: false, scan: ScanLimits::default() }
     }
 
     /// Removes only events of this type.
@@ -244,16 +212,24 @@ impl CleanupRequest {
         self
     }
 
-    /// Checks the type.
+    /// Sets how much may be read to count.
+    #[must_use]
+    pub fn with_scan(mut self, scan: ScanLimits) -> Self {
+        self.scan = scan;
+        self
+    }
+
+    /// Checks type and limits.
     ///
     /// # Errors
-    /// `InvalidArgument` for a type that cannot be one.
+    /// `InvalidArgument` for a type that cannot be one, or a limit of 0.
     pub fn validate(&self) -> Result<()> {
-        match &self.event_type {
-            Some(event_type) => crate::token::check_type(event_type.as_str())
-                .map_err(|error| error.in_operation("cleanup_old_events")),
-            None => Ok(()),
+        const CLEANUP: &str = "cleanup_old_events";
+        if let Some(event_type) = &self.event_type {
+            crate::token::check_type(event_type.as_str())
+                .map_err(|error| error.in_operation(CLEANUP))?;
         }
+        self.scan.validate(CLEANUP)
     }
 }
 

@@ -1,0 +1,223 @@
+//! How much a question has read, and when it has to stop.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
+use naq_core::clock::{Clock, ClockExt};
+use naq_core::config::{EventsConfig, format_duration};
+use naq_core::events::{EventItem, ScanLimits};
+use naq_core::jetstream::StoredMessage;
+use naq_core::{BoxStream, Error, ErrorKind, Result, RetryClass};
+
+/// The clock is asked again after so many messages that come without a wait.
+const LOOK_AFTER: u64 = 256;
+
+/// How much may be read, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    messages: u64,
+    bytes: u64,
+    time: Duration,
+}
+
+impl Limits {
+    /// What a configuration allows.
+    pub(crate) const fn of(config: &EventsConfig) -> Self {
+        Self {
+            messages: config.scan_limit,
+            bytes: config.scan_limit_bytes.bytes(),
+            time: config.scan_limit_time,
+        }
+    }
+
+    /// The same with what a question says of itself.
+    pub(super) fn with(self, asked: ScanLimits) -> Self {
+        Self {
+            messages: asked.max_messages.unwrap_or(self.messages),
+            bytes: asked.max_bytes.unwrap_or(self.bytes),
+            time: asked.max_time.unwrap_or(self.time),
+        }
+    }
+}
+
+/// Counts what a question reads, and stops it at its limits.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    operation: &'static str,
+    stream: Arc<str>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    /// The last sequence that was read.
+    at: AtomicU64,
+    /// When it has to end, in nanoseconds of the clock; 0 until that is looked up.
+    deadline: AtomicU64,
+}
+
+impl Meter {
+    pub(super) fn new(
+        operation: &'static str,
+        stream: Arc<str>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Self {
+        let [messages, bytes, at, deadline] = Default::default();
+        Self { operation, stream, clock, limits, messages, bytes, at, deadline }
+    }
+
+    /// How many messages may be read.
+    pub(crate) const fn most_messages(&self) -> u64 {
+        self.limits.messages
+    }
+
+    /// How many messages may still be read.
+    pub(super) fn left(&self) -> u64 {
+        self.limits.messages.saturating_sub(self.messages.load(Ordering::Relaxed))
+    }
+
+    /// How many messages were read.
+    pub(crate) fn read(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that was read.
+    ///
+    /// # Errors
+    /// `LimitReached` where that is one too many.
+    pub(crate) fn note(&self, message: &StoredMessage) -> Result<()> {
+        self.check((1, message.payload.len()), message.sequence)?;
+        self.add((1, message.payload.len()), message.sequence);
+        Ok(())
+    }
+
+    /// Whether so many messages and bytes more may be read, up to a sequence.
+    ///
+    /// # Errors
+    /// `LimitReached` where they may not.
+    pub(super) fn check(&self, (messages, bytes): (u64, usize), sequence: u64) -> Result<()> {
+        let messages = self.messages.load(Ordering::Relaxed).saturating_add(messages);
+        if messages > self.limits.messages {
+            return Err(self.too_many_messages(sequence));
+        }
+        let bytes = self.bytes.load(Ordering::Relaxed).saturating_add(bytes as u64);
+        if bytes > self.limits.bytes {
+            return Err(self.stopped("scan_limit_bytes", sequence, TOO_MUCH)
+                .with("max_bytes", self.limits.bytes.to_string()));
+        }
+        if messages.is_multiple_of(LOOK_AFTER) && self.clock.monotonic() >= self.deadline() {
+            return Err(self.too_long(sequence));
+        }
+        Ok(())
+    }
+
+    /// Counts what was read, up to a sequence.
+    pub(super) fn add(&self, (messages, bytes): (u64, usize), sequence: u64) {
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.at.store(sequence, Ordering::Relaxed);
+    }
+
+    /// Runs a question, or ends it when its time is over.
+    ///
+    /// # Errors
+    /// `LimitReached` where it is over; those of the question.
+    pub(crate) async fn within<T: Send>(
+        &self,
+        question: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match self.clock.until(self.deadline(), question).await {
+            Some(answer) => answer,
+            None => Err(self.too_long(self.at.load(Ordering::Relaxed))),
+        }
+    }
+
+    /// A reading that ends with an error where the search for its next event
+    /// comes to the limits.
+    pub(super) fn limit(
+        self: Arc<Self>,
+        items: BoxStream<'static, Result<EventItem>>,
+    ) -> BoxStream<'static, Result<EventItem>> {
+        Limited { items, meter: self, timer: None, has_ended: false }.boxed()
+    }
+
+    /// An error for more messages than may be read.
+    pub(super) fn too_many_messages(&self, sequence: u64) -> Error {
+        self.stopped("scan_limit", sequence, TOO_MUCH)
+            .with("max_messages", self.limits.messages.to_string())
+    }
+
+    fn too_long(&self, sequence: u64) -> Error {
+        self.stopped("scan_limit_time", sequence, "the question reads the log for too long")
+            .with("max_time", format_duration(self.limits.time))
+    }
+
+    fn stopped(&self, key: &str, sequence: u64, text: &'static str) -> Error {
+        Error::new(ErrorKind::LimitReached, self.operation, text)
+            .with_retry(RetryClass::Never)
+            .with("stream", &*self.stream)
+            .with("stopped_at_sequence", sequence.to_string())
+            .with_hint(format!("raise `{key}` in the section `events`, or ask for less"))
+    }
+
+    /// When it has to end, on its clock; from the first look on.
+    fn deadline(&self) -> Duration {
+        match self.deadline.load(Ordering::Relaxed) {
+            0 => {
+                let deadline = self.clock.deadline(self.limits.time);
+                let nanos = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
+                self.deadline.store(nanos, Ordering::Relaxed);
+                deadline
+            }
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    /// Counts anew, with all the time there is.
+    fn begin_anew(&self) {
+        for count in [&self.messages, &self.bytes, &self.deadline] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+const TOO_MUCH: &str = "the question would read too much of the log";
+
+/// A reading with limits for the search for each next event.
+struct Limited {
+    items: BoxStream<'static, Result<EventItem>>,
+    meter: Arc<Meter>,
+    /// The end of the time for the next event, while it is waited for.
+    timer: Option<BoxFuture<'static, ()>>,
+    has_ended: bool,
+}
+
+impl Stream for Limited {
+    type Item = Result<EventItem>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(item) = self.items.poll_next_unpin(cx) {
+            if let Some(Ok(EventItem::Event(_))) = item {
+                self.meter.begin_anew();
+                self.timer = None;
+            }
+            return Poll::Ready(item);
+        }
+        let meter = Arc::clone(&self.meter);
+        let timer = self.timer.get_or_insert_with(|| {
+            let (clock, deadline) = (Arc::clone(&meter.clock), meter.deadline());
+            async move { clock.sleep_until(deadline).await }.boxed()
+        });
+        ready!(timer.poll_unpin(cx));
+        self.has_ended = true;
+        Poll::Ready(Some(Err(meter.too_long(meter.at.load(Ordering::Relaxed)))))
+    }
+}
