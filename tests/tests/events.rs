@@ -5,12 +5,16 @@
 //! that names each behaviour that fails.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "events/bases.rs"]
+mod bases;
 #[path = "events/digests.rs"]
 mod digests;
 #[path = "events/explained.rs"]
 mod explained;
 #[path = "events/histories.rs"]
 mod histories;
+#[path = "events/indexed_figures.rs"]
+mod indexed_figures;
 #[path = "events/indexes.rs"]
 mod indexes;
 #[path = "events/keeper.rs"]

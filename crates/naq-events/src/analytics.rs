@@ -1,55 +1,45 @@
 //! Figures of one type of event: success rate and how long runs take.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use naq_core::Result;
 use naq_core::events::{AnalyticsRequest, EventAnalytics, Filter, RecordedEvent, TimeRange};
 
-use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
-};
+use crate::answer::{Question, Sources};
+use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally};
 use crate::measures::MeasuresFold;
-use crate::read::{Log, Meter, Scan};
+use crate::read::Meter;
 use crate::stats::{group, in_range};
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "get_event_analytics";
 
 /// Measures the events of a type whose own timestamp lies in the range: from
-/// digests, where there are and the filter is about what they tell apart;
-/// else in one pass.
+/// digests, where there are and the filter is about what they tell apart.
 pub(crate) async fn analytics(
-    log: &Log,
-    digests: Option<&Digests>,
-    meter: &Meter,
+    sources: Sources<'_>,
+    meter: &Arc<Meter>,
     request: AnalyticsRequest,
 ) -> Result<EventAnalytics> {
-    let open = log.open(OPERATION).await?;
+    let open = sources.log.open(OPERATION).await?;
     let of_type = Filter::new().event_type(request.event_type.clone());
     let filter = of_type.and(request.filter.clone());
     filter.validate().map_err(|error| error.in_operation(OPERATION))?;
-    let mut fold = AnalyticsFold::new(&request, &filter);
-    if let Some((digests, cells)) = digests.zip(CellFilter::of(&filter)) {
-        let ask = Ask {
-            operation: OPERATION,
-            log,
-            open: &open,
-            range: MinuteRange::new(request.start, request.end),
-            filter: &cells,
-            meter,
-        };
-        fold.cells = Some(cells.clone());
-        let basis = digests.gather(&ask, &mut fold).await?;
-        let mut analytics = fold.finish();
-        (analytics.malformed, analytics.gone) = (basis.malformed, basis.holes);
-        analytics.basis = basis;
-        return Ok(analytics);
-    }
-    let scan = Scan::of(OPERATION, log, &filter, meter);
-    let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
+    let cells = CellFilter::of(&filter);
+    let question = Question {
+        operation: OPERATION,
+        open: &open,
+        filter: &filter,
+        cells: cells.as_ref(),
+        range: MinuteRange::new(request.start, request.end),
+        meter,
+    };
+    let mut fold = AnalyticsFold::new(&request, &filter, cells.as_ref());
+    let answered = sources.answer(&question, &mut fold).await?;
     let mut analytics = fold.finish();
-    (analytics.malformed, analytics.gone) = (end.malformed, end.gone);
-    analytics.basis = end.basis(&open);
+    (analytics.malformed, analytics.gone) = (answered.basis.malformed, answered.gone);
+    analytics.basis = answered.basis;
     Ok(analytics)
 }
 
@@ -57,7 +47,7 @@ struct AnalyticsFold<'a> {
     request: &'a AnalyticsRequest,
     filter: &'a Filter,
     /// The filter as it is asked of cells.
-    cells: Option<CellFilter>,
+    cells: Option<&'a CellFilter>,
     all: MeasuresFold,
     by_queue: BTreeMap<String, MeasuresFold>,
     by_job_name: BTreeMap<String, MeasuresFold>,
@@ -65,11 +55,15 @@ struct AnalyticsFold<'a> {
 }
 
 impl<'a> AnalyticsFold<'a> {
-    fn new(request: &'a AnalyticsRequest, filter: &'a Filter) -> Self {
+    fn new(
+        request: &'a AnalyticsRequest,
+        filter: &'a Filter,
+        cells: Option<&'a CellFilter>,
+    ) -> Self {
         Self {
             request,
             filter,
-            cells: None,
+            cells,
             all: MeasuresFold::default(),
             by_queue: BTreeMap::new(),
             by_job_name: BTreeMap::new(),
@@ -103,7 +97,7 @@ impl Tally for AnalyticsFold<'_> {
     fn digest(&mut self, _: &Digest) {}
 
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let Some(filter) = &self.cells else { return };
+        let Some(filter) = self.cells else { return };
         let mut choice = filter.for_digest(digest);
         // By place first: each cell is added once, and its group to all that it belongs to.
         let mut parts = BTreeMap::<(Name, Name), MeasuresFold>::new();

@@ -2,12 +2,12 @@
 
 use naq_core::Result;
 use naq_core::events::{
-    QueryExplanation, QueryRequest, ReadEvents, ReadUntil, RecordedEvent, WhyRead,
+    MadeFrom, QueryExplanation, QueryRequest, ReadEvents, ReadUntil, RecordedEvent, WhyRead,
 };
 
-use crate::digests::{Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Tally};
+use crate::answer::Sources;
+use crate::digests::{Ask, Cell, CellFilter, Digest, Grain, Key, MinuteRange, Tally};
 use crate::grouped::GroupedFold;
-use crate::read::Log;
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "explain_query";
@@ -15,12 +15,11 @@ pub(crate) const OPERATION: &str = "explain_query";
 /// Looks at the digests that an answer would be made from, and counts what
 /// would be read beside them.
 pub(crate) async fn explain(
-    log: &Log,
-    digests: Option<&Digests>,
+    Sources { log, digests, indexes }: Sources<'_>,
     request: &QueryRequest,
 ) -> Result<QueryExplanation> {
-    let fold = GroupedFold::new(request);
     let filter = CellFilter::of(&request.filter);
+    let fold = GroupedFold::new(request, None);
     let open = log.open(OPERATION).await?;
     let mut explanation = QueryExplanation::default();
     explanation.filter = request.filter.to_string();
@@ -45,7 +44,8 @@ pub(crate) async fn explain(
                 meter: &meter,
             };
             let mut used = Used { fold, digests: 0 };
-            let basis = digests.estimate(&ask, &mut used).await?;
+            let (basis, parts) = digests.estimate(&ask, &mut used).await?;
+            (explanation.made_from, explanation.parts) = (MadeFrom::Digests, parts);
             explanation.digests = used.digests;
             explanation.from_digests = basis.from_digests;
             explanation.messages_at_most = basis.read;
@@ -55,9 +55,11 @@ pub(crate) async fn explain(
             let options = ReadEvents::default()
                 .with_until(ReadUntil::Head)
                 .with_filter(request.filter.clone());
-            // An index names events for readings, and not for figures.
-            let reading = log.explain(None, options).await?;
+            let reading = log.explain(indexes, options).await?;
+            let index = reading.index.as_ref();
+            explanation.made_from = index.map_or(MadeFrom::Log, |_| MadeFrom::Index);
             explanation.messages_at_most = reading.messages_at_most;
+            explanation.parts = u64::from(reading.messages_at_most > 0);
             explanation.holes = open.info.state.first_sequence.saturating_sub(1);
             explanation.reading = Some(reading);
         }

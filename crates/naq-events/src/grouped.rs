@@ -1,6 +1,7 @@
 //! Figures by group and stretch of time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::events::{
@@ -8,49 +9,40 @@ use naq_core::events::{
 };
 use naq_core::{Result, Timestamp};
 
+use crate::answer::{Question, Sources};
 use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, Minute, MinuteRange, Name, Outcome, Tally,
-    fingerprint,
+    Cell, CellFilter, Digest, Grain, Key, Minute, MinuteRange, Name, Outcome, Tally, fingerprint,
 };
 use crate::measures::MeasuresFold;
-use crate::read::{Log, Meter, Scan};
+use crate::read::Meter;
 use crate::stats::in_range;
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "query";
 
 /// Measures groups of events: from digests, where there are, and groups and
-/// filter are about what they tell apart; else in one pass.
+/// filter are about what they tell apart.
 pub(crate) async fn query(
-    log: &Log,
-    digests: Option<&Digests>,
-    meter: &Meter,
+    sources: Sources<'_>,
+    meter: &Arc<Meter>,
     request: QueryRequest,
 ) -> Result<QueryAnswer> {
-    let open = log.open(OPERATION).await?;
-    let now = log.clock().now();
-    let mut fold = GroupedFold::new(&request);
-    let filter = CellFilter::of(&request.filter).filter(|_| fold.is_about_cells());
-    if let Some((digests, filter)) = digests.zip(filter) {
-        let ask = Ask {
-            operation: OPERATION,
-            log,
-            open: &open,
-            range: MinuteRange::new(request.start, request.end),
-            filter: &filter,
-            meter,
-        };
-        fold.cells = Some(filter.clone());
-        let mut basis = digests.gather(&ask, &mut fold).await?;
-        basis.undecided += fold.undecided;
-        let mut answer = fold.finish(now)?;
-        answer.basis = basis;
-        return Ok(answer);
-    }
-    let scan = Scan::of(OPERATION, log, &request.filter, meter);
-    let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
-    let mut answer = fold.finish(now)?;
-    answer.basis = end.basis(&open);
+    let open = sources.log.open(OPERATION).await?;
+    let cells = CellFilter::of(&request.filter);
+    let mut fold = GroupedFold::new(&request, cells.as_ref());
+    let question = Question {
+        operation: OPERATION,
+        open: &open,
+        filter: &request.filter,
+        cells: cells.as_ref().filter(|_| fold.is_about_cells()),
+        range: MinuteRange::new(request.start, request.end),
+        meter,
+    };
+    let answered = sources.answer(&question, &mut fold).await?;
+    let undecided = fold.undecided;
+    let mut answer = fold.finish(open.opened_at)?;
+    answer.basis = answered.basis;
+    answer.basis.undecided += undecided;
     Ok(answer)
 }
 
@@ -61,7 +53,7 @@ type RowKey = (Option<Timestamp>, Vec<Option<String>>);
 pub(crate) struct GroupedFold<'a> {
     request: &'a QueryRequest,
     /// The filter as it is asked of cells.
-    cells: Option<CellFilter>,
+    cells: Option<&'a CellFilter>,
     rows: BTreeMap<RowKey, MeasuresFold>,
     /// The time of the first event that is in a row.
     first: Option<Timestamp>,
@@ -72,10 +64,10 @@ pub(crate) struct GroupedFold<'a> {
 
 impl<'a> GroupedFold<'a> {
     /// An answer without a row.
-    pub(crate) fn new(request: &'a QueryRequest) -> Self {
+    pub(crate) fn new(request: &'a QueryRequest, cells: Option<&'a CellFilter>) -> Self {
         Self {
             request,
-            cells: None,
+            cells,
             rows: BTreeMap::new(),
             first: None,
             has_too_many: false,
@@ -187,7 +179,7 @@ impl Tally for GroupedFold<'_> {
     fn digest(&mut self, _: &Digest) {}
 
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let Some(filter) = self.cells.clone() else { return };
+        let Some(filter) = self.cells else { return };
         let mut choice = filter.for_digest(digest);
         // By place first, so that names are looked up once for each row.
         let mut parts = HashMap::<(Option<Timestamp>, Key), Vec<&(Key, Cell)>>::new();

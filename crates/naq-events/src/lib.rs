@@ -40,6 +40,7 @@
 //! is guaranteed.
 
 mod analytics;
+mod answer;
 mod cleanup;
 pub mod cursors;
 mod digests;

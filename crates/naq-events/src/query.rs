@@ -3,13 +3,23 @@
 use async_trait::async_trait;
 use naq_core::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, Explanation, HistoryRequest, QueryAnswer, QueryExplanation,
-    QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
+    EventQuery, EventStats, Explanation, HistoryRequest, MadeFrom, QueryAnswer,
+    QueryExplanation, QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::{BoxStream, Error, Result};
 
+use crate::answer::Sources;
+use crate::digests::CellFilter;
 use crate::service::EventService;
 use crate::{analytics, cleanup, explain_query, grouped, history, stats, top_errors};
+
+impl EventService {
+    /// What it has to answer from.
+    fn sources(&self) -> Sources<'_> {
+        let (digests, indexes) = (self.digests.as_deref(), self.indexes.as_ref());
+        Sources { log: &self.log, digests, indexes }
+    }
+}
 
 #[async_trait]
 impl EventQuery for EventService {
@@ -19,7 +29,14 @@ impl EventQuery for EventService {
 
     async fn explain(&self, options: ReadEvents) -> Result<Explanation> {
         self.settled("explain").await?;
-        self.log.explain(self.indexes.as_ref(), options).await
+        let has_digests = self.digests.is_some() && CellFilter::of(&options.filter).is_some();
+        let mut explanation = self.log.explain(self.indexes.as_ref(), options).await?;
+        explanation.figures_from = match &explanation.index {
+            _ if has_digests => MadeFrom::Digests,
+            Some(_) => MadeFrom::Index,
+            None => MadeFrom::Log,
+        };
+        Ok(explanation)
     }
 
     async fn history(&self, request: HistoryRequest) -> Result<EventHistory> {
@@ -34,39 +51,35 @@ impl EventQuery for EventService {
         request.validate()?;
         self.settled(stats::OPERATION).await?;
         let meter = self.log.meter(stats::OPERATION, request.scan);
-        let digests = self.digests.as_deref();
-        meter.within(stats::stats(&self.log, digests, &meter, request)).await
+        meter.within(stats::stats(self.sources(), &meter, request)).await
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
         let meter = self.log.meter(analytics::OPERATION, request.scan);
-        let digests = self.digests.as_deref();
-        meter.within(analytics::analytics(&self.log, digests, &meter, request)).await
+        meter.within(analytics::analytics(self.sources(), &meter, request)).await
     }
 
     async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors> {
         request.validate()?;
         self.settled(top_errors::OPERATION).await?;
         let meter = self.log.meter(top_errors::OPERATION, request.scan);
-        let digests = self.digests.as_deref();
-        meter.within(top_errors::top_errors(&self.log, digests, &meter, request)).await
+        meter.within(top_errors::top_errors(self.sources(), &meter, request)).await
     }
 
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         request.validate()?;
         self.settled(grouped::OPERATION).await?;
         let meter = self.log.meter(grouped::OPERATION, request.scan);
-        let digests = self.digests.as_deref();
-        meter.within(grouped::query(&self.log, digests, &meter, request)).await
+        meter.within(grouped::query(self.sources(), &meter, request)).await
     }
 
     async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation> {
         let told = |error: Error| error.in_operation(explain_query::OPERATION);
         request.validate().map_err(told)?;
         self.settled(explain_query::OPERATION).await?;
-        explain_query::explain(&self.log, self.digests.as_deref(), &request).await
+        explain_query::explain(self.sources(), &request).await
     }
 
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport> {

@@ -1,69 +1,55 @@
 //! Counts over a range of time, exact.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use naq_core::events::{EventStats, RecordedEvent, StatsRequest};
 use naq_core::{Result, Timestamp};
 
-use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Name, Tally,
-};
-use crate::read::{Log, Meter, Scan};
+use crate::answer::{Question, Sources};
+use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally};
+use crate::read::Meter;
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "get_event_stats";
 
 /// Counts the events whose own timestamp lies in the range.
 ///
-/// From digests, where there are and the filter is about what they tell
-/// apart; else in one pass. The range bounds nothing that is read in it: an
-/// event may be stored long after it happened. What the filter says of type,
-/// job and the time of storing does.
+/// From digests, where there are and the filter is about what they tell apart.
 pub(crate) async fn stats(
-    log: &Log,
-    digests: Option<&Digests>,
-    meter: &Meter,
+    sources: Sources<'_>,
+    meter: &Arc<Meter>,
     request: StatsRequest,
 ) -> Result<EventStats> {
-    let open = log.open(OPERATION).await?;
+    let open = sources.log.open(OPERATION).await?;
     let mut stats = EventStats::default();
     stats.stream_size = open.info.state.bytes;
     stats.stream_messages = open.info.state.messages;
     stats.subjects.clone_from(&open.info.config.subjects);
     stats.num_subjects = open.info.state.num_subjects;
     (stats.start_time, stats.end_time) = (request.start, request.end);
-    if let Some((digests, filter)) = digests.zip(CellFilter::of(&request.filter)) {
-        let ask = Ask {
-            operation: OPERATION,
-            log,
-            open: &open,
-            range: MinuteRange::new(request.start, request.end),
-            filter: &filter,
-            meter,
-        };
-        let mut tally = StatsTally { request: &request, filter: &filter, stats };
-        let basis = digests.gather(&ask, &mut tally).await?;
-        stats = tally.stats;
-        (stats.malformed, stats.gone) = (basis.malformed, basis.holes);
-        stats.basis = basis;
-        return Ok(stats);
-    }
-    let scan = Scan::of(OPERATION, log, &request.filter, meter);
-    let count = |recorded: RecordedEvent| {
-        if request.filter.matches_recorded(&recorded) {
-            observe(&mut stats, &recorded);
-        }
+    let cells = CellFilter::of(&request.filter);
+    let question = Question {
+        operation: OPERATION,
+        open: &open,
+        filter: &request.filter,
+        cells: cells.as_ref(),
+        range: MinuteRange::new(request.start, request.end),
+        meter,
     };
-    let end = scan.run(log, &open, count).await?;
-    (stats.malformed, stats.gone) = (end.malformed, end.gone);
-    stats.basis = end.basis(&open);
+    let mut tally = StatsTally { request: &request, cells: cells.as_ref(), stats };
+    let answered = sources.answer(&question, &mut tally).await?;
+    stats = tally.stats;
+    (stats.malformed, stats.gone) = (answered.basis.malformed, answered.gone);
+    stats.basis = answered.basis;
     Ok(stats)
 }
 
 /// Adds up the counts from cells and events alike.
 struct StatsTally<'a> {
     request: &'a StatsRequest,
-    filter: &'a CellFilter,
+    /// The filter as it is asked of cells.
+    cells: Option<&'a CellFilter>,
     stats: EventStats,
 }
 
@@ -79,7 +65,8 @@ impl Tally for StatsTally<'_> {
     fn digest(&mut self, _: &Digest) {}
 
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let mut choice = self.filter.for_digest(digest);
+        let Some(filter) = self.cells else { return };
+        let mut choice = filter.for_digest(digest);
         // Counted by place, and by name once for each digest.
         let mut counts = [const { Vec::<u64>::new() }; 3];
         let stats = &mut self.stats;

@@ -1,49 +1,42 @@
 //! The errors of a range of time by how often they occurred, with their trend.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use naq_core::events::{ErrorGroup, Filter, RecordedEvent, TimeRange, TopErrors, TopErrorsRequest};
 use naq_core::{Result, Timestamp};
 
+use crate::answer::{Question, Sources};
 use crate::digests::{
-    Ask, Cell, CellFilter, Digest, Digests, ErrorKey, Grain, Key, Minute, MinuteRange, Occurrences,
-    Tally,
+    Cell, CellFilter, Digest, ErrorKey, Grain, Key, Minute, MinuteRange, Occurrences, Tally,
 };
-use crate::read::{Log, Meter, Scan};
+use crate::read::Meter;
 
 /// The operation that errors name.
 pub(crate) const OPERATION: &str = "top_errors";
 
 /// Ranks the errors of a range: from digests, where there are and no filter is
-/// asked; else in one pass.
+/// asked.
 pub(crate) async fn top_errors(
-    log: &Log,
-    digests: Option<&Digests>,
-    meter: &Meter,
+    sources: Sources<'_>,
+    meter: &Arc<Meter>,
     request: TopErrorsRequest,
 ) -> Result<TopErrors> {
-    let open = log.open(OPERATION).await?;
-    let mut fold = ErrorsFold::new(&request, log.clock().now());
+    let open = sources.log.open(OPERATION).await?;
     let everything = CellFilter::of(&Filter::new()).filter(|_| request.filter.is_empty());
-    if let Some((digests, filter)) = digests.zip(everything) {
+    let question = Question {
+        operation: OPERATION,
+        open: &open,
+        filter: &request.filter,
+        cells: everything.as_ref(),
         // When an error was seen first is known from the whole log alone.
-        let ask = Ask {
-            operation: OPERATION,
-            log,
-            open: &open,
-            range: MinuteRange::default(),
-            filter: &filter,
-            meter,
-        };
-        let basis = digests.gather(&ask, &mut fold).await?;
-        let mut answer = fold.finish();
-        answer.basis = basis;
-        return Ok(answer);
-    }
-    let scan = Scan::of(OPERATION, log, &request.filter, meter);
-    let end = scan.run(log, &open, |recorded| fold.event(&recorded)).await?;
+        range: MinuteRange::default(),
+        meter,
+    };
+    let mut fold = ErrorsFold::new(&request, open.opened_at);
+    let answered = sources.answer(&question, &mut fold).await?;
     let mut answer = fold.finish();
-    answer.basis = end.basis(&open);
+    answer.basis = answered.basis;
     Ok(answer)
 }
 

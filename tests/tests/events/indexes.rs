@@ -115,7 +115,7 @@ impl Own {
         Arc::new(KvStoreService::new(SingleJetStream::provider(Arc::clone(&self.js))))
     }
 
-    async fn store(&self, events: Vec<(&'static str, Vec<u8>)>) {
+    pub(super) async fn store(&self, events: Vec<(&'static str, Vec<u8>)>) {
         let root = &self.config.subject_root;
         let subject = |(kind, payload)| PublishMessage::new(format!("{root}.{kind}"), payload);
         self.publish(events.into_iter().map(subject).collect()).await;
@@ -162,7 +162,7 @@ impl Own {
 const KINDS: [&str; 4] = ["job_started", "job_completed", "job_failed", "log"];
 
 /// Events of four queues and some workers, and what is no event.
-fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<(&'static str, Vec<u8>)> {
     let mut messages = Vec::new();
     for n in numbers {
         if random.u16(..500) == 0 {
@@ -179,6 +179,9 @@ fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<(&'static str, Ve
                 0 => "w".repeat(200),
                 n => format!("w{}", n / 10),
             });
+        }
+        if kind == "job_failed" {
+            event = event.with_error(format!("row {n} is locked"));
         }
         if kind == "job_completed" {
             event = event.with_duration(random.f64() * 100.0).with_success(random.u8(..) > 9);

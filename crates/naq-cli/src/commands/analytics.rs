@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use naq_core::events::{AnalyticsRequest, EventAnalytics, EventMeasures, EventQuery};
 
 use super::bars::bar;
+use super::basis;
 use super::range::{Range, Scan, in_words};
 use super::{Context, Outcome};
 use crate::connect::Session;
@@ -94,6 +95,7 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
             &format!("{}, of more than {most} names", human::count(figures.unlisted)),
         ]);
     }
+    basis::rows(&mut facts, &figures.basis, view);
     let mut text = facts.text();
     let durations = durations(view, measures);
     if !durations.is_empty() {

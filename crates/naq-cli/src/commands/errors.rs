@@ -4,7 +4,7 @@ use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::{ErrorGroup, EventQuery, TopErrors, TopErrorsRequest};
 
 use super::range::{Range, Scan, in_words};
-use super::{Context, Outcome, tell_beside_sheet};
+use super::{Context, Outcome, basis, tell_beside_sheet};
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Grid, Sheet, View, human};
@@ -105,6 +105,7 @@ fn table(answer: &TopErrors, view: &View) -> String {
     for (name, what) in missing(answer) {
         facts.row([name, &what]);
     }
+    basis::rows(&mut facts, &answer.basis, view);
     let mut text = facts.text();
     if answer.errors.is_empty() {
         return text;

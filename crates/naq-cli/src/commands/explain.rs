@@ -1,6 +1,6 @@
 //! `naq explain EXPR`: what a filter means, and what it costs.
 
-use naq_core::events::{EventQuery, ExplainedIndex, Explanation};
+use naq_core::events::{EventQuery, ExplainedIndex, Explanation, MadeFrom};
 
 use super::{Context, Outcome, export};
 use crate::connect::Session;
@@ -60,6 +60,12 @@ fn table(explanation: &Explanation, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     facts.row(["Filter", &sanitize(&explanation.filter)]);
     reading(&mut facts, explanation, view);
+    let figures = match explanation.figures_from {
+        MadeFrom::Digests => "digests, and the log for what none has",
+        MadeFrom::Index => "the index, as a reading",
+        _ => "the log, as a reading",
+    };
+    facts.row(["Figures", &format!("from {figures}")]);
     facts.text() + &warnings(explanation, view)
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod tail;
 
 mod asked;
 mod bars;
+mod basis;
 mod confirm;
 mod follow;
 mod place;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use naq_core::events::{EventQuery, EventStats, StatsRequest};
 
 use super::bars::bar;
+use super::basis;
 use super::range::{Range, Scan, in_words};
 use super::watch::{Watch, watch};
 use super::{Context, Outcome};
@@ -105,6 +106,7 @@ fn table(stats: &EventStats, view: &View) -> String {
             &format!("{}, of more than {most} names", human::count(stats.unlisted)),
         ]);
     }
+    basis::rows(&mut facts, &stats.basis, view);
     let mut text = facts.text();
     for (heading, counts) in
         [("Type", &stats.event_types), ("Queue", &stats.queues), ("Name", &stats.job_names)]

@@ -87,13 +87,13 @@ impl Digests {
     }
 
     /// Shows a tally what digests have, as [`gather`](Self::gather) does, and
-    /// counts what would be read instead of reading it.
+    /// counts what would be read instead of reading it, and in how many parts.
     pub(crate) async fn estimate(
         &self,
         ask: &Ask<'_>,
         tally: &mut impl Tally,
-    ) -> Result<AnswerBasis> {
-        let mut gathering = Gathering::new(self, ask);
+    ) -> Result<(AnswerBasis, u64)> {
+        let (mut gathering, mut parts) = (Gathering::new(self, ask), 0);
         let first = ask.open.info.state.first_sequence;
         // Nothing is put together for it.
         let look = Look { range: ask.range, grain: Grain::Minute, cuts: Vec::new() };
@@ -106,12 +106,13 @@ impl Digests {
                 let sequences = (to + 1).saturating_sub(from);
                 let there = (to + 1).saturating_sub(from.max(first));
                 gathering.basis.read += there;
+                parts += u64::from(there > 0);
                 if let Part::Rest(_) = part {
                     gathering.basis.holes += sequences - there;
                 }
             }
         }
-        Ok(gathering.basis)
+        Ok((gathering.basis, parts))
     }
 }
 
@@ -142,14 +143,9 @@ pub(super) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Self {
-        let state = &ask.open.info.state;
-        let mut basis = AnswerBasis::default();
-        if state.last_sequence > 0 {
-            (basis.first_sequence, basis.through) = (state.first_sequence, state.last_sequence);
-        }
-        let last = state.last_sequence;
+        let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Self { digests, ask, left, basis }
+        Self { digests, ask, left, basis: ask.open.basis() }
     }
 
     /// The pieces of the log that are looked at together next; `None` behind its end.

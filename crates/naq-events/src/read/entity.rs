@@ -52,11 +52,12 @@ impl Log {
     ) -> Result<(OpenLog, EntitySubjects)> {
         let told = |error: Error| error.in_operation(operation);
         let jetstream = self.connections.get_jetstream(&ServerRef::Default).await.map_err(told)?;
+        let opened_at = self.clock().now();
         let counted = jetstream.subject_counts(self.stream(), filter, 0).await.map_err(told)?;
         let SubjectCounts { info, counts, next_offset, .. } = counted;
         let is_whole = next_offset.is_none() && counts.len() <= MOST_SUBJECTS;
         let total = is_whole.then(|| counts.iter().map(|(_, count)| count).sum());
-        Ok((OpenLog { jetstream, info }, EntitySubjects { counts, total }))
+        Ok((OpenLog { jetstream, info, opened_at }, EntitySubjects { counts, total }))
     }
 
     /// The messages on these subjects, as many as a meter allows.

@@ -252,7 +252,7 @@ impl Indexed {
             self.position = gone.max(page.get(looked_at - 1).map_or(0, |last| last + 1));
         }
         for message in messages {
-            self.meter.note(&message)?;
+            self.meter.note_named(&message)?;
             if !self.subjects.iter().any(|filter| subject_matches(filter, &message.subject)) {
                 continue;
             }

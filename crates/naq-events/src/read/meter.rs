@@ -54,6 +54,8 @@ pub(crate) struct Meter {
     limits: Limits,
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// How many of the messages an index named.
+    named: AtomicU64,
     /// The last sequence that was read.
     at: AtomicU64,
     /// When it has to end, in nanoseconds of the clock; 0 until that is looked up.
@@ -67,8 +69,8 @@ impl Meter {
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Self {
-        let [messages, bytes, at, deadline] = Default::default();
-        Self { operation, stream, clock, limits, messages, bytes, at, deadline }
+        let [messages, bytes, named, at, deadline] = Default::default();
+        Self { operation, stream, clock, limits, messages, bytes, named, at, deadline }
     }
 
     /// How many messages may be read.
@@ -84,6 +86,21 @@ impl Meter {
     /// How many messages were read.
     pub(crate) fn read(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
+    }
+
+    /// How many of them an index named.
+    pub(crate) fn named(&self) -> u64 {
+        self.named.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that an index named, and that was got by it.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub(super) fn note_named(&self, message: &StoredMessage) -> Result<()> {
+        self.note(message)?;
+        self.named.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Counts a message that was read.

@@ -29,9 +29,11 @@ use futures::stream;
 use futures::stream::TryStreamExt;
 use naq_core::clock::Clock;
 use naq_core::connection::{ConnectionProvider, ServerRef};
-use naq_core::events::{EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits};
+use naq_core::events::{
+    AnswerBasis, EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits,
+};
 use naq_core::jetstream::{JetStream, StreamInfo};
-use naq_core::{BoxStream, Error, Result};
+use naq_core::{BoxStream, Error, Result, Timestamp};
 
 use crate::indexes::Indexes;
 
@@ -57,6 +59,23 @@ pub(crate) struct OpenLog {
     pub(crate) jetstream: Arc<dyn JetStream>,
     /// The stream as it stood.
     pub(crate) info: StreamInfo,
+    /// When that was, by this machine's clock.
+    pub(crate) opened_at: Timestamp,
+}
+
+impl OpenLog {
+    /// What an answer says of the log that it was made from.
+    pub(crate) fn basis(&self) -> AnswerBasis {
+        let state = &self.info.state;
+        let mut basis = AnswerBasis::default();
+        basis.as_of = Some(self.opened_at);
+        if state.last_sequence > 0 {
+            (basis.first_sequence, basis.through) = (state.first_sequence, state.last_sequence);
+            (basis.oldest_stored, basis.newest_stored) = (state.first_time, state.last_time);
+            basis.removed = state.num_deleted;
+        }
+        basis
+    }
 }
 
 impl Log {
@@ -96,8 +115,30 @@ impl Log {
     pub(crate) async fn open(&self, operation: &'static str) -> Result<OpenLog> {
         let told = |error: Error| error.in_operation(operation);
         let jetstream = self.connections.get_jetstream(&ServerRef::Default).await.map_err(told)?;
+        let opened_at = self.clock.now();
         let info = jetstream.stream_info(&self.stream).await.map_err(told)?;
-        Ok(OpenLog { jetstream, info })
+        Ok(OpenLog { jetstream, info, opened_at })
+    }
+
+    /// Reads what is there by one of the indexes; `None` where there is none
+    /// for the filter, or the reading is of what is to come.
+    pub(crate) async fn read_indexed(
+        &self,
+        open: &OpenLog,
+        indexes: Option<&Arc<Indexes>>,
+        options: ReadEvents,
+        meter: &Arc<Meter>,
+    ) -> Result<Option<BoxStream<'static, Result<EventItem>>>> {
+        let options = narrow::by_storing(options, self);
+        let Some(found) = indexed::narrowing(self, open, indexes, &options).await else {
+            return Ok(None);
+        };
+        let range = self.sequences(open, &options).await?;
+        if range.1 == open.info.state.last_sequence {
+            found.follow(self, open).await;
+        }
+        let (log, open) = (self.clone(), open.clone());
+        Ok(Some(indexed::read(log, open, found, range, options, meter)))
     }
 
     /// Reads events as [`EventQuery::read_events`](naq_core::events::EventQuery::read_events) has it.
@@ -121,14 +162,10 @@ impl Log {
             let meter = log.meter("read_events", limits);
             let limited = |items| if is_of_the_past { Arc::clone(&meter).limit(items) } else { items };
             let place = open::Place::find(&log, &open, &options).await?;
-            if let Some(found) = indexed::narrowing(&log, &open, indexes.as_ref(), &options).await {
-                let range = log.sequences(&open, &options).await?;
-                if range.1 == open.info.state.last_sequence {
-                    found.follow(&log, &open).await;
-                }
-                return Ok(limited(indexed::read(log, open, found, range, options, &meter)));
-            }
-            Ok::<_, Error>(limited(if options.newest_first {
+            let found = log.read_indexed(&open, indexes.as_ref(), options.clone(), &meter).await?;
+            Ok::<_, Error>(limited(if let Some(found) = found {
+                found
+            } else if options.newest_first {
                 backward::read(log, open, options, &meter)
             } else if let ReadUntil::Time(end) = options.until {
                 forward::read_until_time(log, open, place, options, end, &meter)

@@ -1,7 +1,7 @@
 //! One bounded pass over the log, for questions that fold it.
 
 use futures::StreamExt;
-use naq_core::events::{AnswerBasis, EventItem, Filter, FilterPlan, RecordedEvent};
+use naq_core::events::{EventItem, Filter, FilterPlan, RecordedEvent};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{Result, Timestamp};
 
@@ -31,20 +31,6 @@ pub(crate) struct ScanEnd {
     pub(crate) gone: u64,
     /// Messages that were read.
     pub(crate) read: u64,
-}
-
-impl ScanEnd {
-    /// What an answer from this pass was made from.
-    pub(crate) fn basis(&self, open: &OpenLog) -> AnswerBasis {
-        let state = &open.info.state;
-        let mut basis = AnswerBasis::default();
-        if state.last_sequence > 0 {
-            (basis.first_sequence, basis.through) = (state.first_sequence, state.last_sequence);
-            basis.holes = state.first_sequence.saturating_sub(1) + self.gone;
-        }
-        (basis.read, basis.malformed) = (self.read, self.malformed);
-        basis
-    }
 }
 
 impl<'a> Scan<'a> {

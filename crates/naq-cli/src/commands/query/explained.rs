@@ -1,6 +1,6 @@
 //! What a question would be answered from.
 
-use naq_core::events::QueryExplanation;
+use naq_core::events::{MadeFrom, QueryExplanation};
 
 use crate::commands::explain;
 use crate::output::{Grid, View, human, sanitize};
@@ -12,7 +12,8 @@ pub(super) fn table(explanation: &QueryExplanation, view: &View) -> String {
     let mut warnings = String::new();
     match &explanation.reading {
         Some(reading) => {
-            facts.row(["From", "the log"]);
+            let is_indexed = explanation.made_from == MadeFrom::Index;
+            facts.row(["From", if is_indexed { "an index, and the log" } else { "the log" }]);
             explain::reading(&mut facts, reading, view);
             warnings = explain::warnings(reading, view);
         }
@@ -21,7 +22,8 @@ pub(super) fn table(explanation: &QueryExplanation, view: &View) -> String {
             let messages = human::counted(explanation.from_digests, "message");
             facts.row(["From", &format!("{digests} of {messages}, and the log for the rest")]);
             let (most, all) = (explanation.messages_at_most, explanation.stream_messages);
-            facts.row(["Reads", &explain::at_most(most, all)]);
+            let parts = human::counted(explanation.parts, "part");
+            facts.row(["Reads", &format!("{} in {parts}", explain::at_most(most, all))]);
         }
     }
     if explanation.holes > 0 {
@@ -29,7 +31,8 @@ pub(super) fn table(explanation: &QueryExplanation, view: &View) -> String {
         facts.row(["Gone", &format!("{gone} left the log uncounted")]);
     }
     let mut text = facts.text() + &warnings;
-    for reason in &explanation.reasons {
+    let is_slow = explanation.made_from == MadeFrom::Log;
+    for reason in explanation.reasons.iter().filter(|_| is_slow) {
         text.push_str(&format!("{} {reason}\n", view.paint.warn("slow:")));
     }
     if explanation.messages_at_most > explanation.max_messages {

@@ -4,6 +4,7 @@ use naq_core::Timestamp;
 use naq_core::events::{Bucket, Measure, QueryAnswer, QueryRow};
 
 use crate::commands::bars::{bar, room};
+use crate::commands::basis;
 use crate::commands::range::in_words;
 use crate::output::{Grid, Sheet, View, human};
 
@@ -30,6 +31,7 @@ pub(super) fn table(answer: &QueryAnswer, view: &View) -> String {
     for (name, what) in missing(answer) {
         facts.row([name, &what]);
     }
+    basis::rows(&mut facts, &answer.basis, view);
     let mut text = facts.text();
     if !answer.rows.is_empty() {
         text.push('\n');

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::events::{EntityKind, EventType, JobSummary, RecordedEvent};
+use crate::events::{AnswerBasis, EntityKind, EventType, JobSummary, RecordedEvent};
 
 /// The history of one job, worker or schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,33 +120,6 @@ pub struct EventStats {
 impl EventStats {
     /// How many different types, queues or job names are told apart, each.
     pub const MAX_GROUPS: usize = 10_000;
-}
-
-/// What an answer was made from, and what is missing in it.
-///
-/// From digests, every sequence up to `through` is in exactly one of
-/// `from_digests`, what was read of the rest, and `holes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AnswerBasis {
-    /// The newest sequence that is in it: the log's end when it was asked.
-    pub through: u64,
-    /// The oldest sequence that the log still holds: what was stored before is
-    /// known from digests alone, and has no events behind it any more.
-    pub first_sequence: u64,
-    /// Messages whose digests were used, whatever their times.
-    pub from_digests: u64,
-    /// Messages that were read from the log.
-    pub read: u64,
-    /// Messages that are no events, of all that were counted or read.
-    pub malformed: u64,
-    /// Sequences that had left the log before anybody counted them, or whose
-    /// digest is gone too; in one pass over the log, as far as the pass saw.
-    pub holes: u64,
-    /// Events that may lie in the range and are in no figure: of what has left
-    /// the log, where many events agree, only the minute is known, and the
-    /// range ends within it.
-    pub undecided: u64,
 }
 
 /// The asked range of time.
@@ -297,8 +270,10 @@ mod tests {
 
     fn basis() -> Value {
         json!({
-            "through": 0, "first_sequence": 0, "from_digests": 0, "read": 0, "malformed": 0,
-            "holes": 0, "undecided": 0,
+            "made_from": "log", "as_of": null, "through": 0, "newest_stored": null,
+            "first_sequence": 0, "oldest_stored": null, "removed": 0, "from_digests": 0,
+            "from_index": 0, "read": 0, "malformed": 0, "duplicates": null, "holes": 0,
+            "undecided": 0,
         })
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::events::MadeFrom;
 
 /// What the server does of a reading, what is done here, and how much is read at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Explanation {
     pub is_counted_by_subject: bool,
     /// The index that it goes by; `None` where there is none for it.
     pub index: Option<ExplainedIndex>,
+    /// What statistics and figures of the same filter are answered from; with
+    /// groups that digests don't tell apart it is something else.
+    pub figures_from: MadeFrom,
     /// What makes it slow.
     pub warnings: Vec<ExplainWarning>,
 }
@@ -97,7 +101,9 @@ impl fmt::Display for ExplainWarning {
 pub struct QueryExplanation {
     /// The filter as the language has it.
     pub filter: String,
-    /// Why the log is read and not its digests; empty where digests answer.
+    /// What it is answered from, beside what is read.
+    pub made_from: MadeFrom,
+    /// Why digests don't answer it; empty where they do.
     pub reasons: Vec<WhyRead>,
     /// How many messages the stream holds.
     pub stream_messages: u64,
@@ -109,6 +115,9 @@ pub struct QueryExplanation {
     /// which only some events lie in the range, and what a digest doesn't tell
     /// apart; without digests, all that the filter lets through to here.
     pub messages_at_most: u64,
+    /// How many parts of the log that is, each a request of its own at least;
+    /// beside a digest's reading where it isn't in memory.
+    pub parts: u64,
     /// How many it may read: it ends with `LimitReached` beyond them.
     pub max_messages: u64,
     /// Sequences that left the log before anybody counted them, as far as is

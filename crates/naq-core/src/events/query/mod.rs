@@ -1,6 +1,7 @@
 //! The port to ask the log through: questions, answers, and what they are made with.
 
 mod answers;
+mod basis;
 mod errors;
 mod explanation;
 mod ext;
@@ -17,9 +18,10 @@ mod scan_limits;
 mod seen;
 
 pub use answers::{
-    AnswerBasis, CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats,
-    HistorySummary, Percentiles, TimeRange,
+    CleanupReport, EventAnalytics, EventHistory, EventMeasures, EventStats, HistorySummary,
+    Percentiles, TimeRange,
 };
+pub use basis::{AnswerBasis, MadeFrom};
 pub use errors::{ErrorGroup, TopErrors, TopErrorsRequest};
 pub use explanation::{ExplainWarning, ExplainedIndex, Explanation, QueryExplanation, WhyRead};
 pub use ext::EventQueryExt;

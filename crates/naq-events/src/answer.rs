@@ -1,0 +1,155 @@
+//! Where the figures of an answer come from: digests, else an index, else one
+//! pass over the log.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use naq_core::events::{
+    AnswerBasis, EventItem, Filter, MadeFrom, ReadEvents, RecordedEvent, SeenIds,
+};
+use naq_core::{Error, Result};
+
+use crate::digests::{Ask, CellFilter, Digests, MinuteRange, Tally};
+use crate::indexes::Indexes;
+use crate::read::{Log, Meter, OpenLog, Scan};
+
+/// What a service has to answer from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// The log.
+    pub(crate) log: &'a Log,
+    /// Its digests, if the service keeps any.
+    pub(crate) digests: Option<&'a Digests>,
+    /// Its indexes, if the service knows any.
+    pub(crate) indexes: Option<&'a Arc<Indexes>>,
+}
+
+/// A question for figures.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    /// Who asks, for errors.
+    pub(crate) operation: &'static str,
+    /// The log as it stands.
+    pub(crate) open: &'a OpenLog,
+    /// Which events are meant.
+    pub(crate) filter: &'a Filter,
+    /// The filter as it is asked of cells; `None` where cells don't tell enough.
+    pub(crate) cells: Option<&'a CellFilter>,
+    /// By the events' own times: what is shown of digests' cells.
+    pub(crate) range: MinuteRange,
+    /// Counts what is read.
+    pub(crate) meter: &'a Arc<Meter>,
+}
+
+/// What an answer was made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    /// As it is told.
+    pub(crate) basis: AnswerBasis,
+    /// Sequences that left the log before they were counted: from digests, at
+    /// any time; else while the log was read.
+    pub(crate) gone: u64,
+}
+
+impl Sources<'_> {
+    /// Shows a tally all that may be meant, from the cheapest source that has it.
+    pub(crate) async fn answer(
+        &self,
+        question: &Question<'_>,
+        tally: &mut impl Tally,
+    ) -> Result<Answered> {
+        if let Some((digests, filter)) = self.digests.zip(question.cells) {
+            let ask = Ask {
+                operation: question.operation,
+                log: self.log,
+                open: question.open,
+                range: question.range,
+                filter,
+                meter: question.meter,
+            };
+            let mut basis = digests.gather(&ask, tally).await?;
+            basis.made_from = MadeFrom::Digests;
+            return Ok(Answered { basis, gone: basis.holes });
+        }
+        let mut seen = Seen { ids: SeenIds::new(), duplicates: 0 };
+        let mut answered = match self.by_index(question, &mut seen, tally).await? {
+            Some(answered) => answered,
+            None => self.by_scan(question, &mut seen, tally).await?,
+        };
+        answered.basis.duplicates = Some(seen.duplicates);
+        Ok(answered)
+    }
+
+    /// From what an index names, and what it doesn't cover; `None` where there
+    /// is none for the filter.
+    async fn by_index(
+        &self,
+        question: &Question<'_>,
+        seen: &mut Seen,
+        tally: &mut impl Tally,
+    ) -> Result<Option<Answered>> {
+        let Question { open, meter, .. } = question;
+        let told = |error: Error| error.in_operation(question.operation);
+        let options = ReadEvents::default().with_filter(question.filter.clone());
+        let indexed = self.log.read_indexed(open, self.indexes, options, meter).await;
+        let Some(mut items) = indexed.map_err(told)? else { return Ok(None) };
+        let (mut malformed, mut gone) = (0, 0);
+        while let Some(item) = items.next().await {
+            match item.map_err(told)? {
+                EventItem::Event(recorded) => seen.show(&recorded, tally),
+                EventItem::Malformed(_) => malformed += 1,
+                EventItem::Gap { from, to } => gone += to.saturating_sub(from) + 1,
+                _ => {}
+            }
+        }
+        let mut answered = Answered::of_log(open, gone);
+        answered.basis.made_from = MadeFrom::Index;
+        answered.basis.from_index = meter.named();
+        (answered.basis.read, answered.basis.malformed) = (meter.read(), malformed);
+        Ok(Some(answered))
+    }
+
+    /// From one pass over what the filter lets through.
+    ///
+    /// The asked range bounds nothing that is read in it: an event may be
+    /// stored long after it happened. What the filter says of type, job and
+    /// the time of storing does.
+    async fn by_scan(
+        &self,
+        question: &Question<'_>,
+        seen: &mut Seen,
+        tally: &mut impl Tally,
+    ) -> Result<Answered> {
+        let Question { operation, open, filter, meter, .. } = question;
+        let scan = Scan::of(operation, self.log, filter, meter);
+        let end = scan.run(self.log, open, |recorded| seen.show(&recorded, tally)).await?;
+        let mut answered = Answered::of_log(open, end.gone);
+        (answered.basis.read, answered.basis.malformed) = (end.read, end.malformed);
+        Ok(answered)
+    }
+}
+
+impl Answered {
+    /// From the log alone, of which so many sequences went while it was read.
+    fn of_log(open: &OpenLog, gone: u64) -> Self {
+        let mut basis = open.basis();
+        if basis.through > 0 {
+            basis.holes = basis.first_sequence.saturating_sub(1) + gone;
+        }
+        Self { basis, gone }
+    }
+}
+
+/// Finds events that are stored more than once.
+struct Seen {
+    ids: SeenIds,
+    duplicates: u64,
+}
+
+impl Seen {
+    /// Shows a tally an event, and looks whether it was read before.
+    fn show(&mut self, recorded: &RecordedEvent, tally: &mut impl Tally) {
+        self.duplicates += u64::from(!self.ids.is_first(&recorded.event));
+        tally.event(recorded);
+    }
+}

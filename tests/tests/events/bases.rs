@@ -1,0 +1,90 @@
+//! What an answer says of itself is so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naq_core::clock::{Clock, ManualClock};
+use naq_core::config::{EventsConfig, KeeperMode};
+use naq_core::connection::SingleJetStream;
+use naq_core::events::{AnswerBasis, EventQuery, Filter, MadeFrom, StatsRequest};
+use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
+use naq_core::service::Service;
+use naq_events::EventService;
+use naq_kv::KvStoreService;
+use naq_streams::StreamService;
+use naq_tests::behaviours::block_on;
+use naq_tests::server::shared;
+use naq_tests::{backend, names};
+
+#[test]
+fn an_answer_says_how_old_it_is_and_what_is_behind_it_in_memory() {
+    block_on(says(super::memory()));
+}
+
+#[test]
+fn an_answer_says_how_old_it_is_and_what_is_behind_it_on_a_server() {
+    block_on(async { says(backend::connect(&shared().await.url()).await).await });
+}
+
+async fn says(js: Arc<dyn JetStream>) {
+    let name = names::unique("bases");
+    let config = EventsConfig::default()
+        .with_stream_name(name.as_str())
+        .with_subject_root(name.as_str())
+        .with_keeper(KeeperMode::Off);
+    let connections = || SingleJetStream::provider(Arc::clone(&js));
+    let streams = Arc::new(StreamService::new(connections()));
+    let clock = ManualClock::new();
+    let service =
+        EventService::new(connections(), streams, Arc::new(clock.clone()), config).unwrap();
+    let service = service.with_digests(Arc::new(KvStoreService::new(connections())));
+    service.start().await.unwrap();
+
+    let basis = stats(&service, "").await;
+    assert_eq!((basis.made_from, basis.as_of), (MadeFrom::Digests, Some(clock.now())));
+    let none = (basis.through, basis.newest_stored, basis.first_sequence, basis.oldest_stored);
+    assert_eq!(none, (0, None, 0, None));
+
+    let store = async |kind: &str, id: u8| {
+        let payload = format!(r#"{{"type":"{kind}","id":"{id}"}}"#);
+        js.publish(PublishMessage::new(format!("{name}.{kind}"), payload)).await.unwrap();
+    };
+    for n in 0..9 {
+        store(if n % 3 == 0 { "job_failed" } else { "log" }, n).await;
+    }
+    for _ in 0..3 {
+        store("log", 9).await;
+    }
+    clock.advance(Duration::from_secs(5));
+    let info = js.stream_info(&name).await.unwrap();
+    let basis = stats(&service, "").await;
+    assert_eq!((basis.made_from, basis.as_of), (MadeFrom::Digests, Some(clock.now())));
+    assert_eq!((basis.through, basis.newest_stored), (12, info.state.last_time));
+    assert_eq!((basis.first_sequence, basis.oldest_stored), (1, info.state.first_time));
+    assert_eq!((basis.removed, basis.duplicates), (0, None), "digests tell no ids");
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(basis.age(clock.now()), Some(Duration::from_secs(2)));
+
+    // Read, it shows which were stored before.
+    let basis = stats(&service, "not duration > 1s").await;
+    assert_eq!((basis.made_from, basis.duplicates), (MadeFrom::Log, Some(2)));
+
+    // The events of a type go from the midst, and the oldest from the front.
+    let failed = PurgeOptions::default().with_subject(format!("{name}.job_failed"));
+    js.purge_stream(&name, failed).await.unwrap();
+    let keep = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(4));
+    js.purge_stream(&name, keep).await.unwrap();
+    let info = js.stream_info(&name).await.unwrap();
+    let basis = stats(&service, "").await;
+    assert_eq!((basis.first_sequence, basis.oldest_stored), (5, info.state.first_time));
+    // Of those at 1, 4 and 7 one lay behind what is the oldest now.
+    assert_eq!((basis.removed, basis.holes), (1, 0), "{basis:?}");
+}
+
+async fn stats(service: &EventService, filter: &str) -> AnswerBasis {
+    let mut request = StatsRequest::default();
+    if !filter.is_empty() {
+        request.filter = Filter::parse(filter).unwrap();
+    }
+    service.stats(request).await.unwrap().basis
+}
