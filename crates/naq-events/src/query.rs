@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use naq_core::events::{
     AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, Explanation, HistoryRequest, MadeFrom, QueryAnswer,
-    QueryExplanation, QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
+    EventQuery, EventStats, Explanation, HistoryRequest, MadeFrom, QueryAnswer, QueryExplanation,
+    QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::{BoxStream, Error, Result};
 

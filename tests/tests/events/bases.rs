@@ -6,7 +6,7 @@ use std::time::Duration;
 use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode};
 use naq_core::connection::SingleJetStream;
-use naq_core::events::{AnswerBasis, EventQuery, Filter, MadeFrom, StatsRequest};
+use naq_core::events::{AnswerBasis, EventQuery, EventQueryExt, Filter, MadeFrom, StatsRequest};
 use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
 use naq_core::service::Service;
 use naq_events::EventService;
@@ -26,20 +26,24 @@ fn an_answer_says_how_old_it_is_and_what_is_behind_it_on_a_server() {
     block_on(async { says(backend::connect(&shared().await.url()).await).await });
 }
 
-async fn says(js: Arc<dyn JetStream>) {
+/// A service with digests on a log of its own, and the log's name.
+async fn service(js: &Arc<dyn JetStream>, clock: ManualClock) -> (EventService, String) {
     let name = names::unique("bases");
     let config = EventsConfig::default()
         .with_stream_name(name.as_str())
         .with_subject_root(name.as_str())
         .with_keeper(KeeperMode::Off);
-    let connections = || SingleJetStream::provider(Arc::clone(&js));
+    let connections = || SingleJetStream::provider(Arc::clone(js));
     let streams = Arc::new(StreamService::new(connections()));
-    let clock = ManualClock::new();
-    let service =
-        EventService::new(connections(), streams, Arc::new(clock.clone()), config).unwrap();
+    let service = EventService::new(connections(), streams, Arc::new(clock), config).unwrap();
     let service = service.with_digests(Arc::new(KvStoreService::new(connections())));
     service.start().await.unwrap();
+    (service, name)
+}
 
+async fn says(js: Arc<dyn JetStream>) {
+    let clock = ManualClock::new();
+    let (service, name) = service(&js, clock.clone()).await;
     let basis = stats(&service, "").await;
     assert_eq!((basis.made_from, basis.as_of), (MadeFrom::Digests, Some(clock.now())));
     let none = (basis.through, basis.newest_stored, basis.first_sequence, basis.oldest_stored);
@@ -87,4 +91,22 @@ async fn stats(service: &EventService, filter: &str) -> AnswerBasis {
         request.filter = Filter::parse(filter).unwrap();
     }
     service.stats(request).await.unwrap().basis
+}
+
+#[test]
+fn of_questions_at_once_one_reads_what_came() {
+    block_on(async {
+        let js = super::memory();
+        let (service, name) = service(&js, ManualClock::new()).await;
+        for (came, all) in [(400, 400), (300, 700)] {
+            for _ in 0..came {
+                let message = PublishMessage::new(format!("{name}.log"), r#"{"type":"log"}"#);
+                js.publish(message).await.unwrap();
+            }
+            let asked = (0..8).map(|_| service.get_event_stats(None, None));
+            let answers = futures::future::try_join_all(asked).await.unwrap();
+            assert!(answers.iter().all(|stats| stats.total_events == all));
+            assert_eq!(answers.iter().map(|stats| stats.basis.read).sum::<u64>(), came);
+        }
+    });
 }

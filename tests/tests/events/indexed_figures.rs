@@ -99,7 +99,11 @@ async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
         ];
         let explained = fast.explain_query(by_type(text)).await.unwrap();
         assert_eq!(explained.made_from, MadeFrom::Index, "{text}: {explained:?}");
-        assert!(bases[2].read <= explained.messages_at_most, "{text}: {:?} {explained:?}", bases[2]);
+        assert!(
+            bases[2].read <= explained.messages_at_most,
+            "{text}: {:?} {explained:?}",
+            bases[2]
+        );
         for basis in bases {
             assert_eq!(basis.made_from, MadeFrom::Index, "{text}");
             assert!(basis.from_index <= basis.read, "{text}: {basis:?}");
@@ -110,7 +114,10 @@ async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
         }
     }
     assert_eq!(slow.explain_query(by_type(FILTERS[0])).await.unwrap().made_from, MadeFrom::Log);
-    assert_eq!(fast.explain_query(by_type("queue = q1")).await.unwrap().made_from, MadeFrom::Digests);
+    assert_eq!(
+        fast.explain_query(by_type("queue = q1")).await.unwrap().made_from,
+        MadeFrom::Digests
+    );
 }
 
 fn by_type(filter: &str) -> QueryRequest {

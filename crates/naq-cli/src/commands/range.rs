@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use naq_core::Timestamp;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::config::Size;
 use naq_core::events::ScanLimits;
-use naq_core::Timestamp;
 
 use crate::output::{View, Zone};
 use crate::when::PointInTime;
@@ -41,7 +41,10 @@ pub(crate) struct Scan {
 
 impl Range {
     /// The two ends; `None` for the log's.
-    pub(crate) fn resolve(&self, zone: &Zone) -> naq_core::Result<(Option<Timestamp>, Option<Timestamp>)> {
+    pub(crate) fn resolve(
+        &self,
+        zone: &Zone,
+    ) -> naq_core::Result<(Option<Timestamp>, Option<Timestamp>)> {
         let now = SystemClock::new().now();
         let end = |point: &Option<PointInTime>| match point {
             Some(point) => point.resolve(now, zone.zone()),

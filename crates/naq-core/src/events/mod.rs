@@ -29,10 +29,10 @@ pub use query::{
     AnalyticsRequest, AnswerBasis, Bucket, CleanupReport, CleanupRequest, ErrorGroup,
     EventAnalytics, EventHistory, EventItem, EventLog, EventMeasures, EventQuery, EventQueryExt,
     EventStats, ExplainWarning, ExplainedIndex, Explanation, GroupBy, HistoryRequest,
-    HistorySummary, JobFold, JobState, JobSummary, MadeFrom, MalformedEvent, Measure, MeasuredField,
-    Percentiles, Position, QueryAnswer, QueryExplanation, QueryRequest, QueryRow, ReadEvents,
-    ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange, TopErrors,
-    TopErrorsRequest, WhyRead,
+    HistorySummary, JobFold, JobState, JobSummary, MadeFrom, MalformedEvent, Measure,
+    MeasuredField, Percentiles, Position, QueryAnswer, QueryExplanation, QueryRequest, QueryRow,
+    ReadEvents, ReadStart, ReadUntil, RecordedEvent, ScanLimits, SeenIds, StatsRequest, TimeRange,
+    TopErrors, TopErrorsRequest, WhyRead,
 };
 #[cfg(feature = "mock")]
 pub use sink::MockEventSink;

@@ -80,8 +80,11 @@ impl Digests {
         let (grain, cuts) = (tally.grain(), tally.cuts());
         let look = Look { range: ask.range, grain, cuts };
         while let Some(pieces) = gathering.next(&look, tally) {
+            let flight = gathering.begin().await?;
             let parts = gathering.parts(pieces, &look, tally).await?;
-            gathering.read(parts, tally).await?;
+            let again = gathering.read(parts, tally).await?;
+            drop(flight);
+            gathering.again(again, tally).await?;
         }
         Ok(gathering.basis)
     }
@@ -138,6 +141,8 @@ pub(super) struct Gathering<'a> {
     pub(super) ask: &'a Ask<'a>,
     /// The blocks that are still to be looked at.
     left: Range<u64>,
+    /// The last sequence of what is looked at.
+    pub(super) through: u64,
     pub(super) basis: AnswerBasis,
 }
 
@@ -145,7 +150,12 @@ impl<'a> Gathering<'a> {
     fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Self {
         let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Self { digests, ask, left, basis: ask.open.basis() }
+        Self { digests, ask, left, through: last, basis: ask.open.basis() }
+    }
+
+    /// Whether there is more to be looked at than what was begun with.
+    pub(super) fn is_before_the_end(&self) -> bool {
+        !self.left.is_empty()
     }
 
     /// The pieces of the log that are looked at together next; `None` behind its end.

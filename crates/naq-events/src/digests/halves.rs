@@ -34,7 +34,7 @@ impl Gathering<'_> {
         look: &Look,
         tally: &impl Tally,
     ) -> Known {
-        let to = block_end(block).min(self.ask.open.info.state.last_sequence);
+        let to = block_end(block).min(self.through);
         let rest = |from, fold| Rest { block, from, to, fold };
         let Some(digest) = digest.filter(|digest| digest.through <= to) else {
             return Known::Rest(rest(block_start(block), Some(None)));

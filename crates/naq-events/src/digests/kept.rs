@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Digests {
     store: DigestStore,
     kept: Mutex<Memory>,
+    /// Held by the question that reads what lies at the log's end.
+    pub(super) flight: tokio::sync::Mutex<()>,
     /// Whether the credentials let digests be kept, as far as is known.
     may_write: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Digests {
         Self {
             store: DigestStore::new(kv, stream),
             kept: Mutex::new(Memory::new(Timestamp::default())),
+            flight: tokio::sync::Mutex::default(),
             may_write: AtomicBool::new(true),
         }
     }

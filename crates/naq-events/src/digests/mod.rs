@@ -23,6 +23,7 @@
 //! | `ageing.rs` | removing digests that are too old |
 //! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
+//! | `flight.rs` | one question at a time reads what came |
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
 //! | `halves.rs` | what of them is put together for it |
 //! | `reading.rs` | the rest of it: what is read, and folded on the way |
@@ -39,6 +40,7 @@ mod draft;
 mod encode;
 mod errors;
 mod fingerprint;
+mod flight;
 mod fold;
 mod gather;
 mod halves;

@@ -77,8 +77,13 @@ pub(super) fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
 }
 
 impl Gathering<'_> {
-    /// Reads the parts; rests that follow one another at one go.
-    pub(super) async fn read(&mut self, parts: Vec<Part>, tally: &mut impl Tally) -> Result<()> {
+    /// Reads what no digest has, what follows one another at one go, and
+    /// answers what is to be read again.
+    pub(super) async fn read(
+        &mut self,
+        parts: Vec<Part>,
+        tally: &mut impl Tally,
+    ) -> Result<Vec<Again>> {
         let (mut run, mut again) = (Vec::<Rest>::new(), Vec::new());
         for part in parts {
             match part {
@@ -92,11 +97,11 @@ impl Gathering<'_> {
             }
         }
         self.rests(run, tally).await?;
-        self.again(again, tally).await
+        Ok(again)
     }
 
     /// Reads again what digests have seen and can't tell apart, a few parts at a time.
-    async fn again(&mut self, parts: Vec<Again>, tally: &mut impl Tally) -> Result<()> {
+    pub(super) async fn again(&mut self, parts: Vec<Again>, tally: &mut impl Tally) -> Result<()> {
         let readings = parts.iter().enumerate().map(|(place, part)| {
             self.deliveries(part.from, part.to).map(move |delivery| (place, delivery))
         });

@@ -60,6 +60,7 @@ impl Indexes {
         if state.last_sequence < block_start(block) {
             return Ok(Done { read: 0, through: state.last_sequence, next: None });
         }
+        let _flight = self.flight.lock().await;
         let to = block_end(block).min(state.last_sequence);
         let next = (to < state.last_sequence).then_some(block + 1);
         let had = self.load(definition, created, &[block], state).await.pop().flatten();

@@ -29,6 +29,8 @@ pub(crate) const LAG: u64 = 32_000;
 #[derive(Debug)]
 pub(crate) struct Indexes {
     pub(super) store: IndexStore,
+    /// Held by the one who indexes a block: those who come meanwhile find it done.
+    pub(super) flight: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Kept>,
     /// Whether the credentials let indexes be read and kept, as far as is known.
@@ -54,6 +56,7 @@ impl Indexes {
     pub(crate) fn new(kv: Arc<dyn KvStore>, clock: Arc<dyn Clock>, stream: &str) -> Self {
         Self {
             store: IndexStore::new(kv, stream),
+            flight: tokio::sync::Mutex::default(),
             clock,
             kept: Mutex::default(),
             may_read: AtomicBool::new(true),

@@ -72,7 +72,8 @@ impl Log {
         let can = config.allow_direct == Some(true)
             && config.replicas == Some(1)
             && open.jetstream.capabilities().batched_direct_get;
-        let is_few = subjects.total.is_some_and(|total| total <= meter.most_messages().min(MOST_MESSAGES));
+        let is_few =
+            subjects.total.is_some_and(|total| total <= meter.most_messages().min(MOST_MESSAGES));
         if !can || !is_few || open.info.state.last_sequence == 0 {
             return Ok(None);
         }

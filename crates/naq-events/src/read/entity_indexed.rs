@@ -53,7 +53,8 @@ impl Log {
         // What is read by an index in name only is quicker by subjects.
         let half = (range.1 - range.0) / 2;
         let most_read = if is_by_subject { MOST_READ_OF_JOB.min(half) } else { MOST_READ };
-        let Some(parts) = parts(&narrowing, open, range, (meter.most_messages(), most_read)).await else {
+        let Some(parts) = parts(&narrowing, open, range, (meter.most_messages(), most_read)).await
+        else {
             return Ok(None);
         };
         let (log, open) = (self.clone(), open.clone());

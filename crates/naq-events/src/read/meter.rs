@@ -124,7 +124,8 @@ impl Meter {
         }
         let bytes = self.bytes.load(Ordering::Relaxed).saturating_add(bytes as u64);
         if bytes > self.limits.bytes {
-            return Err(self.stopped("scan_limit_bytes", sequence, TOO_MUCH)
+            return Err(self
+                .stopped("scan_limit_bytes", sequence, TOO_MUCH)
                 .with("max_bytes", self.limits.bytes.to_string()));
         }
         if messages.is_multiple_of(LOOK_AFTER) && self.clock.monotonic() >= self.deadline() {

@@ -29,9 +29,7 @@ use futures::stream;
 use futures::stream::TryStreamExt;
 use naq_core::clock::Clock;
 use naq_core::connection::{ConnectionProvider, ServerRef};
-use naq_core::events::{
-    AnswerBasis, EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits,
-};
+use naq_core::events::{AnswerBasis, EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits};
 use naq_core::jetstream::{JetStream, StreamInfo};
 use naq_core::{BoxStream, Error, Result, Timestamp};
 
@@ -160,7 +158,8 @@ impl Log {
             let is_of_the_past = indexed::is_of_the_past(&log, &open, &options);
             let limits = if is_of_the_past { options.scan } else { ScanLimits::unlimited() };
             let meter = log.meter("read_events", limits);
-            let limited = |items| if is_of_the_past { Arc::clone(&meter).limit(items) } else { items };
+            let limited =
+                |items| if is_of_the_past { Arc::clone(&meter).limit(items) } else { items };
             let place = open::Place::find(&log, &open, &options).await?;
             let found = log.read_indexed(&open, indexes.as_ref(), options.clone(), &meter).await?;
             Ok::<_, Error>(limited(if let Some(found) = found {

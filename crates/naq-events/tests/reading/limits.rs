@@ -55,10 +55,8 @@ async fn a_question_that_waits_for_the_log_for_too_long_says_how_far_it_came() {
     let clock = ManualClock::new();
     let service = service(mock, &clock).await;
     let pass = async |time| clock.advance(time);
-    let (stats, ()) = tokio::join!(
-        service.get_event_stats(None, None),
-        pass(Duration::from_secs(300))
-    );
+    let (stats, ()) =
+        tokio::join!(service.get_event_stats(None, None), pass(Duration::from_secs(300)));
     assert_eq!(reached(&stats.unwrap_err()), ("max_time", "5m", "2"));
     let request = HistoryRequest::job("j").with_scan(most().with_max_time(Duration::from_secs(2)));
     let (history, ()) = tokio::join!(service.history(request), pass(Duration::from_secs(2)));
