@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
     write("a.txt", b"one two\nthree\n");
     write("sub/b.md", "Grüße\n".as_bytes());
     write("picture.png", b"\x89PNG\xff\xfe");
-    write("target/made", b"x");
+    write("target/artefact", b"x");
     write(".git/config", b"x");
     write(".venv/lib", b"x");
     folder
@@ -66,7 +66,7 @@ fn in_memory_it_reports_what_the_log_says() {
     let failed = &answers["failed"]["summary"];
     assert_eq!((&failed["state"], &failed["attempts"]), (&"failed".into(), &2.into()));
     let texts = answers.to_string();
-    assert!(!texts.contains("made") && !texts.contains("config"), "{texts}");
+    assert!(!texts.contains("artefact") && !texts.contains("config"), "{texts}");
 }
 
 #[tokio::test]
