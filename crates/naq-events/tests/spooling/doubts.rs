@@ -90,7 +90,7 @@ async fn where_that_part_of_the_stream_is_gone_they_are_sent_and_count_as_possib
     let sent = SentContext { stream_created: created, last_sequence: 10, sent_at };
     let encoder = EventEncoder::new(EventSubjects::default());
     let entry = |number: u64| {
-        let event = Event::job_progress("a", &number.to_string());
+        let event = Event::job_progress("a", number.to_string());
         SpoolEntry::new(encoder.encode(&event, sent_at).unwrap(), sent_at).in_doubt(sent)
     };
     let (spool, _) = Spool::open(dir.path(), SpoolOptions::default()).await.unwrap();
