@@ -9,7 +9,7 @@ use naq_core::connection::{ConnectionProvider, SingleJetStream};
 use naq_core::events::{
     AnalyticsRequest, AnswerBasis, Bucket, Event, EventAnalytics, EventStats, EventSubjects,
     Filter, GroupBy, Measure, MeasuredField, Position, QueryAnswer, QueryRequest, RecordedEvent,
-    StatsRequest, TopErrors, TopErrorsRequest,
+    ScanLimits, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::jetstream::{JetStream, PublishMessage};
 use naq_core::kv::KvStore;
@@ -21,7 +21,8 @@ use super::digest::{BLOCK, Digest, block_start};
 use super::draft::Draft;
 use super::encode::encode;
 use super::kept::Digests;
-use crate::read::Log;
+use crate::answer::Sources;
+use crate::read::{Limits, Log};
 use crate::{EventService, analytics, grouped, stats, top_errors};
 
 const MINUTE: i64 = 60_000_000_000;
@@ -77,7 +78,8 @@ impl Gone {
     fn log(&self) -> Log {
         let clock = Arc::new(ManualClock::starting_at(self.at(2 * self.minutes, 0)));
         let subjects = EventSubjects::default();
-        Log::new(self.connections(), clock, &self.config.stream_name, subjects, 1_000)
+        let limits = Limits::of(&self.config);
+        Log::new(self.connections(), clock, &self.config.stream_name, subjects, limits)
     }
 
     fn at(&self, minute: i64, nanos: i64) -> Timestamp {
@@ -237,19 +239,20 @@ enum Answer {
 
 impl Question {
     async fn ask(&self, log: &Log, digests: &Digests) -> Answer {
-        let digests = Some(digests);
+        let from = Sources { log, digests: Some(digests), indexes: None };
+        let meter = log.meter("ask", ScanLimits::default());
         match self.clone() {
             Self::Stats(request) => {
-                Answer::Stats(stats::stats(log, digests, request).await.unwrap())
+                Answer::Stats(stats::stats(from, &meter, request).await.unwrap())
             }
             Self::Analytics(request) => {
-                Answer::Analytics(analytics::analytics(log, digests, request).await.unwrap())
+                Answer::Analytics(analytics::analytics(from, &meter, request).await.unwrap())
             }
             Self::TopErrors(request) => {
-                Answer::TopErrors(top_errors::top_errors(log, digests, request).await.unwrap())
+                Answer::TopErrors(top_errors::top_errors(from, &meter, request).await.unwrap())
             }
             Self::Query(request) => {
-                Answer::Query(grouped::query(log, digests, request).await.unwrap())
+                Answer::Query(grouped::query(from, &meter, request).await.unwrap())
             }
         }
     }
