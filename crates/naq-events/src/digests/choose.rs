@@ -78,7 +78,77 @@ impl CellChoice<'_> {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::Timestamp;
+    use naq_core::events::{Position, RecordedEvent};
+    use proptest::prelude::*;
+
+    use super::super::draft::Draft;
     use super::*;
+
+    /// Filters of what digests tell apart, as text.
+    fn filters() -> impl Strategy<Value = String> {
+        let name = prop::sample::select(vec!["a", "b", "ab", "c"]);
+        let field = prop::sample::select(vec!["type", "queue", "job_name"]);
+        let named = (field, name, 0..8_u8).prop_map(|(field, name, form)| match form {
+            0 => format!("{field} = {name}"),
+            1 => format!("{field} != {name}"),
+            2 => format!("{field} in ({name}, b)"),
+            3 => format!("exists {field}"),
+            4 => format!("{field} ~ /^a/"),
+            5 => format!("{field} contains b"),
+            6 => format!("{field} not in ({name})"),
+            _ => format!("not exists {field}"),
+        });
+        let forms = vec!["success = true", "success != true", "success = false", "exists success"];
+        let leaf =
+            prop_oneof![3 => named, 1 => prop::sample::select(forms).prop_map(str::to_owned)];
+        leaf.prop_recursive(4, 24, 2, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|of| format!("not ({of})")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) and ({b})")),
+                (inner.clone(), inner).prop_map(|(a, b)| format!("({a}) or ({b})")),
+            ]
+        })
+    }
+
+    fn events() -> impl Strategy<Value = Event> {
+        let name = || prop::option::of(prop::sample::select(vec!["a", "b", "ab", "c"]));
+        let kind = prop::sample::select(vec!["a", "b", "ab"]);
+        (kind, name(), name(), any::<Option<bool>>()).prop_map(
+            |(kind, queue, job_name, success)| {
+                let mut event = Event::new(kind);
+                event.queue = queue.map(Into::into);
+                event.job_name = job_name.map(Into::into);
+                event.success = success;
+                event
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_events_of_the_cells_that_pass_are_those_that_pass(
+            text in filters(),
+            events in prop::collection::vec(events(), 1..12),
+        ) {
+            let filter = Filter::parse(&text).unwrap();
+            let of_cells = CellFilter::of(&filter).unwrap();
+            let at = Timestamp::from_nanos(0);
+            let mut draft = Draft::new(at, 0);
+            for (event, sequence) in events.iter().zip(1..) {
+                let payload = serde_json::to_vec(event).unwrap();
+                let position = Position::new(at, sequence);
+                let subject = "events.x".to_owned();
+                draft.observe(&RecordedEvent::decode(position, at, subject, payload.into()).unwrap());
+            }
+            let digest = draft.seal().0;
+            let mut choice = of_cells.for_digest(&digest);
+            let passing = digest.cells.iter().filter(|(key, _)| choice.passes(key));
+            let counted: u64 = passing.map(|(_, cell)| cell.count).sum();
+            let expected = events.iter().filter(|event| filter.matches(event)).count() as u64;
+            prop_assert_eq!(counted, expected, "{}", text);
+        }
+    }
 
     #[test]
     fn what_cells_tell_apart_is_asked_of_them_and_nothing_else() {

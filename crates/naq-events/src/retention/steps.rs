@@ -186,7 +186,49 @@ fn next_reach(reach: u64, took: Duration, was_bounded: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::clock::{Clock, ManualClock};
+    use naq_core::config::SubjectLayout;
+    use naq_core::connection::SingleJetStream;
+    use naq_core::events::{Event, EventSubjects};
+    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_kv::KvStoreService;
+    use naq_memory::MemoryJetStream;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_cut_that_reaches_far_is_made_in_steps_that_do_not() {
+        const EVENTS: u64 = 100;
+        let start = Timestamp::from_nanos(1_700_000_000_000_000_000);
+        let clock = Arc::new(ManualClock::starting_at(start));
+        let js: Arc<dyn JetStream> =
+            Arc::new(MemoryJetStream::builder().clock(Arc::clone(&clock) as _).build());
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        for n in 0..EVENTS {
+            let kind = if n.is_multiple_of(2) { "old" } else { "other" };
+            let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
+            js.publish(PublishMessage::new(format!("events.{kind}.{n}"), payload)).await.unwrap();
+        }
+        clock.advance(Duration::from_secs(10));
+        let connections = || SingleJetStream::provider(Arc::clone(&js));
+        let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
+        let log = Log::new(connections(), Arc::clone(&clock) as _, "events", subjects, EVENTS);
+        let kv = Arc::new(KvStoreService::new(connections()));
+        let digests = Arc::new(Digests::new(kv, "events"));
+        super::super::fold(&digests, &log).await.unwrap();
+        let ages = RetentionAges::default().with_age("old", Duration::from_secs(5));
+        let mut retention = Retention::new(log, digests, ages);
+        retention.reach = 8;
+        assert!(!retention.plan(clock.now()).await.unwrap(), "all is in digests");
+        let mut steps = Vec::new();
+        while let Some(step) = retention.step().await.unwrap() {
+            steps.push((step.keep_from, step.removed, step.has_more));
+        }
+        // Each was quick, and is followed by one of twice the reach.
+        assert_eq!(steps, [(9, 4, true), (25, 8, true), (57, 16, true), (101, 22, false)]);
+        let state = js.stream_info("events").await.unwrap().state;
+        assert_eq!((state.first_sequence, state.messages), (2, EVENTS / 2));
+    }
 
     #[test]
     fn a_step_that_took_long_is_followed_by_a_shorter_one() {
