@@ -18,8 +18,6 @@ pub mod reading;
 pub mod retention;
 mod support;
 
-pub use support::service;
-
 use std::sync::Arc;
 
 use naq_core::jetstream::JetStream;
@@ -141,6 +139,8 @@ macro_rules! for_each_events_behaviour {
                 a_job_s_end_goes_after_what_came_before_it,
                 two_that_remove_at_once_do_no_harm,
                 who_asks_now_and_then_misses_nothing_that_was_removed_between,
+                who_has_counted_more_than_is_kept_goes_on_from_that,
+                the_newest_that_were_counted_stay_counted,
                 nothing_has_an_age_unless_it_is_given_one,
                 a_log_that_may_not_be_purged_keeps_everything,
                 the_room_of_each_type_is_the_server_s_own_count,

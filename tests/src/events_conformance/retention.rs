@@ -191,6 +191,43 @@ pub async fn who_asks_now_and_then_misses_nothing_that_was_removed_between(js: A
     }
 }
 
+/// What another one keeps may lack what was gone before it began: it has come
+/// further, and is the worse one all the same.
+pub async fn who_has_counted_more_than_is_kept_goes_on_from_that(js: Arc<dyn JetStream>) {
+    let (own, border) = old(js, 4).await;
+    let asking = own.keeping_at(border, ages()).await;
+    assert_eq!(counted(&asking).await.total_events, 25);
+    own.purge_below(10).await;
+    logged(&own, 2).await;
+    let another = own.keeping_at(border, ages()).await;
+    assert_eq!(applied(&another).await, []);
+    let stats = another.get_event_stats(None, None).await.unwrap();
+    assert_eq!((stats.basis.holes, stats.total_events), (9, 28));
+    assert_eq!(counted(&asking).await.total_events, 37);
+}
+
+/// So few events came before it was asked last that it has not put them
+/// together with the others, and they are gone when it is asked again.
+pub async fn the_newest_that_were_counted_stay_counted(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.log_all((0..40).map(|n| Event::new(format!("kind-{n}")))).await;
+    let asking = own.keeping_at(now(), ages()).await;
+    let mut total = 40;
+    assert_eq!(counted(&asking).await.total_events, total);
+    for _ in 0..3 {
+        let sequence = own.log(Event::worker_heartbeat("w")).await;
+        total += 1;
+        assert_eq!(counted(&asking).await.total_events, total);
+        own.purge_below(sequence + 1).await;
+        assert_eq!(counted(&asking).await.total_events, total);
+    }
+    let sequence = own.log(Event::log("x")).await;
+    own.log(Event::worker_heartbeat("w")).await;
+    assert_eq!(counted(&asking).await.total_events, total + 2);
+    own.js.delete_message(&own.name, sequence).await.unwrap();
+    assert_eq!(counted(&asking).await.total_events, total + 2);
+}
+
 pub async fn nothing_has_an_age_unless_it_is_given_one(js: Arc<dyn JetStream>) {
     let (own, border) = old(js, 2).await;
     let at = border.saturating_add(100 * HOUR);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use naq_core::Timestamp;
+use naq_core::jetstream::StreamState;
 
 use super::cell::{Cell, Key, Minute, Name};
 use super::errors::{ErrorKey, Occurrences};
@@ -79,6 +80,14 @@ impl Digest {
     /// How many sequences were looked at and not there any more.
     pub(crate) const fn holes(&self) -> u64 {
         (self.through + 1).saturating_sub(block_start(self.block)).saturating_sub(self.seen)
+    }
+
+    /// How many sequences would be holes at most, were it read on through one in
+    /// a log of such a state.
+    pub(crate) fn holes_through(&self, through: u64, state: &StreamState) -> u64 {
+        let there = state.first_sequence.max(self.through + 1).min(through + 1);
+        let (before, behind) = (there.saturating_sub(self.through + 1), through + 1 - there);
+        self.holes() + before + behind.min(state.num_deleted)
     }
 
     /// How much of its block is in it, to tell the better one of two.

@@ -70,6 +70,7 @@ impl Digests {
         state: &StreamState,
         purpose: Purpose,
     ) -> Result<Vec<Option<Arc<Digest>>>> {
+        self.seal_what_may_be_gone(created, state);
         let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
         let mut missing = Vec::new();
         let gone = (state.first_sequence, state.num_deleted);
@@ -111,7 +112,12 @@ impl Digests {
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 let base = open.map_or((0, 0), |open| open.base);
                 let is_better = match (&digest, &*slot) {
-                    (Some(theirs), Some(mine)) => theirs.has_more_than(mine, base),
+                    (Some(theirs), Some(mine)) => {
+                        // What has counted more of what is gone is read on, where the rest is there.
+                        let lacks_less =
+                            theirs.holes() <= mine.holes_through(theirs.through, state);
+                        lacks_less && theirs.has_more_than(mine, base)
+                    }
                     (theirs, mine) => theirs.is_some() && mine.is_none(),
                 };
                 if !is_better && slot.is_some() {
@@ -152,6 +158,23 @@ impl Digests {
                 kept.gone = gone;
             }
         }
+    }
+
+    /// Seals the open block where what was counted since it was sealed last may
+    /// have left the log: there it can't be read again.
+    fn seal_what_may_be_gone(&self, created: Timestamp, state: &StreamState) {
+        let mut kept = self.kept(created);
+        let deleted_before = kept.gone.1;
+        let is_due = |open: &mut Open| {
+            let sealed = open.sealed.through;
+            let may_lack = state.first_sequence > sealed + 1 || state.num_deleted != deleted_before;
+            may_lack && open.draft.through() > sealed
+        };
+        let Some(open) = kept.open.take_if(is_due) else { return };
+        drop(kept);
+        // It is put back when this is dropped.
+        let mut growing = Growing { digests: self, open, is_done: false };
+        growing.open.sealed = Arc::new(growing.open.draft.seal().0);
     }
 
     /// What a block's digest goes on from where it is read from this sequence
