@@ -15,6 +15,8 @@
 //! - [`faults`]: programs that log under a ledger while something breaks;
 //! - [`driving`]: running the behaviours of a suite;
 //! - [`wait`]: polling a condition with a deadline;
+//! - [`counting`]: a JetStream that counts what it hands out;
+//! - [`own_log`]: an event log of one test alone, and who is asked about it;
 //! - [`names`]: stream names nobody else takes;
 //! - [`certs`] and [`accounts`]: what TLS and JWT servers want to see;
 //! - [`markdown`]: the code blocks and links of README and docs.
@@ -31,6 +33,7 @@ pub mod certs;
 pub mod cli;
 pub mod command;
 pub mod conformance;
+pub mod counting;
 pub mod driving;
 pub mod events_conformance;
 pub mod faults;
@@ -38,6 +41,7 @@ pub mod kv_conformance;
 pub mod ledger;
 pub mod markdown;
 pub mod names;
+pub mod own_log;
 pub mod proxy;
 pub mod server;
 pub mod wait;

@@ -3,12 +3,14 @@
 //! On nats-server first, and naq-memory follows. On the latest server and in
 //! memory each behaviour is a test; on the older servers the suite is one test
 //! that names each behaviour that fails.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "events/bases.rs"]
 mod bases;
 #[path = "events/digests.rs"]
 mod digests;
+#[path = "events/equality/mod.rs"]
+mod equality;
 #[path = "events/explained.rs"]
 mod explained;
 #[path = "events/histories.rs"]

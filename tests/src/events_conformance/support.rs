@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt;
 use naq_core::clock::{Clock, ManualClock, SystemClock};
 use naq_core::config::{EventsConfig, RetentionAges, Size, StreamMode};
-use naq_core::connection::SingleJetStream;
 use naq_core::events::{
     Event, EventInput, EventItem, EventQuery, EventSinkExt, ReadEvents, RecordedEvent,
 };
@@ -18,25 +17,13 @@ use naq_core::jetstream::{
 use naq_core::service::Service;
 use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_events::EventService;
-use naq_kv::KvStoreService;
-use naq_streams::StreamService;
 
+use crate::own_log::{Keeps, service};
 use crate::{names, wait};
 
 /// How long a topic waits for what must come. Deletion of a stream may take a
 /// reader 15 s to notice; everything else is far quicker.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// An event service on a JetStream, not started.
-pub fn service(
-    js: Arc<dyn JetStream>,
-    clock: Arc<dyn Clock>,
-    config: EventsConfig,
-) -> Arc<EventService> {
-    let connections = SingleJetStream::provider(js);
-    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-    Arc::new(EventService::new(connections, streams, clock, config).unwrap())
-}
 
 /// A log that only one topic knows: stream and subject root are its name.
 pub(super) struct Own {
@@ -65,7 +52,7 @@ impl Own {
                 // A server sets aside what a stream may take.
                 .with_max_bytes(Size::from_mib(32)),
         );
-        let events = service(Arc::clone(&js), Arc::new(SystemClock::new()), config.clone());
+        let events = service(&js, Arc::new(SystemClock::new()), config.clone(), Keeps::Nothing);
         events.start().await.unwrap();
         let name = config.stream_name.clone();
         Self { js, name, config, events }
@@ -83,7 +70,7 @@ impl Own {
 
     /// Why a service of this configuration does not start.
     pub(super) async fn refused(&self, config: EventsConfig) -> Error {
-        let events = service(Arc::clone(&self.js), Arc::new(SystemClock::new()), config);
+        let events = service(&self.js, Arc::new(SystemClock::new()), config, Keeps::Nothing);
         events.start().await.unwrap_err()
     }
 
@@ -99,19 +86,15 @@ impl Own {
         wall: Timestamp,
         ages: RetentionAges,
     ) -> Arc<EventService> {
-        let connections = SingleJetStream::provider(Arc::clone(&self.js));
-        let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-        let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
         let clock = Arc::new(ManualClock::starting_at(wall));
         let config = self.config.clone().with_stream(StreamMode::Assume).with_retention(ages);
-        let events = EventService::new(connections, streams, clock, config).unwrap();
-        let events = events.with_digests(kv);
+        let events = service(&self.js, clock, config, Keeps::Digests);
         events.start().await.unwrap();
-        Arc::new(events)
+        events
     }
 
     async fn started(&self, clock: Arc<dyn Clock>, config: EventsConfig) -> Arc<EventService> {
-        let events = service(Arc::clone(&self.js), clock, config);
+        let events = service(&self.js, clock, config, Keeps::Nothing);
         events.start().await.unwrap();
         events
     }

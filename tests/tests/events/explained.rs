@@ -2,23 +2,17 @@
 
 use std::sync::Arc;
 
-use naq_core::Timestamp;
-use naq_core::clock::SystemClock;
-use naq_core::config::EventsConfig;
-use naq_core::connection::SingleJetStream;
 use naq_core::events::{
     Bucket, Event, EventQuery, EventSink, Filter, GroupBy, QueryExplanation, QueryRequest,
     ScanLimits, WhyRead,
 };
-use naq_core::jetstream::{JetStream, PurgeKeep, PurgeOptions};
-use naq_core::service::Service;
-use naq_core::{ErrorKind, Result};
+use naq_core::jetstream::JetStream;
+use naq_core::{ErrorKind, Timestamp};
 use naq_events::EventService;
-use naq_kv::KvStoreService;
-use naq_streams::StreamService;
+use naq_tests::backend;
 use naq_tests::behaviours::block_on;
+use naq_tests::own_log::{Keeps, OwnLog};
 use naq_tests::server::shared;
-use naq_tests::{backend, names};
 
 const EVENTS: u64 = 1_200;
 
@@ -34,23 +28,6 @@ fn a_question_costs_what_was_said_before_on_a_server() {
     });
 }
 
-async fn service(
-    js: &Arc<dyn JetStream>,
-    config: &EventsConfig,
-    has_digests: bool,
-) -> Result<EventService> {
-    let connections = || SingleJetStream::provider(Arc::clone(js));
-    let streams = Arc::new(StreamService::new(connections()));
-    let clock = Arc::new(SystemClock::new());
-    let service = EventService::new(connections(), streams, clock, config.clone())?;
-    let service = match has_digests {
-        true => service.with_digests(Arc::new(KvStoreService::new(connections()))),
-        false => service,
-    };
-    service.start().await?;
-    Ok(service)
-}
-
 fn at(second: i64) -> Option<Timestamp> {
     Some(Timestamp::from_nanos((1_700_000_000 + second) * 1_000_000_000))
 }
@@ -61,10 +38,8 @@ fn by_type(filter: &str) -> QueryRequest {
 }
 
 async fn costs_what_was_said(js: Arc<dyn JetStream>) {
-    let name = names::unique("explained");
-    let config =
-        EventsConfig::default().with_stream_name(name.as_str()).with_subject_root(name.as_str());
-    let events = service(&js, &config, true).await.unwrap();
+    let own = OwnLog::new(js, "explained");
+    let events = own.service(Keeps::Digests).await;
     for n in 0..EVENTS {
         let job = format!("j{}", n % 40);
         let event = match n % 3 {
@@ -103,10 +78,9 @@ async fn costs_what_was_said(js: Arc<dyn JetStream>) {
     let slow = by_type("duration > 1s and since 1h");
     assert_eq!(asked(&events, worker).await, (vec![WhyRead::Groups], third, true));
     assert_eq!(asked(&events, slow.clone()).await, (vec![WhyRead::Filter], EVENTS, false));
-    let js_purge = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(101));
-    js.purge_stream(&config.stream_name, js_purge).await.unwrap();
+    own.purge_below(101).await;
     assert_eq!(asked(&events, slow).await.1, EVENTS - 100);
-    let without = service(&js, &config, false).await.unwrap();
+    let without = own.service(Keeps::Nothing).await;
     assert_eq!(asked(&without, by_type("")).await.0, [WhyRead::NoDigests]);
 
     let limited = by_type("exists worker_id").with_scan(ScanLimits::default().with_max_messages(9));

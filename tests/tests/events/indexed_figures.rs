@@ -11,10 +11,11 @@ use naq_core::events::{
 use naq_core::jetstream::{JetStream, PurgeKeep, PurgeOptions};
 use naq_events::EventService;
 use naq_tests::behaviours::block_on;
+use naq_tests::own_log::{Keeps, OwnLog};
 use naq_tests::server::shared;
 use naq_tests::{backend, wait};
 
-use super::indexes::{Own, build, log};
+use super::indexes::{build, log};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 
@@ -48,8 +49,8 @@ const FILTERS: [&str; 8] = [
 
 async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let own = Own::new(js);
-    let (fast, slow) = (own.service(true).await, own.service(false).await);
+    let own = OwnLog::new(js, "indexes");
+    let (fast, slow) = (own.service(Keeps::Indexes).await, own.service(Keeps::Nothing).await);
     own.store(log(&mut random, 0..2_000)).await;
     fast.create_event_index("workers", &["worker_id", "n"]).await.unwrap();
     build(&fast, "workers").await;

@@ -4,24 +4,20 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use naq_core::clock::SystemClock;
-use naq_core::config::{EventsConfig, KeeperMode, Size};
-use naq_core::connection::SingleJetStream;
+use futures::{StreamExt, TryStreamExt};
+use naq_core::config::KeeperMode;
 use naq_core::events::{
     Event, EventItem, EventQuery, Filter, Position, ReadEvents, ReadStart, ReadUntil,
 };
-use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
-use naq_core::kv::{KeySelection, KvBucketExt, KvStore};
+use naq_core::jetstream::JetStream;
 use naq_core::service::Service;
 use naq_core::{ErrorKind, Timestamp};
 use naq_events::EventService;
 use naq_events::indexes::IndexProgress;
-use naq_kv::KvStoreService;
-use naq_streams::StreamService;
 use naq_tests::behaviours::block_on;
+use naq_tests::own_log::{INDEXES, Keeps, OwnLog, Payload};
 use naq_tests::server::shared;
-use naq_tests::{backend, names, wait};
+use naq_tests::{backend, wait};
 
 const BLOCK: u64 = 65_536;
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -60,14 +56,14 @@ fn answers_by_an_index_are_those_of_the_log_on_a_server() {
 #[test]
 fn a_keeper_builds_an_index_and_lets_it_follow_the_log() {
     block_on(wait::within("the log", DEADLINE, async {
-        let own = Own::new(super::memory());
-        let asking = own.service(true).await;
+        let own = OwnLog::new(super::memory(), "indexes");
+        let asking = own.service(Keeps::Indexes).await;
         let mut random = fastrand::Rng::with_seed(3);
         own.store(log(&mut random, 0..500)).await;
         asking.create_event_index("queues", &["queue"]).await.unwrap();
         let config = own.config.clone().with_keeper(KeeperMode::On);
-        let keeper = Own { js: Arc::clone(&own.js), config };
-        let keeper = keeper.service(true).await;
+        let keeper = OwnLog { js: Arc::clone(&own.js), config };
+        let keeper = keeper.service(Keeps::Indexes).await;
         for end in [500, 33_000] {
             own.store(log(&mut random, if end == 500 { 0..0 } else { 500..end })).await;
             wait::until("the index to be built", DEADLINE, async || {
@@ -79,90 +75,10 @@ fn a_keeper_builds_an_index_and_lets_it_follow_the_log() {
     }));
 }
 
-/// A log of one's own, and those who ask it.
-pub(super) struct Own {
-    pub(super) js: Arc<dyn JetStream>,
-    pub(super) config: EventsConfig,
-}
-
-impl Own {
-    pub(super) fn new(js: Arc<dyn JetStream>) -> Self {
-        let name = names::unique("indexes");
-        let config = EventsConfig::default()
-            .with_stream_name(name.as_str())
-            .with_subject_root(name.as_str())
-            .with_max_bytes(Size::from_mib(64))
-            .with_keeper(KeeperMode::Off)
-            .with_keeper_lease(Duration::from_millis(200));
-        Self { js, config }
-    }
-
-    pub(super) async fn service(&self, has_indexes: bool) -> Arc<EventService> {
-        let connections = SingleJetStream::provider(Arc::clone(&self.js));
-        let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-        let clock = Arc::new(SystemClock::new());
-        let service = EventService::new(connections, streams, clock, self.config.clone()).unwrap();
-        let service = if has_indexes {
-            service.with_digests(self.kv()).with_indexes(self.kv())
-        } else {
-            service
-        };
-        service.start().await.unwrap();
-        Arc::new(service)
-    }
-
-    fn kv(&self) -> Arc<dyn KvStore> {
-        Arc::new(KvStoreService::new(SingleJetStream::provider(Arc::clone(&self.js))))
-    }
-
-    pub(super) async fn store(&self, events: Vec<(&'static str, Vec<u8>)>) {
-        let root = &self.config.subject_root;
-        let subject = |(kind, payload)| PublishMessage::new(format!("{root}.{kind}"), payload);
-        self.publish(events.into_iter().map(subject).collect()).await;
-    }
-
-    pub(super) async fn publish(&self, messages: Vec<PublishMessage>) {
-        let count = messages.len() as u64;
-        let published = self.js.publish_many(stream::iter(messages).boxed(), Default::default());
-        let stored = published.fold(0, async |sum, result| sum + result.unwrap().count()).await;
-        assert_eq!(stored, count);
-    }
-
-    pub(super) async fn purge(&self, options: PurgeOptions) {
-        self.js.purge_stream(&self.config.stream_name, options).await.unwrap();
-    }
-
-    /// The keys of what is kept of indexes, without the list of them.
-    async fn objects(&self) -> Vec<String> {
-        let bucket = self.kv().bucket("naq_indexes").unwrap();
-        let prefix = format!("{}.", self.config.stream_name);
-        let keys = bucket.keys(KeySelection::prefix(prefix.as_str()));
-        let mut keys: Vec<String> = keys.try_collect().await.unwrap();
-        keys.retain(|key| !key.ends_with(".indexes"));
-        keys.sort();
-        keys
-    }
-
-    /// Changes a byte of what is kept under a key, or deletes it.
-    pub(super) async fn damage(&self, random: &mut fastrand::Rng) {
-        let bucket = self.kv().bucket("naq_indexes").unwrap();
-        for key in self.objects().await {
-            if random.bool() {
-                bucket.delete(&key).await.unwrap();
-            } else {
-                let mut damaged = bucket.get(&key).await.unwrap().unwrap().value.to_vec();
-                let place = random.usize(..damaged.len());
-                damaged[place] ^= 1 << random.u8(..8);
-                bucket.put(&key, damaged).await.unwrap();
-            }
-        }
-    }
-}
-
 const KINDS: [&str; 4] = ["job_started", "job_completed", "job_failed", "log"];
 
 /// Events of four queues and some workers, and what is no event.
-pub(super) fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn log(random: &mut fastrand::Rng, numbers: Range<u64>) -> Vec<Payload> {
     let mut messages = Vec::new();
     for n in numbers {
         if random.u16(..500) == 0 {
@@ -217,9 +133,9 @@ pub(super) async fn build(service: &EventService, name: &str) -> IndexProgress {
 }
 
 async fn lives(js: Arc<dyn JetStream>) {
-    let own = Own::new(js);
+    let own = OwnLog::new(js, "indexes");
     let mut random = fastrand::Rng::with_seed(7);
-    let (fast, slow) = (own.service(true).await, own.service(false).await);
+    let (fast, slow) = (own.service(Keeps::Indexes).await, own.service(Keeps::Nothing).await);
     let refused = slow.create_event_index("a", &["queue"]).await.unwrap_err();
     assert!(refused.is(ErrorKind::Unsupported), "{refused}");
     own.store(log(&mut random, 0..66_000)).await;
@@ -239,7 +155,7 @@ async fn lives(js: Arc<dyn JetStream>) {
     // Ended behind its first block, building goes on there.
     let first = fast.build_event_index("workers").next().await.unwrap().unwrap();
     assert_eq!((first.through, first.read, first.last_sequence), (BLOCK, BLOCK, 66_000));
-    let other = own.service(true).await;
+    let other = own.service(Keeps::Indexes).await;
     let rest = build(&other, "workers").await;
     assert_eq!((rest.through, rest.read), (66_000, 66_000 - BLOCK));
     let status = fast.event_index_status("workers").await.unwrap();
@@ -281,19 +197,19 @@ async fn lives(js: Arc<dyn JetStream>) {
     assert_eq!((status.through, status.uncovered), (98_100, 0));
 
     // What leaves the log never appears, and what was kept of it goes.
-    own.purge(PurgeOptions::default().with_keep(PurgeKeep::FromSequence(BLOCK + 11))).await;
+    own.purge_below(BLOCK + 11).await;
     assert_eq!(read(&other, &rare).await, read(&slow, &rare).await);
     own.store(log(&mut random, 98_100..98_110)).await;
     build(&other, "workers").await;
-    assert_eq!(own.objects().await.len(), 1);
+    assert_eq!(own.kept(INDEXES).await.len(), 1);
 
     // Built anew and dropped.
     let anew: Vec<_> = other.rebuild_event_index("workers").try_collect().await.unwrap();
     assert_eq!(anew.last().map(|it| (it.through, it.read)), Some((98_110, 98_110 - BLOCK - 10)));
-    assert_eq!(own.objects().await.len(), 1);
+    assert_eq!(own.kept(INDEXES).await.len(), 1);
     assert_eq!(read(&other, &rare).await, read(&slow, &rare).await);
     other.drop_event_index("workers").await.unwrap();
-    assert_eq!(own.objects().await, Vec::<String>::new());
+    assert_eq!(own.kept(INDEXES).await, Vec::<String>::new());
     assert_eq!(other.explain(rare.clone()).await.unwrap().index, None);
     let gone = other.drop_event_index("workers").await.unwrap_err();
     assert!(gone.is(ErrorKind::NotFound), "{gone}");
@@ -321,12 +237,12 @@ async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
     ];
     const FIELDS: [&str; 6] = ["worker_id", "queue", "n", "o.a", "success", "type"];
     let mut random = fastrand::Rng::with_seed(seed);
-    let own = Own::new(js);
-    let slow = own.service(false).await;
+    let own = OwnLog::new(js, "indexes");
+    let slow = own.service(Keeps::Nothing).await;
     let mut fields = FIELDS;
     random.shuffle(&mut fields);
     let fields = &fields[..random.usize(1..=FIELDS.len())];
-    let maker = own.service(true).await;
+    let maker = own.service(Keeps::Indexes).await;
     maker.create_event_index("one", fields).await.unwrap();
     maker.create_event_index("two", &["queue"]).await.unwrap();
     let mut stored = 0;
@@ -335,27 +251,20 @@ async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
         stored = numbers.end;
         own.store(log(&mut random, numbers)).await;
         match random.u8(..4) {
-            0 => own.damage(&mut random).await,
+            0 => own.damage(INDEXES, &mut random).await,
             1 => {}
             _ => {
-                let built = build(&*own.service(true).await, "one").await;
+                let built = build(&*own.service(Keeps::Indexes).await, "one").await;
                 assert_eq!((built.through, built.last_sequence), (stored, stored));
             }
         }
         match random.u8(..4) {
-            0 => {
-                let keep = PurgeKeep::FromSequence(random.u64(1..=stored));
-                own.purge(PurgeOptions::default().with_keep(keep)).await;
-            }
-            1 => {
-                let kind = KINDS[random.usize(..KINDS.len())];
-                let subject = format!("{}.{kind}", own.config.subject_root);
-                own.purge(PurgeOptions::default().with_subject(subject)).await;
-            }
+            0 => own.purge_below(random.u64(1..=stored)).await,
+            1 => own.purge_type(KINDS[random.usize(..KINDS.len())]).await,
             _ => {}
         }
-        let info = own.js.stream_info(&own.config.stream_name).await.unwrap();
-        let fast = own.service(true).await;
+        let info = own.info().await;
+        let fast = own.service(Keeps::Indexes).await;
         for _ in 0..8 {
             let mut options = reading(FILTERS[random.usize(..FILTERS.len())]);
             options = match random.u8(..4) {

@@ -1,22 +1,16 @@
 //! Builders of an index that are killed at any instant; each is a real child process.
 
-use std::sync::Arc;
-
-use futures::{StreamExt, TryStreamExt, stream};
-use naq_core::clock::SystemClock;
+use futures::TryStreamExt;
 use naq_core::config::{EventsConfig, KeeperMode};
-use naq_core::connection::SingleJetStream;
 use naq_core::events::{
     EntityKind, Event, EventItem, EventQuery, EventQueryExt, EventSubjects, Filter, ReadEvents,
     ReadUntil,
 };
-use naq_core::jetstream::{JetStream, PublishMessage, PurgeOptions};
-use naq_core::service::Service;
+use naq_core::jetstream::{PublishMessage, PurgeOptions};
 use naq_events::EventService;
-use naq_kv::KvStoreService;
-use naq_streams::StreamService;
 use naq_tests::backend;
 use naq_tests::faults::{Child, PATIENCE, Scene, rounds};
+use naq_tests::own_log::{INDEXES, Keeps, OwnLog};
 use naq_tests::wait;
 
 use crate::processes::{order, program};
@@ -29,21 +23,14 @@ const BLOCK: u64 = 65_536;
 /// One message of so many is an event and stays.
 const ONE_OF: u64 = 64;
 
-/// Who asks, and builds nothing by itself.
-async fn asking(js: &Arc<dyn JetStream>, has_indexes: bool) -> Arc<EventService> {
-    let connections = SingleJetStream::provider(Arc::clone(js));
-    let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
-    let kv = Arc::new(KvStoreService::new(Arc::clone(&connections)));
+/// The log of a scene; who is asked about it builds nothing by itself.
+async fn log(scene: &Scene) -> OwnLog {
     let config = EventsConfig::default().with_keeper(KeeperMode::Off);
-    let service = EventService::new(connections, streams, Arc::new(SystemClock::new()), config);
-    let service = service.unwrap();
-    let service = if has_indexes { service.with_indexes(kv) } else { service };
-    service.start().await.unwrap();
-    Arc::new(service)
+    OwnLog { js: backend::connect(&scene.server.url()).await, config }
 }
 
 /// Fills some blocks, most of them with what goes again.
-async fn fill(js: &Arc<dyn JetStream>) {
+async fn fill(own: &OwnLog) {
     let subjects = EventSubjects::default();
     let filler = subjects.build("filler", Some("f"));
     let message = |n: u64| {
@@ -55,12 +42,8 @@ async fn fill(js: &Arc<dyn JetStream>) {
         let subject = subjects.build("job_started", event.job_id.as_deref());
         PublishMessage::new(subject, serde_json::to_vec(&event).unwrap())
     };
-    let messages = stream::iter((0..BLOCKS * BLOCK).map(message).collect::<Vec<_>>()).boxed();
-    let published = js.publish_many(messages, Default::default());
-    let stored = published.fold(0, async |sum, result| sum + result.unwrap().count()).await;
-    assert_eq!(stored, BLOCKS * BLOCK);
-    let gone = PurgeOptions::default().with_subject(filler.as_str());
-    js.purge_stream("events", gone).await.unwrap();
+    own.publish((0..BLOCKS * BLOCK).map(message).collect()).await;
+    own.purge(PurgeOptions::default().with_subject(filler.as_str())).await;
 }
 
 /// The sequences of what passes a filter among what the log was filled with.
@@ -78,11 +61,14 @@ async fn read(service: &EventService, filter: &str) -> Vec<u64> {
 async fn a_killed_builder_of_an_index_is_followed_by_another_and_no_answer_is_wrong() {
     rounds("builder of an index killed", async |mut round| {
         let scene = Scene::new().await;
-        let js = backend::connect(&scene.server.url()).await;
-        let slow = asking(&js, false).await;
-        fill(&js).await;
-        let long_lived = asking(&js, true).await;
-        long_lived.create_event_index("ids", &["worker_id", "job_id"]).await.unwrap();
+        let own = log(&scene).await;
+        let slow = own.service(Keeps::Nothing).await;
+        fill(&own).await;
+        let long_lived = own.service(Keeps::Indexes).await;
+        let define = async || {
+            long_lived.create_event_index("ids", &["worker_id", "job_id"]).await.unwrap();
+        };
+        define().await;
         let mut order = order(&scene, &round, &scene.server.url());
         order.config.push_str("keeper = \"on\"\nkeeper_lease = \"100ms\"\n");
         order.rest = ms(20);
@@ -93,21 +79,35 @@ async fn a_killed_builder_of_an_index_is_followed_by_another_and_no_answer_is_wr
         }
         assert!(expected.iter().all(|found| found.len() > 50), "{expected:?}");
         let status = async || long_lived.event_index_status("ids").await.unwrap();
-        let mut through = 0;
+        let mut built = 0;
         for kill in 0..round.choose(8, 50) {
             order.producer = format!("p{kill}");
+            let through = status().await.through;
             let mut child = Child::start(program(), &order);
-            round.sometime(round.choose(ms(700), secs(2))).await;
+            if round.random.bool() {
+                // In the midst of it, or behind all of it.
+                let has_begun = async || status().await.through > through;
+                wait::until("something to be built", PATIENCE, has_begun).await;
+            } else {
+                round.sometime(round.choose(ms(700), secs(2))).await;
+            }
             child.kill();
             let reached = status().await.through;
             assert!(reached >= through, "kill {kill}: {reached} after {through}");
-            through = reached;
-            for service in [&long_lived, &asking(&js, true).await] {
+            built += reached - through;
+            for service in [&long_lived, &own.service(Keeps::Indexes).await] {
                 for (filter, expected) in filters.iter().zip(&expected) {
                     assert_eq!(&read(service, filter).await, expected, "kill {kill}: {filter}");
                 }
             }
+            if reached >= BLOCKS * BLOCK {
+                // There is nothing left to build: all of it is to be built anew.
+                assert!(!own.kept(INDEXES).await.is_empty());
+                long_lived.drop_event_index("ids").await.unwrap();
+                define().await;
+            }
         }
+        assert!(built > 0, "no one that was killed has built anything");
         order.producer = "last".to_owned();
         let mut child = Child::start(program(), &order);
         wait::until("the index to be built", PATIENCE, async || {
@@ -115,7 +115,7 @@ async fn a_killed_builder_of_an_index_is_followed_by_another_and_no_answer_is_wr
         })
         .await;
         child.kill();
-        let fast = asking(&js, true).await;
+        let fast = own.service(Keeps::Indexes).await;
         for (filter, expected) in filters.iter().zip(&expected) {
             assert_eq!(&read(&fast, filter).await, expected, "{filter}");
         }

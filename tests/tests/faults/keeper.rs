@@ -1,38 +1,52 @@
 //! Keepers that are killed at any instant; each is a real child process.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use naq_core::clock::SystemClock;
+use naq_core::Timestamp;
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges};
-use naq_core::connection::SingleJetStream;
-use naq_core::events::EventQueryExt;
-use naq_core::service::Service;
+use naq_core::events::{
+    AnswerBasis, CleanupRequest, Event, EventQuery, EventQueryExt, EventSinkExt,
+};
+use naq_core::jetstream::{PublishMessage, PurgeOptions};
+use naq_core::kv::KvBucketExt;
 use naq_events::EventService;
-use naq_kv::KvStoreService;
-use naq_streams::StreamService;
+use naq_events::keeper::KeeperStatus;
 use naq_tests::backend;
 use naq_tests::faults::{Child, PATIENCE, Scene, rounds};
+use naq_tests::own_log::{DIGESTS, Keeps, OwnLog};
 use naq_tests::wait;
 
 use crate::processes::{order, program};
 use crate::{ms, secs};
 
-/// A service that asks and removes, and is no keeper itself.
-async fn asking(scene: &Scene) -> Arc<EventService> {
-    let connections = SingleJetStream::provider(backend::connect(&scene.server.url()).await);
-    let streams = Arc::new(StreamService::new(connections.clone()));
-    let kv = Arc::new(KvStoreService::new(connections.clone()));
+/// A process that has just been started reads at most so many events that
+/// digests had before, and those that came since.
+const UNKEPT: u64 = 32_000;
+
+/// How long events are kept.
+const AGE: Duration = secs(1);
+
+/// What keepers are told, so that each removes what the ones before it have logged.
+const KEEPER: &str =
+    "keeper = \"on\"\nkeeper_lease = \"100ms\"\n[events.retention]\n\"*\" = \"1s\"\n";
+
+/// The log of a scene, to be asked about and to remove from; nobody keeps it.
+async fn log(scene: &Scene) -> OwnLog {
     let config = EventsConfig::default()
         .with_keeper(KeeperMode::Off)
-        .with_retention(RetentionAges::default().with_age("*", Duration::from_secs(1)));
-    let clock = Arc::new(SystemClock::new());
-    let service = EventService::new(connections, streams, clock, config).unwrap();
-    let service = service.with_digests(kv);
-    service.start().await.unwrap();
-    Arc::new(service)
+        .with_retention(RetentionAges::default().with_age("*", AGE));
+    OwnLog { js: backend::connect(&scene.server.url()).await, config }
+}
+
+/// Each sequence that the stream ever gave out is counted once.
+async fn counted(service: &EventService, about: &str) -> AnswerBasis {
+    let stats = service.get_event_stats(None, None).await.unwrap();
+    let basis = stats.basis;
+    let counted = (stats.total_events + stats.malformed, basis.holes, basis.undecided);
+    assert_eq!(counted, (basis.through, 0, 0), "{about}: {stats:?}");
+    basis
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,39 +54,130 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
     rounds("keeper killed", async |mut round| {
         let scene = Scene::new().await;
         let mut order = order(&scene, &round, &scene.server.url());
-        order.config.push_str("keeper = \"on\"\nkeeper_lease = \"100ms\"\n");
+        order.config.push_str(KEEPER);
         order.rest = ms(1);
-        let long_lived = asking(&scene).await;
+        let own = log(&scene).await;
+        let long_lived = own.service(Keeps::Digests).await;
         let mut keepers = BTreeSet::new();
+        let mut removed_by_keepers = 0;
         let kills = round.choose(8, 50);
         for kill in 0..kills {
+            let about = format!("kill {kill}");
             order.producer = format!("p{kill}");
+            // Every second one is killed behind a removal, the others wherever they are.
+            let has_removed = kill % 2 == 1;
+            if has_removed {
+                long_lived.log_event(Event::log("old")).await.unwrap();
+                let old = CleanupRequest::new(2 * AGE).with_dry_run(true);
+                wait::until("something to be old", PATIENCE, async || {
+                    long_lived.cleanup(old.clone()).await.unwrap().removed > 0
+                })
+                .await;
+            }
             let mut child = Child::start(program(), &order);
-            let shown = wait::some("another keeper", PATIENCE, async || {
+            let shown = async || -> Option<KeeperStatus> {
                 let shown = long_lived.keeper().await.unwrap();
                 shown.filter(|shown| !keepers.contains(&shown.keeper))
-            })
-            .await;
-            keepers.insert(shown.keeper);
+            };
+            let mut keeper = wait::some("another keeper", PATIENCE, &shown).await;
+            if has_removed {
+                let removing = async || shown().await.filter(|shown| shown.removed > 0);
+                keeper = wait::some("the keeper to remove something", PATIENCE, removing).await;
+                removed_by_keepers += keeper.removed;
+            }
             round.sometime(round.choose(ms(700), secs(2))).await;
             child.kill();
-            // What is old by now goes while digests are as the kill left them.
-            let removed = long_lived.apply_retention(Duration::ZERO);
-            removed.try_for_each(async |_| Ok(())).await.unwrap();
-            for service in [&long_lived, &asking(&scene).await] {
-                let stats = service.get_event_stats(None, None).await.unwrap();
-                let basis = stats.basis;
-                // Each sequence that the stream ever gave out is counted once.
-                let counted = (stats.total_events + stats.malformed, basis.holes, basis.undecided);
-                assert_eq!(counted, (basis.through, 0, 0), "kill {kill}: {stats:?}");
+            keepers.insert(keeper.keeper.clone());
+
+            // Who knows nothing by itself has what keepers left, and no other.
+            let basis = counted(&*own.service(Keeps::Digests).await, &about).await;
+            if has_removed {
+                assert!(basis.first_sequence > 1, "{about}: {basis:?}");
+                assert!(basis.from_digests >= keeper.removed, "{about}: {basis:?} {keeper:?}");
             }
+            let since = basis.through - keeper.through.min(basis.through);
+            assert!(basis.read <= UNKEPT + since, "{about}: {basis:?} {keeper:?}");
+            counted(&long_lived, &about).await;
+            if round.random.bool() {
+                // What is old by now goes while digests are as the kill left them.
+                let removed = long_lived.apply_retention(Duration::ZERO);
+                removed.try_for_each(async |_| Ok(())).await.unwrap();
+                counted(&*own.service(Keeps::Digests).await, &about).await;
+                counted(&long_lived, &about).await;
+            }
+            // Without it the next one doesn't know when something was removed
+            // last, and removes at once.
+            own.bucket("naq_keepers").purge(&own.config.stream_name).await.unwrap();
         }
         assert_eq!(keepers.len(), kills);
-        let client = scene.server.client().await;
-        let jetstream = async_nats::jetstream::new(client);
-        let state = jetstream.get_stream("events").await.unwrap().cached_info().state.clone();
+        assert!(removed_by_keepers > 0, "no keeper has removed anything");
+        let state = own.info().await.state;
         assert!(state.first_sequence > 1, "nothing was removed: {state:?}");
         assert!(state.last_sequence > 100, "too little was logged: {state:?}");
+    })
+    .await;
+}
+
+const BLOCK: u64 = 65_536;
+
+/// One message of so many is an event and stays.
+const ONE_OF: u64 = 2;
+
+/// So many minutes have events in each block, which is as many as a digest tells apart.
+const MINUTES: u64 = 4_096;
+
+/// What a keeper's memory may grow by behind its second block, in bytes: the
+/// digests of three more, held in memory, would be more.
+const MORE: u64 = 10 << 20;
+
+/// Fills blocks with events of which no two are counted together.
+async fn fill(own: &OwnLog, blocks: u64) {
+    let subjects = own.subjects();
+    let filler = subjects.build("filler", Some("f"));
+    let message = |n: u64| {
+        if !n.is_multiple_of(ONE_OF) {
+            return PublishMessage::new(filler.as_str(), "");
+        }
+        let minute = (1_700_000_000 / 60 + n / ONE_OF % MINUTES).cast_signed();
+        let event = Event::job_started("j", "w", format!("queue-{}", n / ONE_OF / MINUTES % 8))
+            .with_timestamp(Timestamp::from_nanos(minute * 60_000_000_000));
+        let subject = subjects.build("job_started", Some("j"));
+        PublishMessage::new(subject, serde_json::to_vec(&event).unwrap())
+    };
+    for block in 0..blocks {
+        own.publish((block * BLOCK..(block + 1) * BLOCK).map(message).collect()).await;
+    }
+    own.purge(PurgeOptions::default().with_subject(filler.as_str())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keeper_of_a_long_log_has_no_more_of_it_in_memory_than_of_a_short_one() {
+    rounds("keeper of a long log", async |round| {
+        let scene = Scene::new().await;
+        let own = log(&scene).await;
+        let asking = own.service(Keeps::Digests).await;
+        let blocks = round.choose(6, 15);
+        fill(&own, blocks).await;
+        let mut order = order(&scene, &round, &scene.server.url());
+        order.config.push_str("keeper = \"on\"\nkeeper_lease = \"100ms\"\n");
+        (order.jobs, order.at_most) = (1, 1);
+        let mut child = Child::start(program(), &order);
+        let has_come_to = async |sequence: u64| {
+            wait::until("the keeper to come so far", PATIENCE, async || {
+                let shown = asking.keeper().await.unwrap();
+                shown.is_some_and(|shown| shown.through >= sequence)
+            })
+            .await;
+        };
+        has_come_to(2 * BLOCK).await;
+        let (_, early) = child.memory();
+        has_come_to(blocks * BLOCK).await;
+        let (_, late) = child.memory();
+        child.kill();
+        let kept = own.kept(DIGESTS).await.len() as u64;
+        assert!(kept >= blocks, "{kept} digests of {blocks} blocks");
+        let grown = late - early;
+        assert!(grown <= MORE, "{early} bytes grew by {grown}");
     })
     .await;
 }
