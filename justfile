@@ -87,8 +87,8 @@ test-faults *arguments: servers
         fi
     }
     export -f play
+    scenarios=$(cargo test --quiet -p naq-tests --test faults -- --list --format terse "${filter[@]}" | sed -n 's/: test$//p')
+    [[ -n $scenarios ]] || { echo "no scenario is called that"; exit 1; }
     # They wait more than they work.
-    cargo test --quiet -p naq-tests --test faults -- --list --format terse "${filter[@]}" \
-        | sed -n 's/: test$//p' \
-        | xargs -P $((2 * $(nproc))) -I{} bash -c 'play {}'
+    echo "$scenarios" | xargs -P $((2 * $(nproc))) -I{} bash -c 'play {}'
     echo "all passed after ${SECONDS} s"

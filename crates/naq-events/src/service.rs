@@ -215,7 +215,8 @@ impl Service for EventService {
     /// Accepts nothing any more and waits for the outcome of what was accepted.
     ///
     /// What has none within `within` is `pending` in the report, together with
-    /// what is unknown; it is given up and not sent any more.
+    /// what is unknown; it is given up and not sent any more. What is in the
+    /// spool is `kept`.
     async fn stop(&self, within: Duration) -> Result<StopReport> {
         let begun = self.clock.monotonic();
         let report = self.writer.stop(within).await;
@@ -224,6 +225,14 @@ impl Service for EventService {
         }
         let (acked, failed) = (report.acked, report.failed + report.dropped);
         let pending = report.pending + report.unknown;
+        let kept = report.spooled;
+        if kept > 0 {
+            tracing::info!(
+                stream = %self.config.stream_name,
+                kept,
+                "stopped with events in the spool, which the next start sends"
+            );
+        }
         if pending + failed > 0 {
             tracing::warn!(
                 stream = %self.config.stream_name,
@@ -234,7 +243,8 @@ impl Service for EventService {
                 "stopped with events that are not stored, or may not be"
             );
         }
-        Ok(StopReport::default().with_acked(acked).with_pending(pending).with_failed(failed))
+        let done = StopReport::default().with_acked(acked).with_pending(pending);
+        Ok(done.with_failed(failed).with_kept(kept))
     }
 
     async fn health(&self) -> Health {

@@ -92,11 +92,16 @@ impl fmt::Display for ShutdownReport {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{}: ", stop.name)?;
             match &stop.outcome {
-                Ok(report) => write!(
-                    f,
-                    "{} acked, {} pending, {} refused",
-                    report.acked, report.pending, report.failed
-                )?,
+                Ok(report) => {
+                    write!(
+                        f,
+                        "{} acked, {} pending, {} refused",
+                        report.acked, report.pending, report.failed
+                    )?;
+                    if report.kept > 0 {
+                        write!(f, ", {} kept on disk", report.kept)?;
+                    }
+                }
                 Err(error) => write!(f, "{error}")?,
             }
         }

@@ -80,7 +80,7 @@ async fn a_killed_builder_of_an_index_is_followed_by_another_and_no_answer_is_wr
         assert!(expected.iter().all(|found| found.len() > 50), "{expected:?}");
         let status = async || long_lived.event_index_status("ids").await.unwrap();
         let mut built = 0;
-        for kill in 0..round.choose(8, 50) {
+        for kill in 0..round.choose(8, 17) {
             order.producer = format!("p{kill}");
             let through = status().await.through;
             let mut child = Child::start(program(), &order);

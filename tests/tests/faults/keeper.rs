@@ -60,7 +60,7 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
         let long_lived = own.service(Keeps::Digests).await;
         let mut keepers = BTreeSet::new();
         let mut removed_by_keepers = 0;
-        let kills = round.choose(8, 50);
+        let kills = round.choose(8, 17);
         for kill in 0..kills {
             let about = format!("kill {kill}");
             order.producer = format!("p{kill}");

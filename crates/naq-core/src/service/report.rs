@@ -14,6 +14,8 @@ pub struct StopReport {
     pub pending: u64,
     /// Refused for good while stopping.
     pub failed: u64,
+    /// Not finished, and kept on disk: a later start goes on with it.
+    pub kept: u64,
 }
 
 impl StopReport {
@@ -38,7 +40,14 @@ impl StopReport {
         self
     }
 
-    /// Whether nothing was left undone.
+    /// Sets [`kept`](Self::kept).
+    #[must_use]
+    pub const fn with_kept(mut self, kept: u64) -> Self {
+        self.kept = kept;
+        self
+    }
+
+    /// Whether nothing was left undone, but for what is [`kept`](Self::kept).
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.pending == 0 && self.failed == 0
@@ -50,5 +59,6 @@ impl AddAssign for StopReport {
         self.acked = self.acked.saturating_add(other.acked);
         self.pending = self.pending.saturating_add(other.pending);
         self.failed = self.failed.saturating_add(other.failed);
+        self.kept = self.kept.saturating_add(other.kept);
     }
 }

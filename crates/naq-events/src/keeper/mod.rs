@@ -166,7 +166,8 @@ impl Keeper {
     }
 
     /// Keeps what it has, gives up the lease, and ends, within `within`, at
-    /// most two seconds.
+    /// most two seconds. Without any time it ends where it is, and the lease
+    /// when its time is over.
     pub(crate) async fn stop(&self, within: Duration) {
         let guard = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut guard) = guard else { return };

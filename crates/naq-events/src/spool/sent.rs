@@ -33,6 +33,26 @@ impl SentContext {
     pub const fn lost(sent_at: Timestamp) -> Self {
         Self { stream_created: Timestamp::MIN, last_sequence: 0, sent_at }
     }
+
+    fn is_lost(&self) -> bool {
+        self.stream_created == Timestamp::MIN
+    }
+
+    /// What is known of an event that was sent again.
+    ///
+    /// It may have arrived the first time: that is where a search begins, and
+    /// from when on its id is forgotten. What went to a stream that is no more
+    /// can't be found there. Where it isn't known what one of the two went to,
+    /// it isn't known of both.
+    fn then(self, again: Self) -> Self {
+        if self.is_lost() || again.is_lost() {
+            Self::lost(self.sent_at.min(again.sent_at))
+        } else if self.stream_created == again.stream_created {
+            self
+        } else {
+            again
+        }
+    }
 }
 
 /// Runs of positions that were sent, each with its context. No two overlap.
@@ -56,19 +76,15 @@ impl SentRuns {
         true
     }
 
-    /// Notes that a run is being sent.
-    ///
-    /// What was sent to the same stream before keeps its context: the event
-    /// may have arrived the first time, so that is where a search begins.
-    /// What went to a stream that is no more can't be found there.
+    /// Notes that a run is being sent; of what was sent before too, what is
+    /// known of both.
     pub(super) fn mark(&mut self, first: u64, last: u64, context: SentContext) {
         let mut at = first;
         for (start, end, known) in self.take(first, last) {
             if at < start {
                 self.runs.insert(at, (start - 1, context));
             }
-            let is_same_stream = known.stream_created == context.stream_created;
-            self.runs.insert(start, (end, if is_same_stream { known } else { context }));
+            self.runs.insert(start, (end, known.then(context)));
             at = end + 1;
         }
         if at <= last {
@@ -139,6 +155,24 @@ mod tests {
         assert_eq!(sent.get(10), Some(context(1, 100)));
         assert_eq!(sent.get(11), Some(context(1, 300)));
         assert_eq!(sent.get(13), None);
+    }
+
+    #[test]
+    fn of_what_was_sent_nobody_knows_where_to_the_first_time_counts_and_it_is_not_looked_for() {
+        let at = Timestamp::from_nanos;
+        let real = |sent_at| SentContext { sent_at: at(sent_at), ..context(1, 100) };
+        for (first, again) in [
+            (SentContext::lost(at(10)), real(90)),
+            (real(10), SentContext::lost(at(90))),
+            (SentContext::lost(at(10)), SentContext::lost(at(90))),
+            (SentContext::lost(at(90)), real(10)),
+        ] {
+            let mut sent = SentRuns::default();
+            sent.mark(1, 10, first);
+            sent.mark(4, 6, again);
+            assert_eq!(sent.get(5), Some(SentContext::lost(at(10))), "{first:?} {again:?}");
+            assert_eq!((sent.get(3), sent.get(7)), (Some(first), Some(first)));
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
     let info = jetstream.server_info();
     let cluster =
         info.cluster.as_ref().map_or_else(String::new, |name| format!(", cluster {name}"));
-    server(info.version, format!("({}{cluster})", info.name), findings);
+    server(info.version, &format!("({}{cluster})", info.name), findings);
     capabilities(jetstream.capabilities(), findings);
     latency(&*connection, session.config().connection.request_timeout, findings).await;
     let payload = format!("messages of up to {}", human::size(info.max_payload));
@@ -41,7 +41,7 @@ pub(super) async fn examine(session: &Session, findings: &mut Findings) -> Resul
 }
 
 /// The server, and whether its permissions hold.
-fn server(version: ServerVersion, what: String, findings: &mut Findings) {
+fn server(version: ServerVersion, what: &str, findings: &mut Findings) {
     let found = format!("nats-server {version} {what}");
     if version >= ENFORCES {
         return findings.ok("server", found);

@@ -59,7 +59,7 @@ impl Replayed {
         for (count, what) in [
             (self.duplicates, "were in the log already"),
             (self.possible_duplicates, "may be in the log twice"),
-            (self.failed, "were refused or damaged"),
+            (self.failed, "were damaged, or not stored for certain"),
             (self.left, "are still in the spool"),
         ] {
             if count > 0 {
