@@ -187,7 +187,7 @@ fn next_reach(reach: u64, took: Duration, was_bounded: bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use naq_core::clock::{Clock, ManualClock};
-    use naq_core::config::SubjectLayout;
+    use naq_core::config::{EventsConfig, SubjectLayout};
     use naq_core::connection::SingleJetStream;
     use naq_core::events::{Event, EventSubjects};
     use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
@@ -195,6 +195,7 @@ mod tests {
     use naq_memory::MemoryJetStream;
 
     use super::*;
+    use crate::read::Limits;
 
     #[tokio::test]
     async fn a_cut_that_reaches_far_is_made_in_steps_that_do_not() {
@@ -212,7 +213,8 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         let connections = || SingleJetStream::provider(Arc::clone(&js));
         let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
-        let log = Log::new(connections(), Arc::clone(&clock) as _, "events", subjects, EVENTS);
+        let limits = Limits::of(&EventsConfig::default());
+        let log = Log::new(connections(), Arc::clone(&clock) as _, "events", subjects, limits);
         let kv = Arc::new(KvStoreService::new(connections()));
         let digests = Arc::new(Digests::new(kv, "events"));
         super::super::fold(&digests, &log).await.unwrap();
