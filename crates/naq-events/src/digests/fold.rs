@@ -1,11 +1,13 @@
 //! Folding the log into digests as it grows, for nobody's question.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use naq_core::Result;
 use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 
-use super::digest::{block_end, block_of, block_start};
+use super::digest::{Digest, block_end, block_of, block_start};
 use super::kept::{Digests, Growing, Purpose};
 use crate::read::{Log, OpenLog, decode};
 
@@ -17,11 +19,13 @@ const CHUNK: u64 = 8;
 const SAY: u64 = 4_096;
 
 /// What is still to be read of a block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Rest {
     block: u64,
     from: u64,
     to: u64,
+    /// What has seen the part before.
+    digest: Option<Arc<Digest>>,
 }
 
 impl Digests {
@@ -56,7 +60,7 @@ impl Digests {
                 .load(created, &wanted, state, Purpose::Keeping)
                 .await
                 .map_err(|error| error.in_operation(operation))?;
-            let mut run: Vec<(Rest, Growing<'_>)> = Vec::new();
+            let mut run: Vec<Rest> = Vec::new();
             for (block, digest) in blocks.zip(loaded) {
                 let to = block_end(block).min(state.last_sequence);
                 let digest = digest.filter(|digest| digest.through <= to);
@@ -67,8 +71,7 @@ impl Digests {
                     reached(to, read);
                     continue;
                 }
-                let rest = Rest { block, from, to };
-                run.push((rest, self.begin(created, rest.block, rest.from, digest.as_deref())));
+                run.push(Rest { block, from, to, digest });
             }
             self.run(operation, log, open, run, &mut read, &mut reached).await?;
         }
@@ -81,11 +84,11 @@ impl Digests {
         operation: &'static str,
         log: &Log,
         open: &OpenLog,
-        run: Vec<(Rest, Growing<'_>)>,
+        run: Vec<Rest>,
         read: &mut u64,
         reached: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<()> {
-        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let replicas = open.info.config.replicas.unwrap_or(1);
         let created = open.info.created;
         let from = first.from.max(open.info.state.first_sequence);
@@ -95,7 +98,12 @@ impl Digests {
             .with_created(created);
         let is_there = from <= last.to;
         let mut deliveries = is_there.then(|| open.jetstream.read(log.stream(), options));
-        let mut rests = run.into_iter();
+        // Each is begun once the one before is done: the one that is read is
+        // gone on from where the reading is given up.
+        let mut rests = run.into_iter().map(|rest| -> (u64, Growing<'_>) {
+            let growing = self.begin(created, rest.block, rest.from, rest.digest.as_deref());
+            (rest.to, growing)
+        });
         let mut now = rests.next();
         while let Some(deliveries) = &mut deliveries
             && let Some(delivery) = deliveries.next().await
@@ -112,10 +120,10 @@ impl Digests {
                 }
             };
             let sequence = message.sequence;
-            while let Some((rest, mut draft)) = now.take_if(|(rest, _)| sequence > rest.to) {
-                draft.draft().reach(rest.to);
+            while let Some((to, mut draft)) = now.take_if(|(to, _)| sequence > *to) {
+                draft.draft().reach(to);
                 self.finish(draft, replicas, Purpose::Keeping).await?;
-                reached(rest.to, *read);
+                reached(to, *read);
                 now = rests.next();
             }
             *read += 1;
@@ -129,12 +137,82 @@ impl Digests {
                 reached(sequence, *read);
             }
         }
-        while let Some((rest, mut draft)) = now {
-            draft.draft().reach(rest.to);
+        while let Some((to, mut draft)) = now {
+            draft.draft().reach(to);
             self.finish(draft, replicas, Purpose::Keeping).await?;
-            reached(rest.to, *read);
+            reached(to, *read);
             now = rests.next();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, stream};
+    use naq_core::clock::ManualClock;
+    use naq_core::config::EventsConfig;
+    use naq_core::connection::{ConnectionProvider, SingleJetStream};
+    use naq_core::events::{Event, EventSubjects};
+    use naq_core::jetstream::{
+        JetStream, MockJetStream, StoredMessage, StreamConfig, StreamInfo, StreamState,
+    };
+    use naq_core::{Error, ErrorKind, Timestamp};
+
+    use super::*;
+    use crate::read::Limits;
+
+    fn message(sequence: u64) -> Delivery {
+        let at = Timestamp::from_nanos(0);
+        let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
+        Delivery::Message(StoredMessage {
+            subject: "events.log".to_owned(),
+            sequence,
+            stored_at: at,
+            headers: Default::default(),
+            payload: payload.into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_of_the_first_block_of_several_is_there_after_a_reading_is_given_up() {
+        let created = Timestamp::from_nanos(0);
+        let mut state = StreamState::default();
+        (state.first_sequence, state.last_sequence) = (1, block_end(2));
+        for is_stopped in [false, true] {
+            let memory = Arc::new(naq_memory::MemoryJetStream::new());
+            let connections: Arc<dyn ConnectionProvider> = SingleJetStream::provider(memory);
+            let kv = Arc::new(naq_kv::KvStoreService::new(Arc::clone(&connections)));
+            let digests = Digests::new(kv, "events");
+            let (said, stopped) = tokio::sync::oneshot::channel();
+            let mut jetstream = MockJetStream::new();
+            jetstream.expect_read().return_once(move |_, _| {
+                let end = async move {
+                    said.send(()).unwrap();
+                    if is_stopped {
+                        std::future::pending::<()>().await;
+                    }
+                    Err(Error::new(ErrorKind::Unavailable, "read", "the server is away"))
+                };
+                stream::iter((1..=9).map(message).map(Ok)).chain(end.into_stream()).boxed()
+            });
+            let jetstream: Arc<dyn JetStream> = Arc::new(jetstream);
+            let config = StreamConfig::new("events", ["events.>"]);
+            let info = StreamInfo::new(config, state.clone(), created);
+            let open = OpenLog { jetstream, info, opened_at: created };
+            let clock = Arc::new(ManualClock::starting_at(created));
+            let limits = Limits::of(&EventsConfig::default());
+            let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);
+            tokio::select! {
+                result = digests.fold("fold", &log, &open, 0, |_, _| {}) => {
+                    assert!(result.unwrap_err().is(ErrorKind::Unavailable));
+                }
+                _ = stopped, if is_stopped => {}
+            }
+            digests.checkpoint(created, 1).await.unwrap();
+            let stored = digests.stored(created, &[0, 1, 2]).await.unwrap();
+            let extents: Vec<_> = stored.iter().map(|it| it.as_ref().map(Digest::extent)).collect();
+            assert_eq!(extents, [Some((9, 9)), None, None]);
+        }
     }
 }

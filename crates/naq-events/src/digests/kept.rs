@@ -7,7 +7,7 @@ use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
 use naq_core::{ErrorKind, Result, Timestamp};
 
-use super::digest::{Digest, block_end};
+use super::digest::{Digest, block_end, block_start};
 use super::draft::Draft;
 use super::memory::{Memory, Open};
 use super::store::DigestStore;
@@ -372,6 +372,10 @@ impl Drop for Growing<'_> {
             return;
         }
         let (created, block) = (self.open.sealed.created, self.open.sealed.block);
+        if self.open.draft.through() < block_start(block) {
+            // Nothing was looked at: what is there has more to go on from.
+            return;
+        }
         let mut kept = self.digests.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.created == created && kept.is_behind(block, self.open.draft.through()) {
             let nothing = Open {
@@ -391,7 +395,6 @@ mod tests {
     use naq_core::events::{Event, Position, RecordedEvent};
     use naq_core::kv::MockKvStore;
 
-    use super::super::digest::block_start;
     use super::*;
 
     fn log(sequence: u64) -> RecordedEvent {
