@@ -100,6 +100,8 @@ impl Digests {
             }
             digests => digests?,
         };
+        // A reading may have put back meanwhile what can't be read again.
+        self.seal_what_may_be_gone(created, state);
         let mut growing = None;
         {
             let mut kept = self.kept(created);
@@ -109,9 +111,17 @@ impl Digests {
             for ((place, block), digest) in missing.into_iter().zip(digests) {
                 let Some(slot) = found.get_mut(place) else { continue };
                 let digest = digest.map(Arc::new);
+                let (known, _) = kept.digest(block);
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
+                // It goes by what is here now, which may be more than before.
+                if let Some(now) = open.map(|open| Arc::clone(&open.sealed)).or(known) {
+                    *slot = Some(now);
+                }
                 let base = open.map_or((0, 0), |open| open.base);
                 let is_better = match (&digest, &*slot) {
+                    (Some(theirs), Some(_)) if open.is_some_and(|it| it.has_outgrown(theirs)) => {
+                        false
+                    }
                     (Some(theirs), Some(mine)) => {
                         // What has counted more of what is gone is read on, where the rest is there.
                         let lacks_less =
@@ -163,18 +173,19 @@ impl Digests {
     /// Seals the open block where what was counted since it was sealed last may
     /// have left the log: there it can't be read again.
     fn seal_what_may_be_gone(&self, created: Timestamp, state: &StreamState) {
-        let mut kept = self.kept(created);
+        let kept = self.kept(created);
         let deleted_before = kept.gone.1;
-        let is_due = |open: &mut Open| {
+        let is_due = |open: &&Open| {
             let sealed = open.sealed.through;
             let may_lack = state.first_sequence > sealed + 1 || state.num_deleted != deleted_before;
             may_lack && open.draft.through() > sealed
         };
-        let Some(open) = kept.open.take_if(is_due) else { return };
+        let Some(open) = kept.open.as_ref().filter(is_due).cloned() else { return };
         drop(kept);
-        // It is put back when this is dropped.
-        let mut growing = Growing { digests: self, open, is_done: false };
-        growing.open.sealed = Arc::new(growing.open.draft.seal().0);
+        let sealed = Arc::new(open.draft.seal().0);
+        if let Some(mine) = self.kept(created).open.as_mut().filter(|mine| mine.is_as(&open)) {
+            mine.sealed = sealed;
+        }
     }
 
     /// What a block's digest goes on from where it is read from this sequence
@@ -284,10 +295,7 @@ impl Digests {
         open.base = open.sealed.extent();
         let mut kept = self.kept(created);
         // A question may have taken it on meanwhile.
-        if let Some(mine) = &mut kept.open
-            && mine.sealed.block == open.sealed.block
-            && mine.draft.through() == open.draft.through()
-        {
+        if let Some(mine) = kept.open.as_mut().filter(|mine| mine.is_as(&open)) {
             *mine = open;
         }
         Ok(())

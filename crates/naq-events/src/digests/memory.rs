@@ -79,6 +79,21 @@ impl Open {
         let (saved, base) = (sealed.through, sealed.extent());
         Self { draft, sealed, saved, base }
     }
+
+    /// Whether it has come as far as another one of the same stream.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let place = |open: &Self| (open.sealed.block, open.draft.through(), open.draft.seen());
+        place(self) == place(other)
+    }
+
+    /// Whether it has come as far as a digest of its block at least, seen as
+    /// much, and found no more gone.
+    pub(super) fn has_outgrown(&self, digest: &Digest) -> bool {
+        let (seen, through) = digest.extent();
+        let further = self.draft.through().checked_sub(through);
+        let more = self.draft.seen().checked_sub(seen);
+        further.zip(more).is_some_and(|(further, more)| further <= more)
+    }
 }
 
 /// A piece of the log as a question goes through it.

@@ -57,6 +57,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_loading;
+#[cfg(test)]
 mod tests_of_runs;
 
 pub(crate) use bytes::{Reader, Writer};
