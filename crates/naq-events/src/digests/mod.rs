@@ -72,4 +72,4 @@ pub(crate) use fingerprint::fingerprint;
 pub(crate) use gather::{Ask, Tally};
 pub(crate) use hours::Grain;
 pub(crate) use kept::Digests;
-pub(crate) use range::MinuteRange;
+pub(crate) use range::{Lies, MinuteRange};

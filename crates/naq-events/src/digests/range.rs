@@ -28,6 +28,11 @@ impl MinuteRange {
         Self { start, end }
     }
 
+    /// Whether it leaves anything out.
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.start.is_some() || self.end.is_some()
+    }
+
     /// Whether a time is in it.
     pub(crate) fn contains(&self, at: Timestamp) -> bool {
         self.start.is_none_or(|start| at >= start) && self.end.is_none_or(|end| at <= end)

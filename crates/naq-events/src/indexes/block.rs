@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::field::Field;
 use super::field_draft::FieldDraft;
 use super::places;
-use crate::digests::{BLOCK, Reader, block_end, block_start};
+use crate::digests::{BLOCK, Lies, MinuteRange, Reader, block_end, block_start};
 
 /// What the index of each block begins with.
 pub(super) const MARK: &[u8; 4] = b"naqI";
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 
 /// The bytes of a checksum.
 const CHECKSUM: usize = 4;
@@ -33,6 +33,8 @@ pub(crate) struct IndexBlock {
     pub(crate) block: u64,
     /// The last sequence that was looked at.
     pub(crate) through: u64,
+    /// When the first and the last of its events happened; `None` where none says.
+    pub(super) times: Option<(Timestamp, Timestamp)>,
     /// The places of what is no event.
     pub(super) malformed: RoaringBitmap,
     /// `None` for a field that there was no room for.
@@ -107,11 +109,25 @@ impl IndexBlock {
     }
 
     /// The sequences of the events that may pass, and of what is no event;
-    /// `None` where it can't tell.
-    pub(crate) fn candidates(&self, lookup: &FilterLookup) -> Option<Vec<u64>> {
-        let places = self.meeting(lookup)? | &self.malformed;
+    /// `None` where it can't tell. Those that pass happened in this range.
+    pub(crate) fn candidates(
+        &self,
+        lookup: &FilterLookup,
+        happened: &MinuteRange,
+    ) -> Option<Vec<u64>> {
+        let places = if self.has_any_of(happened) {
+            self.meeting(lookup)? | &self.malformed
+        } else {
+            self.malformed.clone()
+        };
         let start = block_start(self.block);
         Some(places.into_iter().map(|place| start + u64::from(place)).collect())
+    }
+
+    /// Whether an event of it may have happened in a range.
+    fn has_any_of(&self, range: &MinuteRange) -> bool {
+        !range.is_bounded()
+            || self.times.is_some_and(|(first, last)| range.span(first, last) != Lies::Outside)
     }
 
     fn meeting(&self, lookup: &FilterLookup) -> Option<RoaringBitmap> {
@@ -145,9 +161,14 @@ fn parts(reader: &mut Reader<'_>, length: usize) -> Option<IndexBlock> {
     let created = Timestamp::from_nanos(reader.i64()?);
     let block = reader.u64().filter(|block| *block < u64::MAX / BLOCK)?;
     let through = block_start(block) - 1 + reader.u64().filter(|looked_at| *looked_at <= BLOCK)?;
+    let mut time = || Some(Timestamp::from_nanos(created.as_nanos().wrapping_add(reader.i64()?)));
+    let (first, last) = (time()?, time()?);
+    // The wrong way round where there is none.
+    let times = (first <= last).then_some((first, last));
     let malformed = places::read(reader)?;
     let fields =
         (0..reader.len()?).map(|_| Field::read(reader, length)).collect::<Option<Vec<_>>>()?;
     let id = Uuid::from_bytes(*id);
-    Some(IndexBlock { created, id, block, through, malformed, fields, bytes: Bytes::new() })
+    let bytes = Bytes::new();
+    Some(IndexBlock { created, id, block, through, times, malformed, fields, bytes })
 }

@@ -25,6 +25,7 @@ pub(super) struct Draft {
     id: Uuid,
     block: u64,
     through: u64,
+    times: Option<(Timestamp, Timestamp)>,
     malformed: RoaringBitmap,
     fields: Vec<FieldDraft>,
     key: Vec<u8>,
@@ -38,6 +39,7 @@ impl Draft {
             id,
             block,
             through: block_start(block) - 1,
+            times: None,
             malformed: RoaringBitmap::new(),
             fields: (0..fields).map(|_| FieldDraft::new()).collect(),
             key: Vec::new(),
@@ -50,6 +52,7 @@ impl Draft {
             (0..block.fields()).map(|field| block.field_draft(field)).collect();
         let mut draft = Self::new(block.created, block.id, block.block, 0);
         draft.through = block.through;
+        draft.times = block.times;
         draft.malformed = block.malformed.clone();
         draft.fields = fields?;
         Some(draft)
@@ -63,6 +66,10 @@ impl Draft {
     /// Looks at an event.
     pub(super) fn observe(&mut self, sequence: u64, event: &Event, fields: &[IndexField]) {
         let place = self.place(sequence);
+        if let Some(at) = event.timestamp {
+            let (first, last) = self.times.unwrap_or((at, at));
+            self.times = Some((first.min(at), last.max(at)));
+        }
         for (field, draft) in fields.iter().zip(&mut self.fields) {
             if !draft.is_kept() {
                 continue;
@@ -112,6 +119,11 @@ impl Draft {
         out.i64(self.created.as_nanos());
         out.u64(self.block);
         out.u64((self.through + 1).saturating_sub(block_start(self.block)));
+        // The wrong way round where no event says when it happened.
+        let (first, last) = self.times.unwrap_or((Timestamp::MAX, Timestamp::MIN));
+        for time in [first, last] {
+            out.i64(time.as_nanos().wrapping_sub(self.created.as_nanos()));
+        }
         places::write(&mut out, &self.malformed);
         out.len(fields.len());
         fields.iter().for_each(|(bytes, _)| out.0.extend_from_slice(bytes));

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::block::IndexBlock;
 use super::draft::Draft;
 use super::field::Field;
-use crate::digests::Reader;
+use crate::digests::{MinuteRange, Reader};
 
 fn fields(names: &[&str]) -> Vec<IndexField> {
     names.iter().map(|name| IndexField::new(name).unwrap()).collect()
@@ -29,11 +29,43 @@ fn seal(draft: &Draft) -> IndexBlock {
 }
 
 fn candidates(block: &IndexBlock, filter: &str, fields: &[IndexField]) -> Option<Vec<u64>> {
-    block.candidates(&Filter::parse(filter).unwrap().lookup(fields)?)
+    let filter = Filter::parse(filter).unwrap();
+    let (least, most) = filter.happened_range();
+    block.candidates(&filter.lookup(fields)?, &MinuteRange::new(least, most))
 }
 
 fn event(queue: u8, worker: u16) -> Event {
     Event::new("x").with_queue(format!("q{queue}")).with_worker_id(format!("w{worker}"))
+}
+
+#[test]
+fn a_block_of_which_nothing_happened_in_a_range_names_nothing() {
+    let fields = fields(&["queue"]);
+    let mut draft = draft(&fields);
+    draft.malformed(START);
+    // Without a time of its own it passes no condition on it.
+    draft.observe(START + 1, &event(1, 1), &fields);
+    let filter = |range: &str| format!("queue = q1 {range}");
+    let named = |block: &IndexBlock, range: &str| {
+        candidates(block, &filter(range), &fields).map(|found| found.len())
+    };
+    let untimed = seal(&draft);
+    assert_eq!(named(&untimed, ""), Some(2));
+    assert_eq!(named(&untimed, "and timestamp > 2026-11-24T00:00:00Z"), Some(1));
+    for (n, minute) in [(2, 30), (3, 10)] {
+        let at: Timestamp = format!("2026-11-24T12:{minute}:00Z").parse().unwrap();
+        draft.observe(START + n, &event(1, 1).with_timestamp(at), &fields);
+    }
+    let block = seal(&Draft::of(&seal(&draft)).unwrap());
+    for (range, expected) in [
+        ("and timestamp < 2026-11-24T12:10:00Z", 4),
+        ("and timestamp < 2026-11-24T12:09:59Z", 1),
+        ("and timestamp >= 2026-11-24T12:30:00Z", 4),
+        ("and timestamp >= 2026-11-24T12:30:01Z", 1),
+        ("and timestamp between 2026-11-24T12:20:00Z and 2026-11-24T12:21:00Z", 4),
+    ] {
+        assert_eq!(named(&block, range), Some(expected), "{range}");
+    }
 }
 
 #[test]

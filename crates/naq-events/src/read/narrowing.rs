@@ -8,7 +8,7 @@ use naq_core::config::SubjectLayout;
 use naq_core::events::{ExplainedIndex, Filter, FilterLookup};
 
 use super::{Log, OpenLog};
-use crate::digests::{block_end, block_of, block_start};
+use crate::digests::{MinuteRange, block_end, block_of, block_start};
 use crate::indexes::{Definition, IndexBlock, Indexes};
 
 /// From so many events of a block on, reading the block is quicker than getting them.
@@ -33,6 +33,8 @@ pub(crate) struct Narrowing {
     indexes: Arc<Indexes>,
     definition: Definition,
     lookup: FilterLookup,
+    /// When the events happened that can pass.
+    happened: MinuteRange,
     /// Whether single events can't be got: all is read then.
     is_given_up: AtomicBool,
 }
@@ -78,7 +80,7 @@ impl Narrowing {
         });
         // The first of those that know as much.
         let (_, definition, lookup) = known.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-        Some(Self::new(indexes, definition, lookup))
+        Some(Self::new(indexes, definition, lookup, filter))
     }
 
     /// The log's first index of a field that a filter asks for.
@@ -91,11 +93,19 @@ impl Narrowing {
         let has_field =
             |definition: &&Definition| definition.fields.iter().any(|it| it.as_str() == field);
         let definition = list.iter().find(has_field)?;
-        Some(Self::new(indexes, definition, filter.lookup(&definition.fields)?))
+        let lookup = filter.lookup(&definition.fields)?;
+        Some(Self::new(indexes, definition, lookup, filter))
     }
 
-    fn new(indexes: &Arc<Indexes>, definition: &Definition, lookup: FilterLookup) -> Self {
+    fn new(
+        indexes: &Arc<Indexes>,
+        definition: &Definition,
+        lookup: FilterLookup,
+        filter: &Filter,
+    ) -> Self {
+        let (least, most) = filter.happened_range();
         Self {
+            happened: MinuteRange::new(least, most),
             indexes: Arc::clone(indexes),
             definition: definition.clone(),
             lookup,
@@ -158,7 +168,7 @@ impl Narrowing {
         let mut parts = Parts::default();
         for (block, loaded) in blocks.into_iter().zip(loaded) {
             let range = (from.max(block_start(block)), to.min(block_end(block)));
-            parts.add(range, loaded.as_deref(), &self.lookup, most_gets);
+            parts.add(range, loaded.as_deref(), (&self.lookup, &self.happened), most_gets);
         }
         parts.0
     }
@@ -181,10 +191,11 @@ impl Parts {
         &mut self,
         (from, to): (u64, u64),
         block: Option<&IndexBlock>,
-        lookup: &FilterLookup,
+        (lookup, happened): (&FilterLookup, &MinuteRange),
         most_gets: usize,
     ) {
-        let known = block.and_then(|block| Some((block.through, block.candidates(lookup)?)));
+        let known =
+            block.and_then(|block| Some((block.through, block.candidates(lookup, happened)?)));
         let Some((through, candidates)) = known else { return self.scan(from, to) };
         let covered = to.min(through);
         let named: VecDeque<u64> =
