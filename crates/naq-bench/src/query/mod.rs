@@ -2,11 +2,13 @@
 //!
 //! Each run has a log of its own size. Histories are asked in turns with a raw
 //! consumer of the same job; the other questions beside a raw scan that
-//! computes the same, and both answers are compared. A question is warm where
-//! the service has answered before, cold where it has just been started. What
-//! an index is for is asked when it is built: `history_job` is asked before.
+//! computes the same, and both answers are compared: of the warm questions
+//! each tenth one's. A question is warm where the service has answered before,
+//! cold where it has just been started. What an index is for is asked when it
+//! is built: `history_job` is asked before.
 
 mod ask;
+mod filtered;
 mod indexed;
 mod keeper;
 mod log;
@@ -16,19 +18,18 @@ mod targets;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream::Stream};
+use bytes::Bytes;
 use clap::Args;
 use fastrand::Rng;
-use futures::StreamExt;
 use naq_core::Timestamp;
 use naq_core::config::{EventsConfig, KeeperMode};
-use naq_core::events::{
-    EventEncoder, EventItem, EventQuery, EventSubjects, Filter, ReadEvents, ReadUntil,
-};
+use naq_core::events::{EventEncoder, EventSubjects};
 use naq_tests::server::NatsServer;
 use serde::Serialize;
 use tokio::time::sleep;
 
 use self::ask::{Question, Range};
+use self::filtered::Streamed;
 use self::keeper::{Folded, Ingested};
 use self::log::{LENGTH, RECURRING, RealisticLog};
 use self::targets::Verdict;
@@ -64,8 +65,8 @@ const INDEXES: &str = "naq_indexes";
 const UNSEEN: u64 = 5_000;
 /// How long the log may take to be stored.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The events that a filter lets through took longer than this, in seconds.
-const LONG: f64 = 0.1;
+/// Of so many warm answers one is held against a scan, beside the first of all.
+const COMPARED: usize = 10;
 
 #[derive(Serialize)]
 struct Report {
@@ -82,6 +83,7 @@ struct Run {
     jobs: u64,
     questions: Vec<Asked>,
     stream_filtered: Streamed,
+    read_filtered: Streamed,
     storage: Stored,
     keeper: Folded,
 }
@@ -94,14 +96,6 @@ struct Asked {
     p99_ms: f64,
     raw_scan_ms: Option<f64>,
     raw_consumer_p50_ms: Option<f64>,
-}
-
-/// How fast the events of one type that a filter means are read.
-#[derive(Default, Serialize)]
-struct Streamed {
-    naq_per_s: f64,
-    raw_per_s: f64,
-    ratio: f64,
 }
 
 /// What is stored.
@@ -120,6 +114,7 @@ impl Run {
             jobs: 0,
             questions: Vec::new(),
             stream_filtered: Streamed::default(),
+            read_filtered: Streamed::default(),
             storage: Stored::default(),
             keeper: Folded::default(),
         }
@@ -204,22 +199,12 @@ impl<'a> Bench<'a> {
         let start = Timestamp::from_nanos((now - day) / 60_000_000_000 * 60_000_000_000);
         let mut log = RealisticLog::new(events, start);
         let encoder = EventEncoder::new(EventSubjects::default());
-        let (begun, mut sent) = (Instant::now(), 0);
-        for (event, at) in &mut log {
+        let begun = Instant::now();
+        let encoded = (&mut log).map(|(event, at)| {
             let encoded = encoder.encode(&event, at)?;
-            client.publish(encoded.subject().to_owned(), encoded.payload().clone()).await?;
-            sent += 1;
-            if sent % UNSEEN != 0 && sent != events {
-                continue;
-            }
-            client.flush().await?;
-            while stream.info().await?.state.messages < sent {
-                if begun.elapsed() > PATIENCE {
-                    return Err("the log was not stored".into());
-                }
-                sleep(Duration::from_millis(1)).await;
-            }
-        }
+            Ok((encoded.subject().to_owned(), encoded.payload().clone()))
+        });
+        store(&client, &mut stream, encoded).await?;
         let mut run = Run::new(events);
         run.jobs = log.jobs() + RECURRING;
         eprintln!("{events} events of {} jobs in {:?}", run.jobs, begun.elapsed());
@@ -255,7 +240,8 @@ impl<'a> Bench<'a> {
             self.warm(name, make).await?;
         }
         self.indexed().await?;
-        self.streamed().await?;
+        self.run.read_filtered = filtered::read(&self).await?;
+        self.run.stream_filtered = filtered::stream(&self).await?;
         self.stored().await?;
         self.logging.stop().await?;
         Ok(self.run)
@@ -371,43 +357,24 @@ impl<'a> Bench<'a> {
         let scanned = raw::scan(&self.stream, &question).await?;
         let raw = millis(begun);
         same(&question, &question.ask(&self.logging.events).await?, &scanned)?;
-        let mut times = Vec::new();
-        for _ in 0..self.options.samples {
+        let (mut times, mut asked, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for n in 0..self.options.samples {
             let question = make(&mut self.rng, self.start);
             let begun = Instant::now();
-            question.ask(&self.logging.events).await?;
+            let answer = question.ask(&self.logging.events).await?;
             times.push(millis(begun));
+            if n % COMPARED == 0 {
+                asked.push(question);
+                answers.push(answer);
+            }
+        }
+        let scanned = raw::scans(&self.stream, &asked).await?;
+        for ((question, answer), scanned) in asked.iter().zip(&answers).zip(&scanned) {
+            same(question, answer, scanned)?;
         }
         let mut asked = Asked::new(name, &times);
         asked.raw_scan_ms = Some(raw);
         self.add(asked);
-        Ok(())
-    }
-
-    /// Reading what a filter means, in turns with a raw consumer that decodes the same.
-    async fn streamed(&mut self) -> Outcome {
-        let filter = Filter::parse(&format!("type = job_completed and duration > {LONG}"))?;
-        let (mut ours, mut raws) = (Vec::new(), Vec::new());
-        for _ in 0..self.options.rounds {
-            let begun = Instant::now();
-            let (read, expected) = raw::filtered(&self.stream, LONG).await?;
-            raws.push(read as f64 / begun.elapsed().as_secs_f64());
-            let begun = Instant::now();
-            let options =
-                ReadEvents::default().with_filter(filter.clone()).with_until(ReadUntil::Head);
-            let mut items = self.logging.events.read_events(options);
-            let mut found = 0;
-            while let Some(item) = items.next().await {
-                found += u64::from(matches!(item?, EventItem::Event(_)));
-            }
-            ours.push(read as f64 / begun.elapsed().as_secs_f64());
-            if found != expected {
-                return Err(format!("naq streamed {found} events, and raw {expected}").into());
-            }
-        }
-        let ratio = crate::spread::ratio(&ours, &raws).ok_or("no rounds were measured")?;
-        let (naq_per_s, raw_per_s) = (median(ours)?, median(raws)?);
-        self.run.stream_filtered = Streamed { naq_per_s, raw_per_s, ratio };
         Ok(())
     }
 
@@ -426,6 +393,33 @@ impl<'a> Bench<'a> {
         eprintln!("{:>10} {:<30} {:>10.2} ms", self.run.events, asked.name, asked.p50_ms);
         self.run.questions.push(asked);
     }
+}
+
+/// Stores messages, no faster than the server does; as many as there are in
+/// the end are then in the stream.
+async fn store(
+    client: &async_nats::Client,
+    stream: &mut Stream,
+    messages: impl Iterator<Item = Outcome<(String, Bytes)>>,
+) -> Outcome {
+    let (begun, mut sent) = (Instant::now(), 0);
+    let mut messages = messages.peekable();
+    while let Some(message) = messages.next() {
+        let (subject, payload) = message?;
+        client.publish(subject, payload).await?;
+        sent += 1;
+        if sent % UNSEEN != 0 && messages.peek().is_some() {
+            continue;
+        }
+        client.flush().await?;
+        while stream.info().await?.state.messages < sent {
+            if begun.elapsed() > PATIENCE {
+                return Err("the log was not stored".into());
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    Ok(())
 }
 
 fn millis(begun: Instant) -> f64 {
@@ -463,9 +457,8 @@ fn show(run: &Run) {
         report::thousands(jobs as f64),
         report::table(&head, rows)
     );
-    let Streamed { naq_per_s, raw_per_s, ratio } = run.stream_filtered;
-    let per_s = report::thousands;
-    println!("filtered: naq {}/s, raw {}/s, {ratio:.2} x", per_s(naq_per_s), per_s(raw_per_s));
+    run.stream_filtered.show("filtered, live");
+    run.read_filtered.show("filtered, stored");
     run.keeper.show();
     let Stored { log_bytes, digest_bytes, index_bytes, share } = run.storage;
     let percent = 100.0 * share;

@@ -48,7 +48,7 @@ pub(super) struct RawEvent<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A consumer of the stream's messages from its beginning, without acknowledgements.
-async fn consumer(stream: &Stream, filter: &str) -> Outcome<PullConsumer> {
+pub(super) async fn consumer(stream: &Stream, filter: &str) -> Outcome<PullConsumer> {
     let config = pull::Config {
         ack_policy: AckPolicy::None,
         filter_subject: filter.to_owned(),
@@ -76,14 +76,25 @@ async fn each(consumer: &PullConsumer, mut visit: impl FnMut(&[u8]) -> Outcome) 
 
 /// Reads the whole log, and counts what the question asks for.
 pub(super) async fn scan(stream: &Stream, question: &Question) -> Outcome<Counts> {
-    let mut fold = Fold::default();
+    let mut counts = scans(stream, std::slice::from_ref(question)).await?;
+    counts.pop().ok_or_else(|| "a question has an answer".into())
+}
+
+/// Reads the whole log once, and counts what each of the questions asks for.
+pub(super) async fn scans(stream: &Stream, questions: &[Question]) -> Outcome<Vec<Counts>> {
+    let mut folds: Vec<Fold> = questions.iter().map(|_| Fold::default()).collect();
+    let has_range = questions.iter().any(|question| question.range().is_some());
     let all = consumer(stream, ">").await?;
     each(&all, |payload| {
         let event: RawEvent<'_> = serde_json::from_slice(payload)?;
-        fold.add(question, &event)
+        let at = if has_range { nanos(&event.timestamp)? } else { 0 };
+        for (fold, question) in folds.iter_mut().zip(questions) {
+            fold.add(question, &event, at)?;
+        }
+        Ok(())
     })
     .await?;
-    Ok(fold.counts)
+    Ok(folds.into_iter().map(|fold| fold.counts).collect())
 }
 
 /// The events of one job, by a consumer of its subjects; how many there are.
@@ -100,6 +111,16 @@ pub(super) async fn history(stream: &Stream, job: &str) -> Outcome<usize> {
     let (stream, name) = (stream.clone(), of_job.cached_info().name.clone());
     tokio::spawn(async move { stream.delete_consumer(&name).await });
     Ok(events.len())
+}
+
+/// Reads live until so many messages have come, and decodes each.
+pub(super) async fn live(consumer: &PullConsumer, count: u64) -> Outcome {
+    let mut messages = consumer.stream().max_messages_per_batch(BATCH).messages().await?;
+    for _ in 0..count {
+        let message = messages.try_next().await?.ok_or("the reading ended")?;
+        naq_core::events::decode(&message.payload)?;
+    }
+    Ok(())
 }
 
 /// The completed jobs of a log that took longer than so many seconds; how many
@@ -157,14 +178,15 @@ struct Fold {
 }
 
 impl Fold {
-    fn add(&mut self, question: &Question, event: &RawEvent<'_>) -> Outcome {
+    /// Adds an event that happened at such a time, in nanoseconds.
+    fn add(&mut self, question: &Question, event: &RawEvent<'_>, at: i128) -> Outcome {
         if let Question::History(job) = question {
             if event.job_id.as_ref().is_some_and(|id| id.0 == job.as_str()) {
                 self.count("events", "", 1);
             }
             return Ok(());
         }
-        if !is_in(question.range(), &event.timestamp)? {
+        if question.range().is_some_and(|range| !is_in(range, at)) {
             return Ok(());
         }
         match question {
@@ -214,11 +236,15 @@ impl Fold {
     }
 }
 
-fn is_in(range: Option<Range>, timestamp: &str) -> Outcome<bool> {
+/// A time in nanoseconds.
+fn nanos(timestamp: &str) -> Outcome<i128> {
     const PARSER: DateTimeParser = DateTimeParser::new();
-    let Some(Range { start, end }) = range else { return Ok(true) };
-    let at = PARSER.parse_timestamp(timestamp)?.as_nanosecond();
-    Ok(i128::from(start.as_nanos()) <= at && at <= i128::from(end.as_nanos()))
+    Ok(PARSER.parse_timestamp(timestamp)?.as_nanosecond())
+}
+
+fn is_in(range: Range, at: i128) -> bool {
+    let Range { start, end } = range;
+    i128::from(start.as_nanos()) <= at && at <= i128::from(end.as_nanos())
 }
 
 /// The message with each number as `#`.
