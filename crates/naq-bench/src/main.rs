@@ -56,6 +56,6 @@ async fn main() -> Outcome {
         Benchmark::Outage(options) => outage::run(options).await,
         Benchmark::OutageProducer(options) => outage::produce(options).await,
         Benchmark::Reactions(options) => reactions::run(options).await,
-        Benchmark::Query(options) => query::run(options).await,
+        Benchmark::Query(options) => Box::pin(query::run(options)).await,
     }
 }

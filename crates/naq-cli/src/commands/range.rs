@@ -25,7 +25,7 @@ pub(crate) struct Range {
 }
 
 /// `--scan-limit`, `--scan-limit-bytes` and `--scan-limit-time`.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Scan {
     /// Give up after reading so many messages [default: 10,000,000]

@@ -263,6 +263,7 @@ mod tests {
             until_now,
             cursor: None,
             limit: None,
+            scan: Scan::default(),
         }
     }
 
