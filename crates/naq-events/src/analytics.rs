@@ -121,12 +121,12 @@ impl Tally for AnalyticsFold<'_> {
         }
     }
 
-    fn event(&mut self, recorded: &RecordedEvent) {
+    fn event(&mut self, recorded: &RecordedEvent) -> bool {
         let (event, request) = (&recorded.event, self.request);
         if !in_range(recorded.timestamp(), request.start, request.end)
             || !self.filter.matches_recorded(recorded)
         {
-            return;
+            return false;
         }
         self.all.observe(event);
         let groups = [
@@ -140,5 +140,6 @@ impl Tally for AnalyticsFold<'_> {
                 None => self.unlisted += 1,
             }
         }
+        true
     }
 }

@@ -147,9 +147,68 @@ struct Seen {
 }
 
 impl Seen {
-    /// Shows a tally an event, and looks whether it was read before.
+    /// Shows a tally an event, and looks whether it was counted before.
     fn show(&mut self, recorded: &RecordedEvent, tally: &mut impl Tally) {
-        self.duplicates += u64::from(!self.ids.is_first(&recorded.event));
-        tally.event(recorded);
+        if tally.event(recorded) {
+            self.duplicates += u64::from(!self.ids.is_first(&recorded.event));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::Timestamp;
+    use naq_core::clock::ManualClock;
+    use naq_core::config::{EventsConfig, SubjectLayout};
+    use naq_core::connection::SingleJetStream;
+    use naq_core::events::{
+        AnalyticsRequest, Event, EventSubjects, QueryRequest, ScanLimits, StatsRequest,
+        TopErrorsRequest,
+    };
+    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_memory::MemoryJetStream;
+
+    use super::*;
+    use crate::read::Limits;
+    use crate::{analytics, grouped, stats, top_errors};
+
+    #[tokio::test]
+    async fn of_what_is_stored_twice_only_what_is_counted_is_told() {
+        let at = |second: i64| Timestamp::from_nanos(second * 1_000_000_000);
+        let js: Arc<dyn JetStream> = Arc::new(MemoryJetStream::new());
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        // Too early, too short, and meant; each stored twice.
+        for (second, duration) in [(10, 9.0), (700, 1.0), (720, 5.0)] {
+            let event = Event::job_failed("job", "disk is full", duration);
+            let mut event = event.with_timestamp(at(second));
+            event.id = Some(format!("id-{second}").into());
+            let payload = serde_json::to_vec(&event).unwrap();
+            for _ in 0..2 {
+                let message = PublishMessage::new("events.job_failed.job", payload.clone());
+                js.publish(message).await.unwrap();
+            }
+        }
+        let connections = SingleJetStream::provider(js);
+        let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
+        let limits = Limits::of(&EventsConfig::default());
+        let clock = Arc::new(ManualClock::starting_at(at(1_000)));
+        let log = Log::new(connections, clock, "events", subjects, limits);
+        let sources = Sources { log: &log, digests: None, indexes: None };
+        let meter = || log.meter("test", ScanLimits::default());
+        let filter = || Filter::parse("duration > 2").unwrap();
+        let (start, end) = (Some(at(600)), Some(at(900)));
+        let request = StatsRequest::default().with_filter(filter()).with_range(start, end);
+        let stats = stats::stats(sources, &meter(), request).await.unwrap();
+        assert_eq!((stats.total_events, stats.basis.duplicates), (2, Some(1)));
+        let request = AnalyticsRequest::new("job_failed").with_filter(filter());
+        let request = request.with_range(start, end);
+        let figures = analytics::analytics(sources, &meter(), request).await.unwrap();
+        assert_eq!(figures.basis.duplicates, Some(1));
+        let request = QueryRequest::new(filter()).with_range(start, end);
+        let rows = grouped::query(sources, &meter(), request).await.unwrap();
+        assert_eq!(rows.basis.duplicates, Some(1));
+        let request = TopErrorsRequest::default().with_filter(filter()).with_range(start, end);
+        let errors = top_errors::top_errors(sources, &meter(), request).await.unwrap();
+        assert_eq!((errors.total, errors.basis.duplicates), (2, Some(1)));
     }
 }

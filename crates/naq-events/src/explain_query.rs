@@ -93,5 +93,7 @@ impl Tally for Used<'_> {
 
     fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
 
-    fn event(&mut self, _: &RecordedEvent) {}
+    fn event(&mut self, _: &RecordedEvent) -> bool {
+        false
+    }
 }

@@ -202,10 +202,10 @@ impl Tally for GroupedFold<'_> {
         }
     }
 
-    fn event(&mut self, recorded: &RecordedEvent) {
+    fn event(&mut self, recorded: &RecordedEvent) -> bool {
         let (request, at) = (self.request, recorded.timestamp());
         if !in_range(at, request.start, request.end) || !request.filter.matches_recorded(recorded) {
-            return;
+            return false;
         }
         let event = &recorded.event;
         let text = |text: Option<&str>| text.map(str::to_owned);
@@ -222,6 +222,7 @@ impl Tally for GroupedFold<'_> {
         if let Some(row) = self.row(key, at) {
             row.observe(event);
         }
+        true
     }
 }
 

@@ -101,17 +101,16 @@ impl Tally for StatsTally<'_> {
         }
     }
 
-    fn event(&mut self, recorded: &RecordedEvent) {
-        if self.request.filter.matches_recorded(recorded) {
-            observe(&mut self.stats, recorded);
-        }
+    fn event(&mut self, recorded: &RecordedEvent) -> bool {
+        self.request.filter.matches_recorded(recorded) && observe(&mut self.stats, recorded)
     }
 }
 
-fn observe(stats: &mut EventStats, recorded: &RecordedEvent) {
+/// Counts an event that lies in the range; answers whether it does.
+fn observe(stats: &mut EventStats, recorded: &RecordedEvent) -> bool {
     let (event, at) = (&recorded.event, recorded.timestamp());
     if !in_range(at, stats.start_time, stats.end_time) {
-        return;
+        return false;
     }
     stats.total_events += 1;
     stats.lost = stats.lost.saturating_add(event.lost_count().unwrap_or(0));
@@ -129,6 +128,7 @@ fn observe(stats: &mut EventStats, recorded: &RecordedEvent) {
             None => stats.unlisted += 1,
         }
     }
+    true
 }
 
 /// Whether a time lies in a range, both ends included.

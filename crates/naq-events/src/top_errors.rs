@@ -148,15 +148,16 @@ impl Tally for ErrorsFold<'_> {
 
     fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
 
-    fn event(&mut self, recorded: &RecordedEvent) {
+    fn event(&mut self, recorded: &RecordedEvent) -> bool {
         if !self.request.filter.matches_recorded(recorded) {
-            return;
+            return false;
         }
-        if let Some(error) = ErrorKey::of(recorded) {
-            let mut once = Occurrences::default();
-            once.observe(recorded);
-            self.add(&error, &once);
-        }
+        let Some(error) = ErrorKey::of(recorded) else { return false };
+        let mut once = Occurrences::default();
+        once.observe(recorded);
+        self.add(&error, &once);
+        let (first, last) = self.range;
+        once.minutes.range(first..=last).next().is_some()
     }
 }
 

@@ -82,8 +82,9 @@ mod tests {
             self.0 += cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
         }
 
-        fn event(&mut self, _: &RecordedEvent) {
+        fn event(&mut self, _: &RecordedEvent) -> bool {
             self.0 += 1;
+            true
         }
     }
 

@@ -49,7 +49,8 @@ pub(crate) trait Tally: Send {
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]);
 
     /// An event that no cell was shown for; it may lie outside of the range.
-    fn event(&mut self, recorded: &RecordedEvent);
+    /// Answers whether it is counted.
+    fn event(&mut self, recorded: &RecordedEvent) -> bool;
 }
 
 /// A question to the whole log, or to a range of its time.

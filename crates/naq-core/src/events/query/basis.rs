@@ -42,7 +42,7 @@ pub struct AnswerBasis {
     pub read: u64,
     /// Messages that are no events, of all that were counted or read.
     pub malformed: u64,
-    /// How many events of those that were read had the id of one that was read
+    /// How many of the counted events had the id of one that was counted
     /// shortly before: the same event, stored more than once, and counted each
     /// time. `None` where that is not known: digests don't tell ids.
     pub duplicates: Option<u64>,
