@@ -102,7 +102,7 @@ impl Sources<'_> {
                 _ => {}
             }
         }
-        let mut answered = Answered::of_log(open, gone);
+        let mut answered = Answered::of_log(question, gone);
         answered.basis.made_from = MadeFrom::Index;
         answered.basis.from_index = meter.named();
         (answered.basis.read, answered.basis.malformed) = (meter.read(), malformed);
@@ -123,7 +123,7 @@ impl Sources<'_> {
         let Question { operation, open, filter, meter, .. } = question;
         let scan = Scan::of(operation, self.log, filter, meter);
         let end = scan.run(self.log, open, |recorded| seen.show(&recorded, tally)).await?;
-        let mut answered = Answered::of_log(open, end.gone);
+        let mut answered = Answered::of_log(question, end.gone);
         (answered.basis.read, answered.basis.malformed) = (end.read, end.malformed);
         Ok(answered)
     }
@@ -131,13 +131,25 @@ impl Sources<'_> {
 
 impl Answered {
     /// From the log alone, of which so many sequences went while it was read.
-    fn of_log(open: &OpenLog, gone: u64) -> Self {
-        let mut basis = open.basis();
+    fn of_log(question: &Question<'_>, gone: u64) -> Self {
+        let mut basis = question.open.basis();
         if basis.through > 0 {
-            basis.holes = basis.first_sequence.saturating_sub(1) + gone;
+            basis.holes = gone_before(question.open, question.filter) + gone;
         }
         Self { basis, gone }
     }
+}
+
+/// How many sequences left the log before its first message that a filter may
+/// have meant. What went before that was stored before it too: nothing of it is
+/// missed where only what was stored later is meant.
+pub(crate) fn gone_before(open: &OpenLog, filter: &Filter) -> u64 {
+    let state = &open.info.state;
+    let is_later = |since| state.first_time.is_some_and(|first| first < since);
+    if filter.stored_range().0.is_some_and(is_later) {
+        return 0;
+    }
+    state.first_sequence.saturating_sub(1)
 }
 
 /// Finds events that are stored more than once.
@@ -157,6 +169,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use naq_core::Timestamp;
     use naq_core::clock::ManualClock;
     use naq_core::config::{EventsConfig, SubjectLayout};
@@ -165,16 +179,26 @@ mod tests {
         AnalyticsRequest, Event, EventSubjects, QueryRequest, ScanLimits, StatsRequest,
         TopErrorsRequest,
     };
-    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions, StreamConfig};
     use naq_memory::MemoryJetStream;
 
     use super::*;
     use crate::read::Limits;
-    use crate::{analytics, grouped, stats, top_errors};
+    use crate::{analytics, explain_query, grouped, stats, top_errors};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_nanos(second * 1_000_000_000)
+    }
+
+    fn log(js: Arc<dyn JetStream>, clock: Arc<ManualClock>) -> Log {
+        let connections = SingleJetStream::provider(js);
+        let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
+        let limits = Limits::of(&EventsConfig::default());
+        Log::new(connections, clock, "events", subjects, limits)
+    }
 
     #[tokio::test]
     async fn of_what_is_stored_twice_only_what_is_counted_is_told() {
-        let at = |second: i64| Timestamp::from_nanos(second * 1_000_000_000);
         let js: Arc<dyn JetStream> = Arc::new(MemoryJetStream::new());
         js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
         // Too early, too short, and meant; each stored twice.
@@ -188,11 +212,7 @@ mod tests {
                 js.publish(message).await.unwrap();
             }
         }
-        let connections = SingleJetStream::provider(js);
-        let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
-        let limits = Limits::of(&EventsConfig::default());
-        let clock = Arc::new(ManualClock::starting_at(at(1_000)));
-        let log = Log::new(connections, clock, "events", subjects, limits);
+        let log = log(js, Arc::new(ManualClock::starting_at(at(1_000))));
         let sources = Sources { log: &log, digests: None, indexes: None };
         let meter = || log.meter("test", ScanLimits::default());
         let filter = || Filter::parse("duration > 2").unwrap();
@@ -210,5 +230,33 @@ mod tests {
         let request = TopErrorsRequest::default().with_filter(filter()).with_range(start, end);
         let errors = top_errors::top_errors(sources, &meter(), request).await.unwrap();
         assert_eq!((errors.total, errors.basis.duplicates), (2, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn what_went_before_the_time_that_is_asked_for_is_not_missed() {
+        let clock = Arc::new(ManualClock::starting_at(at(0)));
+        let builder = MemoryJetStream::builder().clock(Arc::clone(&clock) as _);
+        let js: Arc<dyn JetStream> = Arc::new(builder.build());
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        for _ in 0..5 {
+            clock.advance(Duration::from_secs(100));
+            let message = PublishMessage::new("events.log", r#"{"type":"log","duration":3}"#);
+            js.publish(message).await.unwrap();
+        }
+        // The first that is left was stored at second 300.
+        js.purge_stream("events", PurgeOptions::default().with_keep(PurgeKeep::FromSequence(3)))
+            .await
+            .unwrap();
+        let log = log(js, clock);
+        let sources = Sources { log: &log, digests: None, indexes: None };
+        for (since, expected) in [(None, 2), (Some(200), 2), (Some(300), 2), (Some(301), 0)] {
+            let filter = Filter::parse("duration > 2").unwrap();
+            let filter = since.map_or(filter.clone(), |since| filter.stored_since(at(since)));
+            let request = QueryRequest::new(filter);
+            let explained = explain_query::explain(sources, &request).await.unwrap();
+            let meter = log.meter("test", ScanLimits::default());
+            let rows = grouped::query(sources, &meter, request).await.unwrap();
+            assert_eq!((explained.holes, rows.basis.holes), (expected, expected), "{since:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use naq_core::events::{
     MadeFrom, QueryExplanation, QueryRequest, ReadEvents, ReadUntil, RecordedEvent, WhyRead,
 };
 
-use crate::answer::Sources;
+use crate::answer::{Sources, gone_before};
 use crate::digests::{Ask, Cell, CellFilter, Digest, Grain, Key, MinuteRange, Tally};
 use crate::grouped::GroupedFold;
 
@@ -60,7 +60,7 @@ pub(crate) async fn explain(
             explanation.made_from = index.map_or(MadeFrom::Log, |_| MadeFrom::Index);
             explanation.messages_at_most = reading.messages_at_most;
             explanation.parts = u64::from(reading.messages_at_most > 0);
-            explanation.holes = open.info.state.first_sequence.saturating_sub(1);
+            explanation.holes = gone_before(&open, &request.filter);
             explanation.reading = Some(reading);
         }
     }
