@@ -107,7 +107,8 @@ impl State {
             let is_recognised = each_has_id
                 && !slot.is_nameless
                 && now < accepted.saturating_add(self.recognised_for);
-            doubtful += u64::from(slot.in_doubt && !is_recognised);
+            let was_in_doubt = slot.is_uncertain && slot.tries == 1;
+            doubtful += u64::from(was_in_doubt || slot.in_doubt && !is_recognised);
             sender.taken += 1;
             // The bytes are shared: nothing is copied under the lock.
             batch.push(Outgoing {

@@ -55,6 +55,8 @@ pub(super) struct Slot {
     pub(super) tries: u32,
     /// Whether it was sent before it was read from the spool.
     pub(super) was_sent: bool,
+    /// Whether it may be in the stream since then, where it can't be found.
+    pub(super) is_uncertain: bool,
     /// Until when the stream recognises it by its id, where it may have been sent
     /// before it was read from the spool. Later it has to be looked up.
     pub(super) recognised_until: Option<Duration>,
@@ -81,6 +83,7 @@ impl Slot {
             deadline,
             tries: 0,
             was_sent: false,
+            is_uncertain: false,
             recognised_until: None,
             in_doubt: false,
             is_nameless: false,

@@ -4,7 +4,7 @@
 //! under its id, and stored once. Later the stream is read behind the sequence
 //! that was noted before the event was sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,7 +53,7 @@ pub(super) struct Cleared {
     /// They are in the stream, at these sequences.
     pub(super) found: HashMap<SpoolPosition, u64>,
     /// They were not found, and may have been where the stream can't be read (any more).
-    pub(super) possible_duplicates: u64,
+    pub(super) uncertain: HashSet<SpoolPosition>,
 }
 
 /// The context of an event that is in doubt and not recognised by its id any more.
@@ -85,7 +85,9 @@ pub(super) async fn clear(
                 wanted.insert(event.event.payload(), (event.position, is_cut));
                 start = start.min(from.max(view.first_sequence).max(1));
             }
-            None => cleared.possible_duplicates += 1,
+            None => {
+                cleared.uncertain.insert(event.position);
+            }
         }
     }
     let Some(view) = view.filter(|_| !wanted.is_empty()) else { return Ok(cleared) };
@@ -122,8 +124,8 @@ pub(super) async fn clear(
             Err(error) => return Err(error),
         }
     }
-    let unseen = wanted.values().filter(|(_, is_cut)| *is_cut || has_gap).count();
-    cleared.possible_duplicates += unseen as u64;
+    let unseen = wanted.into_values().filter(|(_, is_cut)| *is_cut || has_gap);
+    cleared.uncertain.extend(unseen.map(|(position, _)| position));
     Ok(cleared)
 }
 

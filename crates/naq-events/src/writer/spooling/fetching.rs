@@ -1,6 +1,6 @@
 //! From disk into the schedule: the steps under the lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +53,8 @@ pub(super) struct Fetched {
     pub(super) next: SpoolPosition,
     /// What the stream recognised of them when that was settled.
     pub(super) recognition: Recognition,
-    /// How many of them may have been stored before.
-    pub(super) possible_duplicates: u64,
+    /// Those that may be in the stream, where they can't be found.
+    pub(super) uncertain: HashSet<SpoolPosition>,
 }
 
 impl Shared {
@@ -223,7 +223,6 @@ impl State {
         }
         let steady_now = self.steady.at(now);
         let Some(spooling) = &mut self.spooling else { return };
-        self.ledger.possible_duplicates(fetched.possible_duplicates);
         for event in fetched.events {
             let position = event.position;
             let receipt = spooling.held.remove(&position);
@@ -240,6 +239,7 @@ impl State {
             let number = spooling.numbers.get(position);
             let mut slot = Slot::new(item, number, accepted, patience);
             slot.was_sent = spooling.sent.contains(position);
+            slot.is_uncertain = fetched.uncertain.contains(&position);
             if let SpoolState::InDoubt(sent) = event.state {
                 // How far an earlier process came with what it noted nobody knows.
                 slot.was_sent |= number == RECOVERED;

@@ -244,7 +244,7 @@ impl Keeper {
             events,
             next: chunk.next,
             recognition,
-            possible_duplicates: cleared.possible_duplicates,
+            uncertain: cleared.uncertain,
         };
         self.shared.fetched(handed, &self.hasher);
         Ok(())

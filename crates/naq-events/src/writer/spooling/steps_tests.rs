@@ -55,6 +55,11 @@ impl Bench {
 
     /// Begins a session and hands it all that is on disk, in this state.
     fn fetch(&self, spooled: SpoolState) {
+        self.fetch_of_which(spooled, |_| false);
+    }
+
+    /// The same, where some can't be found in the stream though they may be there.
+    fn fetch_of_which(&self, spooled: SpoolState, is_uncertain: impl Fn(usize) -> bool) {
         let shared = &self.writer.shared;
         let jetstream: Arc<dyn JetStream> = Arc::new(MemoryJetStream::new());
         shared.begin_session(Way::Pipeline, Guarantee::MessageId, &jetstream);
@@ -78,7 +83,9 @@ impl Bench {
         let next = events.last().map_or(SpoolPosition::START, |last| last.position.next());
         let recognition =
             Recognition { recognised_for, at: shared.now(), now: self.clock.now(), steady_now };
-        let fetched = Fetched { session, events, next, recognition, possible_duplicates: 0 };
+        let uncertain = events.iter().enumerate().filter(|(place, _)| is_uncertain(*place));
+        let uncertain = uncertain.map(|(_, event)| event.position).collect();
+        let fetched = Fetched { session, events, next, recognition, uncertain };
         shared.fetched(fetched, &RandomState::new());
     }
 
@@ -117,6 +124,22 @@ fn what_may_be_stored_and_is_not_recognised_any_more_is_read_again_in_place_of_b
     bench.clock.advance(109 * SECOND);
     assert_eq!(bench.take(), (Taken::Batch, 3));
     assert_eq!(bench.writer.counters().possible_duplicates, 0);
+}
+
+#[test]
+fn what_may_be_stored_twice_is_counted_when_it_is_sent_and_not_each_time_it_is_read() {
+    let bench = Bench::new(3);
+    let long_ago = bench.in_doubt();
+    bench.clock.advance(1_000 * SECOND);
+    for _ in 0..3 {
+        bench.fetch_of_which(long_ago, |place| place < 2);
+        assert_eq!(bench.writer.counters().possible_duplicates, 0);
+        bench.writer.shared.end_session();
+    }
+    bench.fetch_of_which(long_ago, |place| place < 2);
+    let (taken, sent) = bench.take();
+    assert!(taken == Taken::Batch && sent > 0, "{taken:?}");
+    assert_eq!(bench.writer.counters().possible_duplicates, sent.min(2) as u64);
 }
 
 #[test]
