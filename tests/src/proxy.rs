@@ -171,6 +171,13 @@ impl FaultProxy {
         self.lane(direction).change(|faults| faults.bytes_per_second = Some(bytes_per_second));
     }
 
+    /// Takes back the cuts that no connection has come to yet.
+    pub fn call_off_cuts(&self) {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            self.lane(direction).call_off_cut();
+        }
+    }
+
     /// Ends every hold, delay and throttle, and takes connections. A cut that is
     /// due stays due.
     pub fn heal(&self) {

@@ -75,6 +75,11 @@ impl Lane {
         count.cut_resets = resets;
     }
 
+    /// Cuts nothing any more.
+    pub(super) fn call_off_cut(&self) {
+        self.count.lock().unwrap().cut_at = None;
+    }
+
     /// Counts up to `wanted` bytes as passed, no further than a cut that is due.
     fn take(&self, wanted: usize) -> Grant {
         let Count { passed, cut_at, cut_resets } = &mut *self.count.lock().unwrap();

@@ -81,6 +81,8 @@ async fn a_connection_cut_anywhere_loses_tears_and_repeats_nothing() {
         assert!(report.is_clean(), "{bytes} {way:?}: {report:?}");
     }
     assert!(proxy.accepted() > 5, "only {} connections", proxy.accepted());
+    // Few bytes come back for a batch: a cut that is left would break a question's answer.
+    proxy.call_off_cuts();
     assert_all_once(&program, &*js, logged).await;
     assert_eq!(program.events.get_event_stats(None, None).await.unwrap().malformed, 0);
     program.stop().await;
