@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use naq_core::Timestamp;
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges};
 use naq_core::events::{
     AnswerBasis, CleanupRequest, Event, EventQuery, EventQueryExt, EventSinkExt,
 };
-use naq_core::jetstream::{PublishMessage, PurgeOptions};
 use naq_core::kv::KvBucketExt;
 use naq_events::EventService;
 use naq_events::keeper::KeeperStatus;
 use naq_tests::backend;
 use naq_tests::faults::{Child, PATIENCE, Scene, rounds};
-use naq_tests::own_log::{DIGESTS, Keeps, OwnLog};
+use naq_tests::own_log::{Keeps, OwnLog};
 use naq_tests::wait;
 
 use crate::processes::{order, program};
@@ -114,70 +112,6 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
         let state = own.info().await.state;
         assert!(state.first_sequence > 1, "nothing was removed: {state:?}");
         assert!(state.last_sequence > 100, "too little was logged: {state:?}");
-    })
-    .await;
-}
-
-const BLOCK: u64 = 65_536;
-
-/// One message of so many is an event and stays.
-const ONE_OF: u64 = 2;
-
-/// So many minutes have events in each block, which is as many as a digest tells apart.
-const MINUTES: u64 = 4_096;
-
-/// What a keeper's memory may grow by behind its second block, in bytes: the
-/// digests of three more, held in memory, would be more.
-const MORE: u64 = 10 << 20;
-
-/// Fills blocks with events of which no two are counted together.
-async fn fill(own: &OwnLog, blocks: u64) {
-    let subjects = own.subjects();
-    let filler = subjects.build("filler", Some("f"));
-    let message = |n: u64| {
-        if !n.is_multiple_of(ONE_OF) {
-            return PublishMessage::new(filler.as_str(), "");
-        }
-        let minute = (1_700_000_000 / 60 + n / ONE_OF % MINUTES).cast_signed();
-        let event = Event::job_started("j", "w", format!("queue-{}", n / ONE_OF / MINUTES % 8))
-            .with_timestamp(Timestamp::from_nanos(minute * 60_000_000_000));
-        let subject = subjects.build("job_started", Some("j"));
-        PublishMessage::new(subject, serde_json::to_vec(&event).unwrap())
-    };
-    for block in 0..blocks {
-        own.publish((block * BLOCK..(block + 1) * BLOCK).map(message).collect()).await;
-    }
-    own.purge(PurgeOptions::default().with_subject(filler.as_str())).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_keeper_of_a_long_log_has_no_more_of_it_in_memory_than_of_a_short_one() {
-    rounds("keeper of a long log", async |round| {
-        let scene = Scene::new().await;
-        let own = log(&scene).await;
-        let asking = own.service(Keeps::Digests).await;
-        let blocks = round.choose(6, 15);
-        fill(&own, blocks).await;
-        let mut order = order(&scene, &round, &scene.server.url());
-        order.config.push_str("keeper = \"on\"\nkeeper_lease = \"100ms\"\n");
-        (order.jobs, order.at_most) = (1, 1);
-        let mut child = Child::start(program(), &order);
-        let has_come_to = async |sequence: u64| {
-            wait::until("the keeper to come so far", PATIENCE, async || {
-                let shown = asking.keeper().await.unwrap();
-                shown.is_some_and(|shown| shown.through >= sequence)
-            })
-            .await;
-        };
-        has_come_to(2 * BLOCK).await;
-        let (_, early) = child.memory();
-        has_come_to(blocks * BLOCK).await;
-        let (_, late) = child.memory();
-        child.kill();
-        let kept = own.kept(DIGESTS).await.len() as u64;
-        assert!(kept >= blocks, "{kept} digests of {blocks} blocks");
-        let grown = late - early;
-        assert!(grown <= MORE, "{early} bytes grew by {grown}");
     })
     .await;
 }
