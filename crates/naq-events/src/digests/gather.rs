@@ -196,7 +196,10 @@ impl<'a> Gathering<'a> {
             match piece {
                 Piece::Outside(head, blocks) => {
                     self.count(&head);
-                    tally.outside(blocks);
+                    // What left the log before anybody counted it has no digest.
+                    if head.seen > 0 {
+                        tally.outside(blocks);
+                    }
                 }
                 Piece::Run(run) => known.push(Known::Run(run)),
                 Piece::Block(block, head) => {

@@ -11,6 +11,7 @@ use crate::Timestamp;
 /// From digests, every sequence up to `through` is in exactly one of
 /// `from_digests`, what was read of the rest, and `holes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct AnswerBasis {
     /// What it was made from, beside what was read.
