@@ -92,6 +92,14 @@ impl Case {
         let evidence = Evidence::of(self);
         evidence.stamps().count() - evidence.stored_ids().len()
     }
+
+    /// How many events ended unknown and are stored.
+    pub fn unknown_and_stored(&self) -> usize {
+        let stored = Evidence::of(self).stored_ids();
+        let is_unknown = |fate: &Fate| fate.outcomes.contains(&Outcome::Unknown);
+        let events = self.history.events.iter();
+        events.filter(|(id, fate)| is_unknown(fate) && stored.contains(*id)).count()
+    }
 }
 
 fn both_readings_agree(case: &Evidence<'_>) -> Vec<String> {

@@ -344,6 +344,7 @@ fn what_ended_unknown_may_be_late_where_the_case_says_so_and_nothing_else() {
     lines.push(Line::Counted { producer: "p1".to_owned(), counters: counted, lost: 1, untold: 1 });
     let mut late = case(lines, stream);
     assert_eq!(broken(&late), ["each_series_is_in_order"].into());
+    assert_eq!(late.unknown_and_stored(), 1);
     late.unknown_may_be_late = true;
     assert_eq!(broken(&late), [].into());
     for reading in [&mut late.readings.by_get, &mut late.readings.by_consumer] {

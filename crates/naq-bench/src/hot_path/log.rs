@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use futures::FutureExt;
-use naq_core::events::{EventSink, EventSinkExt};
+use naq_core::events::{Event, EventSink, EventSinkExt};
 use naq_events::EventService;
 
 use super::{BURST, Case, PATIENCE};
@@ -14,18 +14,26 @@ use crate::Outcome;
 use crate::pace::Pace;
 use crate::workload::Names;
 
-/// What each call took, in nanoseconds.
-pub(super) async fn time(events: &Arc<EventService>, case: Case, calls: u64) -> Outcome<Vec<u64>> {
+/// What a call took, and what making its event took before, in nanoseconds.
+pub(super) struct Took {
+    pub(super) log: u64,
+    pub(super) event: u64,
+}
+
+/// What each call took.
+pub(super) async fn time(events: &Arc<EventService>, case: Case, calls: u64) -> Outcome<Vec<Took>> {
     each_call(events, case, calls, |events, names, n| {
         let begun = Instant::now();
-        let result = log(events, names, n);
-        let took = begun.elapsed().as_nanos() as u64;
-        result.map(|()| took)
+        let event = black_box(names.event(n));
+        let made = Instant::now();
+        let result = log(events, event);
+        let (event, log) = (made - begun, made.elapsed());
+        result.map(|()| Took { log: log.as_nanos() as u64, event: event.as_nanos() as u64 })
     })
     .await
 }
 
-/// How many allocations each call made on its thread.
+/// How many allocations each call made on its thread, the event's making included.
 pub(super) async fn count_allocations(
     events: &Arc<EventService>,
     case: Case,
@@ -33,29 +41,30 @@ pub(super) async fn count_allocations(
 ) -> Outcome<Vec<u64>> {
     each_call(events, case, calls, |events, names, n| {
         let mut result = Ok(());
-        let counted = allocation_counter::measure(|| result = log(events, names, n));
+        let logging = || result = log(events, black_box(names.event(n)));
+        let counted = allocation_counter::measure(logging);
         result.map(|()| counted.count_total)
     })
     .await
 }
 
-/// Makes an event and logs it. A call that would wait fails.
-fn log(events: &EventService, names: &Names, n: u64) -> Outcome {
-    match events.log_event(black_box(names.event(n))).now_or_never() {
+/// Logs an event. A call that would wait fails.
+fn log(events: &EventService, event: Event) -> Outcome {
+    match events.log_event(event).now_or_never() {
         Some(result) => Ok(result?),
         None => Err("a call had to wait for room".into()),
     }
 }
 
-type Call = fn(&EventService, &Names, u64) -> Outcome<u64>;
+type Call<T> = fn(&EventService, &Names, u64) -> Outcome<T>;
 
 /// Makes the calls from the case's threads, at its pace, and waits until all is stored.
-async fn each_call(
+async fn each_call<T: Send + 'static>(
     events: &Arc<EventService>,
     case: Case,
     calls: u64,
-    call: Call,
-) -> Outcome<Vec<u64>> {
+    call: Call<T>,
+) -> Outcome<Vec<T>> {
     let Case { threads, pace_per_s } = case;
     let each = calls / threads;
     // At a pace the buffer never fills.
@@ -77,7 +86,7 @@ async fn each_call(
                         pace.wait();
                         call(&events, names, n)
                     });
-                    calls.collect::<Outcome<Vec<u64>>>()
+                    calls.collect::<Outcome<Vec<T>>>()
                 })
             })
             .collect();

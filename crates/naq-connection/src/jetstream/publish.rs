@@ -38,17 +38,17 @@ impl Outbound {
     pub(super) fn prepare(
         jetstream: &NatsJetStream,
         operation: &'static str,
-        message: PublishMessage,
+        mut message: PublishMessage,
     ) -> Result<Self> {
         let wire = &*jetstream.wire;
         check_subject(operation, &message.subject)?;
         if message.ttl.is_some() && !jetstream.can().message_ttl {
             return Err(super::too_old(wire, operation, "a TTL of one message", "2.11"));
         }
-        let headers = headers::of_message(operation, &message)?;
-        let bytes = message.payload.len() + headers.as_ref().map_or(0, headers::block_bytes);
-        check_size(wire, operation, bytes)?;
         let recheck = Recheck::of(&message);
+        let (headers, header_bytes) = headers::of_message(operation, &mut message)?.unzip();
+        let bytes = message.payload.len() + header_bytes.unwrap_or_default();
+        check_size(wire, operation, bytes)?;
         let PublishMessage { subject, payload, .. } = message;
         let request = Request { subject: shared(operation, subject)?, headers, payload };
         Ok(Self { request, bytes, recheck })

@@ -288,7 +288,7 @@ impl State {
                 LossReason::Failed
             }
         };
-        self.losses.add(slot.item.event.event_type(), why, slot.accepted);
+        self.losses.add(Some(slot.number), &slot.item.event, why, slot.accepted);
         // The server's own words rather than those that sum them up.
         notice.cause = slot.trouble.clone().or_else(|| self.trouble.clone());
         self.settle(slot, outcome, Some(Err(error)), effects);

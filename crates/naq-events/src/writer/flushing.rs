@@ -13,7 +13,8 @@ use super::shared::Shared;
 use super::state::Intake;
 use super::{Writer, refusals};
 
-/// How long a stop lets the spool take what has no outcome, behind its own time.
+/// How long a stop lets the spool take what has no outcome: of its own time, but for more
+/// than a quarter of that.
 const RESCUE: Duration = Duration::from_secs(5);
 
 /// How long a stop lets the spool's disk keep what it has, behind that.
@@ -56,8 +57,17 @@ impl Writer {
     /// What has no outcome then is `pending` in the report, and gets one:
     /// unknown where it was sent, failed where it was not. Stopping again
     /// finishes what a dropped stop left.
+    ///
+    /// With a spool the last of that time, a quarter and at most 5 s, is for what
+    /// goes there. A disk that hangs makes it longer: by what is missing of the
+    /// 5 s, and by 5 s more.
     pub(crate) async fn stop(&self, within: Duration) -> FlushReport {
         self.shared.close_intake();
+        let for_the_spool = match self.shared.spool() {
+            Some(_) => RESCUE.min(within / 4),
+            None => Duration::ZERO,
+        };
+        let within = within.saturating_sub(for_the_spool);
         let deadline = self.shared.clock.deadline(within);
         let mut report = self.flush(within).await;
         let (may_tell, are_told) = {

@@ -2,6 +2,8 @@
 
 use naq_core::events::{EventCounters, FlushReport};
 
+use super::room::Room;
+
 /// How an accepted event ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -79,8 +81,15 @@ impl Ledger {
 
     /// Whether there is room for one more of this charge.
     pub(super) const fn fits(&self, bytes: u64) -> bool {
-        self.counters.pending + self.own.pending < self.max_events
-            && self.counters.pending_bytes.saturating_add(bytes) <= self.max_bytes
+        self.would_fit(bytes, Room::NONE)
+    }
+
+    /// Whether there would be room for one more of this charge with so much more of it.
+    pub(super) const fn would_fit(&self, bytes: u64, freed: Room) -> bool {
+        let pending = self.counters.pending + self.own.pending;
+        let pending_bytes = self.counters.pending_bytes.saturating_add(bytes);
+        pending.saturating_sub(freed.events) < self.max_events
+            && pending_bytes.saturating_sub(freed.bytes) <= self.max_bytes
     }
 
     /// An event was accepted.

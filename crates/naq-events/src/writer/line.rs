@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use naq_core::events::EventId;
 
+use super::room::Room;
 use super::slot::Slot;
 
 /// A queue of which a part is on its way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Line {
     /// Sent at least once: those on their way, and behind them those to be sent again.
     sent: VecDeque<Slot>,
@@ -22,6 +23,8 @@ pub(super) struct Line {
     fresh: VecDeque<Option<Slot>>,
     /// How many of these places are empty.
     empty: usize,
+    /// What those take at these places that may be dropped.
+    droppable: Room,
     /// At so many of the first of these places nothing may be dropped.
     kept: usize,
     /// The number of the last event that was taken in.
@@ -38,6 +41,7 @@ impl Line {
             under_way: 0,
             fresh: VecDeque::new(),
             empty: 0,
+            droppable: Room::NONE,
             kept: 0,
             last: 0,
             is_mixed: false,
@@ -48,6 +52,7 @@ impl Line {
     pub(super) fn accept(&mut self, slot: Slot) {
         self.is_mixed = !self.is_empty() && (self.is_mixed || slot.number < self.last);
         self.last = slot.number;
+        self.droppable += Room::by_dropping(&slot);
         self.fresh.push_back(Some(slot));
     }
 
@@ -101,6 +106,7 @@ impl Line {
         }
         for place in &mut self.fresh {
             if place.as_ref().is_some_and(|slot| slot.item.entity == entity) {
+                self.droppable -= place.as_ref().map_or(Room::NONE, Room::by_dropping);
                 aside.extend(place.take());
                 self.empty += 1;
             }
@@ -176,10 +182,11 @@ impl Line {
     /// Gives up the oldest event that was never sent and may be dropped.
     pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
         self.oldest_droppable()?;
-        let slot = self.fresh.get_mut(self.kept)?.take();
+        let slot = self.fresh.get_mut(self.kept)?.take()?;
+        self.droppable -= Room::by_dropping(&slot);
         self.empty += 1;
         self.forget_empty();
-        slot
+        Some(slot)
     }
 
     /// Takes out the oldest event that isn't on its way.
@@ -209,11 +216,16 @@ impl Line {
         while let Some(place) = self.fresh.get(self.kept) {
             match place {
                 // What was on its way to a spool that took nothing may have been sent before.
-                Some(slot) if slot.item.may_drop && slot.tries == 0 => return Some(slot.number),
+                Some(slot) if slot.may_be_dropped() => return Some(slot.number),
                 _ => self.kept += 1,
             }
         }
         None
+    }
+
+    /// What those take that may be dropped.
+    pub(super) const fn droppable(&self) -> Room {
+        self.droppable
     }
 
     /// How many may be sent now.
@@ -241,6 +253,7 @@ impl Line {
 
     fn pop_fresh(&mut self) -> Option<Slot> {
         let slot = self.fresh.pop_front()?;
+        self.droppable -= slot.as_ref().map_or(Room::NONE, Room::by_dropping);
         self.kept = self.kept.saturating_sub(1);
         self.forget_empty();
         slot

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use naq_core::Timestamp;
-use naq_core::events::{Event, EventLoss, EventType, LossReason};
+use naq_core::events::{EncodedEvent, Event, EventLoss, EventType, LossReason, decode};
 use serde_json::{Map, Value};
 
 /// So many types are told apart; programs that make up types can't fill the memory with them.
@@ -45,14 +45,16 @@ impl Sum {
     }
 
     fn add_many(&mut self, event_type: &EventType, count: u64) {
-        self.count += count;
-        if let Some(known) = self.by_type.get_mut(event_type) {
-            *known += count;
+        // What other programs' events say of losses may be any number.
+        self.count = self.count.saturating_add(count);
+        let of_type = if let Some(known) = self.by_type.get_mut(event_type) {
+            known
         } else if self.by_type.len() < TYPES {
-            self.by_type.insert(event_type.clone(), count);
+            self.by_type.entry(event_type.clone()).or_default()
         } else {
-            *self.by_type.entry(OTHER.into()).or_default() += count;
-        }
+            self.by_type.entry(OTHER.into()).or_default()
+        };
+        *of_type = of_type.saturating_add(count);
     }
 
     fn widen(&mut self, first: Timestamp, last: Timestamp) {
@@ -67,6 +69,38 @@ impl Sum {
         if let Some((first, last)) = other.span {
             self.widen(first, last);
         }
+    }
+
+    /// What an event tells that is not stored itself and was logged at this
+    /// time, and for which reason: its own, where it is one of ours.
+    fn told_by(
+        event: &EncodedEvent,
+        reason: LossReason,
+        logged: Timestamp,
+    ) -> Option<(LossReason, Self)> {
+        let event = decode(event.payload()).ok()?;
+        let count = event.lost_count().filter(|count| *count > 0)?;
+        let named = |reason: &&LossReason| event.reason.as_deref() == Some(reason.as_str());
+        let reason = LossReason::ALL.iter().find(named).copied().unwrap_or(reason);
+        let (mut sum, mut rest) = (Self::default(), count);
+        for (name, count) in
+            event.custom.get("types").and_then(Value::as_object).into_iter().flatten()
+        {
+            let count = count.as_u64().unwrap_or_default().min(rest);
+            if count > 0 {
+                sum.add_many(&name.as_str().into(), count);
+            }
+            rest -= count;
+        }
+        if rest > 0 {
+            sum.add_many(&OTHER.into(), rest);
+        }
+        let at = |field: &str| -> Option<Timestamp> {
+            let wall: Timestamp = event.custom.get(field)?.as_str()?.parse().ok()?;
+            Some(logged.saturating_sub(event.timestamp?.since(wall)))
+        };
+        sum.widen(at("first_time").unwrap_or(logged), at("last_time").unwrap_or(logged));
+        Some((reason, sum))
     }
 
     /// The types with their counts, in a line for the program's log.
@@ -117,16 +151,34 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// An event is lost that was logged at this time.
+    /// An event is lost that was logged at this time; its number, where it has one.
     ///
-    /// One that told of losses is none: its sum goes back, and is told again.
-    pub(super) fn add(&mut self, event_type: &EventType, reason: LossReason, logged: Timestamp) {
-        if *event_type == EventType::EventsLost {
+    /// One by which this service tells of losses is none: its sum goes back, and
+    /// is told again. So is what one tells that an earlier program left, or the
+    /// program logged itself.
+    pub(super) fn add(
+        &mut self,
+        number: Option<u64>,
+        event: &EncodedEvent,
+        reason: LossReason,
+        logged: Timestamp,
+    ) {
+        if number.is_some_and(|number| self.is_on_its_way(number)) {
             return;
         }
-        for sums in [&mut self.total, &mut self.untold] {
-            sums.entry(reason).or_default().add(event_type, logged);
+        let event_type = event.event_type();
+        let told = Some(event).filter(|_| *event_type == EventType::EventsLost);
+        match told.and_then(|event| Sum::told_by(event, reason, logged)) {
+            Some((reason, sum)) => self.untold.entry(reason).or_default().merge(&sum),
+            None => self.untold.entry(reason).or_default().add(event_type, logged),
         }
+        self.total.entry(reason).or_default().add(event_type, logged);
+    }
+
+    /// Whether the event of this number is one of the service's own that tell of losses.
+    fn is_on_its_way(&self, number: u64) -> bool {
+        // Nearly always there is none.
+        self.telling.iter().any(|telling| telling.number == number)
     }
 
     /// The stream took an event.
@@ -159,7 +211,8 @@ impl Losses {
     /// How many losses the stream doesn't tell.
     pub(super) fn untold(&self) -> u64 {
         let telling = self.telling.iter().map(|telling| &telling.sum);
-        self.untold.values().chain(telling).map(Sum::count).sum::<u64>() + self.taken
+        let sums = self.untold.values().chain(telling).map(Sum::count);
+        sums.fold(self.taken, u64::saturating_add)
     }
 
     /// Everything that is to be told now; each goes back by [`telling`](Self::telling).
@@ -167,7 +220,7 @@ impl Losses {
         let wait = INTERVAL.saturating_mul(1 << self.failures.min(20)).min(LONGEST);
         self.not_before = now.saturating_add(wait);
         self.flows = false;
-        self.taken = self.untold.values().map(Sum::count).sum();
+        self.taken = self.untold.values().map(Sum::count).fold(0, u64::saturating_add);
         std::mem::take(&mut self.untold)
     }
 
@@ -213,6 +266,8 @@ impl Losses {
 
 #[cfg(test)]
 mod tests {
+    use naq_core::events::{EventEncoder, EventSubjects};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -221,8 +276,13 @@ mod tests {
         Timestamp::from_nanos(seconds * 1_000_000_000)
     }
 
+    fn encoded(event: &Event, wall: Timestamp) -> EncodedEvent {
+        EventEncoder::new(EventSubjects::default()).encode(event, wall).unwrap()
+    }
+
     fn lost(losses: &mut Losses, event_type: &str, seconds: i64) {
-        losses.add(&event_type.into(), LossReason::DropNewest, at(seconds));
+        let event = encoded(&Event::new(event_type), at(0));
+        losses.add(None, &event, LossReason::DropNewest, at(seconds));
     }
 
     #[test]
@@ -292,6 +352,34 @@ mod tests {
         assert_eq!(losses.due(false), Some(10 * SECOND));
         losses.stream_returns(20 * SECOND);
         assert_eq!(losses.due(false), Some(10 * SECOND), "no later than it was");
+    }
+
+    #[test]
+    fn what_a_lost_event_tells_that_is_not_of_this_service_is_told_anew() {
+        let mut sum = Sum::default();
+        sum.add(&EventType::JobFailed, at(10));
+        sum.add(&"x".into(), at(12));
+        // Made ten seconds behind the first of them, at another time by the wall's clock.
+        let of_before = encoded(&sum.event(LossReason::DropOldest, at(1_000), at(20)), at(1_000));
+        let of_the_program = encoded(&Event::events_lost(u64::MAX, "its own"), at(1_000));
+        let mut losses = Losses::default();
+        for (number, event) in [(Some(0), &of_before), (None, &of_the_program)] {
+            losses.add(number, event, LossReason::Failed, at(50));
+        }
+        let account = losses.account();
+        assert_eq!(account, [EventLoss::new(LossReason::Failed, EventType::EventsLost, 2)]);
+        assert_eq!(losses.untold(), u64::MAX);
+        let mut untold = losses.take(Duration::ZERO);
+        let again = untold.remove(&LossReason::DropOldest).unwrap();
+        assert_eq!(again.types(), "job_failed=1 x=1");
+        assert_eq!(again.span, Some((at(40), at(42))));
+        assert_eq!(untold.remove(&LossReason::Failed).unwrap().count(), u64::MAX);
+        // One of its own goes back as a whole.
+        losses.telling(7, LossReason::DropOldest, again);
+        losses.add(Some(7), &of_before, LossReason::Failed, at(60));
+        losses.settled(7, false);
+        assert_eq!(losses.take(Duration::ZERO)[&LossReason::DropOldest].count(), 2);
+        assert_eq!(losses.account(), account);
     }
 
     #[test]

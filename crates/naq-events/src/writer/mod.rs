@@ -12,7 +12,7 @@
 //! | `state.rs`, `sending.rs`, `answering.rs` | these together: each step under the lock |
 //! | `shared.rs` | the lock, and what is done after it is released |
 //! | `source.rs`, `driver.rs` | messages out, answers in: the publish session |
-//! | `offer.rs`, `policy.rs`, `waiting.rs` | whether an event is accepted, and who waits for room |
+//! | `offer.rs`, `policy.rs`, `waiting.rs`, `room.rs` | whether an event is accepted, and who waits for room |
 //! | `spooling/` | what goes to disk and comes back, where there is a spool |
 //! | `flushing.rs` | waiting for outcomes: flush, settle, stop |
 //! | `notices.rs`, `refusals.rs` | what is told of failures: to the log, to the caller |
@@ -39,6 +39,7 @@ mod queues;
 mod read_back;
 mod recognition;
 mod refusals;
+mod room;
 mod schedule;
 mod sender;
 mod sending;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use naq_core::clock::ClockExt;
 use naq_core::config::OverflowPolicy;
-use naq_core::events::{EncodedEvent, LossReason};
+use naq_core::events::EncodedEvent;
 use naq_core::{Error, Result};
 use tokio::sync::oneshot;
 
@@ -83,7 +83,7 @@ impl Writer {
             if !made_room {
                 state.ledger.drop_newest();
                 let logged = state.steady.at(now);
-                state.lose(item.event.event_type(), LossReason::DropNewest, logged);
+                state.lose_newest(&item.event, logged);
                 self.shared.carry_out(state, effects);
                 if let Some(on_disk) = item.on_disk {
                     // It is dealt with as the policy says. Whoever doesn't wait needs no answer.

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::chain::{Chain, Link};
 use super::queued::{Hashed, Place, Queue, Queued};
+use super::room::Room;
 use super::slot::Slot;
 
 /// The role of the list by age: every event here, as accepted.
@@ -34,6 +35,8 @@ pub(super) struct Queues {
     entities: HashMap<u64, Queue, BuildHasherDefault<Hashed>>,
     age: Chain<AGE>,
     unsent: Chain<UNSENT>,
+    /// What those in it take.
+    droppable: Room,
     again: Chain<READY>,
     fresh: Chain<READY>,
     resting: BTreeSet<(Duration, usize)>,
@@ -50,6 +53,7 @@ impl Queues {
             entities: HashMap::default(),
             age: Chain::new(),
             unsent: Chain::new(),
+            droppable: Room::NONE,
             again: Chain::new(),
             fresh: Chain::new(),
             resting: BTreeSet::new(),
@@ -67,7 +71,7 @@ impl Queues {
     /// Takes an event in, and gives its key; `older` is one of the events that are older.
     fn admit(&mut self, slot: Slot, barred: bool, older: Option<usize>) -> usize {
         let (entity, number, tried) = (slot.item.entity, slot.number, slot.tries > 0);
-        let may_drop = slot.item.may_drop && !tried;
+        let droppable = Room::by_dropping(&slot);
         let place = if tried { Place::Again } else { Place::Fresh };
         let key = self.slots.insert(Queued {
             slot,
@@ -78,7 +82,8 @@ impl Queues {
         });
         let behind = older_neighbour(&self.age, &self.slots, number, older);
         self.age.insert(&mut self.slots, behind, key);
-        if may_drop {
+        if droppable.events > 0 {
+            self.droppable += droppable;
             let behind = older_neighbour(&self.unsent, &self.slots, number, None);
             self.unsent.insert(&mut self.slots, behind, key);
         }
@@ -281,6 +286,11 @@ impl Queues {
         self.unsent.first().map(|key| self.slots[key].slot.number)
     }
 
+    /// What those take that may be dropped.
+    pub(super) const fn droppable(&self) -> Room {
+        self.droppable
+    }
+
     /// How many may be sent now.
     pub(super) const fn ready(&self) -> usize {
         self.again.len() + self.fresh.len()
@@ -303,7 +313,8 @@ impl Queues {
     /// Takes an event that leaves for the first time out of what may be dropped.
     fn leave_unsent(&mut self, key: usize) {
         let slot = &self.slots[key].slot;
-        if slot.tries == 0 && slot.item.may_drop {
+        if slot.may_be_dropped() {
+            self.droppable -= Room::by_dropping(slot);
             self.unsent.remove(&mut self.slots, key);
         }
     }

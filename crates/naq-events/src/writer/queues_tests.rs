@@ -72,6 +72,7 @@ fn recalled_events_are_in_doubt_and_go_again_in_their_order_before_fresh_ones() 
 fn only_unsent_events_are_dropped_oldest_first() {
     let mut queues = with(&[Some(1), Some(1), Some(2), None]);
     queues.send_next();
+    assert_eq!(queues.droppable().events, 3);
     let mut dropped = || queues.drop_oldest().map(|slot| slot.number);
     assert_eq!([dropped(), dropped(), dropped(), dropped()], [Some(1), Some(2), Some(3), None]);
     assert_eq!(queues.under_way(), 1);
@@ -189,5 +190,6 @@ proptest! {
         prop_assert!(queues.is_empty() && queues.entities.is_empty());
         prop_assert!(queues.unsent.is_empty() && queues.resting.is_empty());
         prop_assert_eq!((queues.ready(), queues.under_way()), (0, 0));
+        prop_assert_eq!(queues.droppable(), Room::NONE);
     }
 }

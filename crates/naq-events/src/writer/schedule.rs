@@ -17,6 +17,7 @@ use naq_core::{Error, Timestamp};
 
 use super::line::Line;
 use super::queues::Queues;
+use super::room::Room;
 use super::slot::{Item, Slot};
 use super::way::Way;
 
@@ -163,6 +164,11 @@ impl Schedule {
             (Some(_), None) => self.line.drop_oldest(),
             _ => self.queues.drop_oldest(),
         }
+    }
+
+    /// What those take that were never sent and may be dropped.
+    pub(super) fn droppable(&self) -> Room {
+        self.line.droppable() + self.queues.droppable()
     }
 
     /// Gives up an event, wherever it stands.

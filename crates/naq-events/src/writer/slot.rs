@@ -91,6 +91,11 @@ impl Slot {
         }
     }
 
+    /// Whether it may be given up for another one: it was never sent.
+    pub(super) const fn may_be_dropped(&self) -> bool {
+        self.item.may_drop && self.tries == 0
+    }
+
     /// Whether the stream may have it and doesn't recognise it any more.
     pub(super) fn is_forgotten(&self, now: Duration) -> bool {
         self.recognised_until.is_some_and(|until| until <= now)

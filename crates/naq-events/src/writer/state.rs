@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use naq_core::config::Guarantee;
-use naq_core::events::{EventReceipt, EventType, LossReason};
+use naq_core::events::{EncodedEvent, EventReceipt, LossReason};
 use naq_core::{Error, Result, Timestamp};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use super::losses::Losses;
 use super::notices::Notices;
 use super::recognition::recognised_for;
 use super::refusals;
+use super::room::Room;
 use super::schedule::Schedule;
 use super::sender::{Flow, PerWay, Sender, Wakes};
 use super::slot::{Item, Slot};
@@ -217,24 +218,41 @@ impl State {
         }
     }
 
-    /// An event of this type, logged at that time, was dropped.
-    pub(super) fn lose(&mut self, event_type: &EventType, reason: LossReason, logged: Timestamp) {
-        self.losses.add(event_type, reason, logged);
-        self.notices.gather().dropped.add(event_type, logged);
+    /// An event that was logged at this time was dropped instead of being accepted.
+    pub(super) fn lose_newest(&mut self, event: &EncodedEvent, logged: Timestamp) {
+        self.losses.add(None, event, LossReason::DropNewest, logged);
+        self.notices.gather().dropped.add(event.event_type(), logged);
+    }
+
+    /// An event in hand was dropped.
+    pub(super) fn lose(&mut self, slot: &Slot, reason: LossReason) {
+        let event = &slot.item.event;
+        self.losses.add(Some(slot.number), event, reason, slot.accepted);
+        self.notices.gather().dropped.add(event.event_type(), slot.accepted);
+    }
+
+    /// What dropping all unsent events whose policy allows it would make.
+    fn droppable(&self) -> Room {
+        self.schedule.droppable() + self.droppable_in_queue()
     }
 
     /// Drops unsent events whose policy allows it, oldest first, until there is
     /// room for this charge behind all that wait for room: these are taken in
-    /// first. Says whether there is.
+    /// first. Says whether there is. Nothing is dropped that lets nobody in.
     pub(super) fn make_room(&mut self, charge: u64, now: Duration, effects: &mut Effects) -> bool {
         loop {
             self.grant_room(now, effects);
             if self.waiting.is_empty() && self.fits(charge) {
                 return true;
             }
+            // A drop is worth it where it lets somebody in.
+            let next = self.waiting.next_charge().unwrap_or(charge);
+            if !self.ledger.would_fit(next, self.droppable()) {
+                return false;
+            }
             let oldest = self.schedule.drop_oldest().or_else(|| self.drop_queued());
             let Some(slot) = oldest else { return false };
-            self.lose(slot.item.event.event_type(), LossReason::DropOldest, slot.accepted);
+            self.lose(&slot, LossReason::DropOldest);
             let receipt = slot.item.receipt.is_some().then(|| Err(refusals::dropped()));
             self.settle(slot, Outcome::Dropped, receipt, effects);
         }

@@ -31,6 +31,11 @@ impl WaitingRoom {
         self.waiters.is_empty()
     }
 
+    /// The charge of the event that is taken in next.
+    pub(super) fn next_charge(&self) -> Option<u64> {
+        self.waiters.front().map(|waiter| waiter.item.charge())
+    }
+
     /// Joins the queue with an event.
     pub(super) fn join(&mut self, item: Item) -> (u64, oneshot::Receiver<()>) {
         let (accepted, told) = oneshot::channel();
@@ -45,7 +50,7 @@ impl WaitingRoom {
         &mut self,
         fits: impl FnOnce(u64) -> bool,
     ) -> Option<(Item, oneshot::Sender<()>)> {
-        if !fits(self.waiters.front()?.item.charge()) {
+        if !fits(self.next_charge()?) {
             return None;
         }
         let waiter = self.waiters.pop_front()?;
@@ -89,6 +94,7 @@ mod tests {
         let (_, mut small_told) = room.join(small);
         assert!(room.next(|charge| charge < charges[0]).is_none());
         for charge in charges {
+            assert_eq!(room.next_charge(), Some(charge));
             let (item, accepted) = room.next(|charge| charge <= charges[0]).unwrap();
             assert_eq!(item.charge(), charge);
             accepted.send(()).unwrap();

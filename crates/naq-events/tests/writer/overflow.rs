@@ -243,6 +243,29 @@ async fn who_makes_room_makes_it_for_those_first_who_wait_already() {
 }
 
 #[tokio::test]
+async fn nothing_is_dropped_that_lets_nobody_in() {
+    let room = naq_core::config::Size::from_kib(8);
+    let (service, mut server, _clock) =
+        started(by_type().with_buffer_max_events(100_usize).with_buffer_max_bytes(room)).await;
+    service
+        .log_event(Event::new("sent").with_job_id("a").with_message("x".repeat(5_000)))
+        .await
+        .unwrap();
+    let mut session = server.session().await;
+    session.message().await;
+    service.log_job_progress("a", "held").await.unwrap();
+    let large = Event::new("large").with_message("x".repeat(5_000));
+    let mut waits = Box::pin(service.log_event(large));
+    assert!(futures::poll!(&mut waits).is_pending());
+    service.log_worker_heartbeat("w").await.unwrap();
+    let counters = service.counters();
+    assert_eq!((counters.dropped, counters.pending), (1, 2), "what would not help stays");
+    session.store();
+    within(waits).await.unwrap();
+    assert!(service.counters().is_balanced());
+}
+
+#[tokio::test]
 async fn the_synchronous_call_fails_where_the_policy_waits() {
     let (service, _session, _clock) = full(Event::new("x")).await;
     let error = service.try_log_event(Event::job_paused("b")).unwrap_err();

@@ -13,6 +13,7 @@ use super::state::Held;
 use crate::spool::{Appended, SentContext, Spool, SpoolEntry, SpoolPosition};
 use crate::writer::ledger::Outcome;
 use crate::writer::refusals;
+use crate::writer::room::Room;
 use crate::writer::shared::Shared;
 use crate::writer::slot::Slot;
 use crate::writer::state::{Effects, State};
@@ -279,7 +280,7 @@ impl State {
                 Some(Otherwise::Drop) => {
                     let (charge, bytes) = (slot.item.charge(), slot.item.event.size() as u64);
                     self.ledger.settle(slot.number, Outcome::Dropped, charge, bytes);
-                    self.lose(slot.item.event.event_type(), LossReason::DropNewest, slot.accepted);
+                    self.lose(&slot, LossReason::DropNewest);
                 }
             }
             if let Some(on_disk) = slot.item.on_disk.take() {
@@ -366,6 +367,11 @@ impl State {
     /// Gives up the oldest event that waits for the spool and may be dropped.
     pub(in crate::writer) fn drop_queued(&mut self) -> Option<Slot> {
         self.spooling.as_mut()?.queue.drop_oldest()
+    }
+
+    /// What those take that wait for the spool and may be dropped.
+    pub(in crate::writer) fn droppable_in_queue(&self) -> Room {
+        self.spooling.as_ref().map_or(Room::NONE, |spooling| spooling.queue.droppable())
     }
 
     /// Takes out the oldest event that waits for the spool.

@@ -2,17 +2,24 @@
 
 use std::collections::VecDeque;
 
+use crate::writer::room::Room;
 use crate::writer::slot::Slot;
 
 /// Events that wait for the disk, in the order in which they were accepted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::writer) struct Queue {
     slots: VecDeque<Slot>,
     /// So many at the front may not be dropped; looking for one that may begins behind them.
     kept: usize,
+    /// What those take that may be dropped.
+    droppable: Room,
 }
 
 impl Queue {
+    pub(super) const fn new() -> Self {
+        Self { slots: VecDeque::new(), kept: 0, droppable: Room::NONE }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -25,13 +32,20 @@ impl Queue {
         self.slots.iter()
     }
 
+    /// What those take that may be dropped.
+    pub(super) const fn droppable(&self) -> Room {
+        self.droppable
+    }
+
     pub(super) fn push(&mut self, slot: Slot) {
+        self.droppable += Room::by_dropping(&slot);
         self.slots.push_back(slot);
     }
 
     pub(super) fn pop(&mut self) -> Option<Slot> {
         self.kept = self.kept.saturating_sub(1);
-        self.slots.pop_front()
+        let slot = self.slots.pop_front();
+        self.took(slot)
     }
 
     /// Puts events in front of all others, in their order.
@@ -40,6 +54,7 @@ impl Queue {
             self.kept = 0;
         }
         for slot in slots.into_iter().rev() {
+            self.droppable += Room::by_dropping(&slot);
             self.slots.push_front(slot);
         }
     }
@@ -47,9 +62,10 @@ impl Queue {
     /// Takes out the oldest event that may be dropped: it was never sent.
     pub(super) fn drop_oldest(&mut self) -> Option<Slot> {
         let behind = self.slots.iter().skip(self.kept);
-        let ahead = behind.take_while(|slot| !slot.item.may_drop || slot.tries > 0).count();
+        let ahead = behind.take_while(|slot| !slot.may_be_dropped()).count();
         self.kept += ahead;
-        self.slots.remove(self.kept)
+        let slot = self.slots.remove(self.kept);
+        self.took(slot)
     }
 
     /// Takes out the first event of which this is so.
@@ -58,13 +74,18 @@ impl Queue {
         if at < self.kept {
             self.kept -= 1;
         }
-        self.slots.remove(at)
+        let slot = self.slots.remove(at);
+        self.took(slot)
     }
 
     /// Takes out all.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Slot> {
-        self.kept = 0;
-        std::mem::take(&mut self.slots).into_iter()
+        std::mem::replace(self, Self::new()).slots.into_iter()
+    }
+
+    fn took(&mut self, slot: Option<Slot>) -> Option<Slot> {
+        self.droppable -= slot.as_ref().map_or(Room::NONE, Room::by_dropping);
+        slot
     }
 }
 
@@ -91,7 +112,7 @@ mod tests {
         fn the_oldest_that_may_be_dropped_is_that_of_a_plain_search(
             steps in prop::collection::vec((0_u8..5, any::<bool>()), 0..60),
         ) {
-            let (mut queue, mut model) = (Queue::default(), VecDeque::new());
+            let (mut queue, mut model) = (Queue::new(), VecDeque::new());
             for (number, (step, may_drop)) in (0..).zip(steps) {
                 match step {
                     0 => {
@@ -119,6 +140,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(queue.iter().count(), model.len());
+                let droppable = model.iter().filter(|(_, may_drop)| *may_drop).count() as u64;
+                prop_assert_eq!(queue.droppable().events, droppable);
             }
         }
     }

@@ -82,7 +82,7 @@ impl Spooling {
             is_through: left || mode == SpoolMode::Always,
             turning_since: None,
             is_rescuing: false,
-            queue: Queue::default(),
+            queue: Queue::new(),
             writing: 0,
             notes: Vec::new(),
             is_noting: false,
