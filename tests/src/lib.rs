@@ -14,6 +14,7 @@
 //! - [`ledger`]: what was offered and answered, held against what is stored;
 //! - [`faults`]: programs that log under a ledger while something breaks;
 //! - [`driving`]: running the behaviours of a suite;
+//! - [`timeless`]: a server that doesn't say what time it is;
 //! - [`wait`]: polling a condition with a deadline;
 //! - [`counting`]: a JetStream that counts what it hands out;
 //! - [`own_log`]: an event log of one test alone, and who is asked about it;
@@ -44,4 +45,5 @@ pub mod names;
 pub mod own_log;
 pub mod proxy;
 pub mod server;
+pub mod timeless;
 pub mod wait;

@@ -16,8 +16,8 @@ pub(crate) const OPERATION: &str = "cleanup_old_events";
 /// it is purged: the server counts, so nothing younger can be caught, however
 /// long it takes.
 pub(crate) async fn cleanup(log: &Log, request: CleanupRequest) -> Result<CleanupReport> {
-    let before = log.clock().now().saturating_sub(request.max_age);
     let open = log.open(OPERATION).await?;
+    let before = open.now().saturating_sub(request.max_age);
     let old = OldEvents::find(log, &open, before).await?;
     let subjects: Vec<Option<String>> = match &request.event_type {
         Some(event_type) => {

@@ -55,6 +55,8 @@ mod query;
 pub mod reactions;
 mod read;
 mod redact;
+#[cfg(test)]
+mod replicated;
 pub mod retention;
 mod service;
 mod sink;

@@ -158,6 +158,7 @@ macro_rules! for_each_behaviour {
                 an_unset_field_takes_the_servers_default,
                 every_field_that_is_set_is_told_again,
                 fast_ingest_is_allowed_where_the_server_can,
+                a_stream_is_told_with_the_server_s_time,
                 creating_an_equal_stream_again_changes_nothing,
                 creating_a_stream_that_differs_is_refused,
                 subjects_that_another_stream_takes_are_a_conflict,

@@ -110,6 +110,17 @@ pub async fn fast_ingest_is_allowed_where_the_server_can(js: Arc<dyn JetStream>)
     }
 }
 
+pub async fn a_stream_is_told_with_the_server_s_time(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.store("a", "x").await;
+    let stored = own.info().await;
+    own.store("a", "x").await;
+    let again = own.info().await;
+    let (first, second) = (stored.told_at.unwrap(), again.told_at.unwrap());
+    assert!(stored.state.last_time.unwrap() <= first, "{stored:?}");
+    assert!(first <= again.state.last_time.unwrap() && first <= second, "{again:?}");
+}
+
 pub async fn creating_an_equal_stream_again_changes_nothing(js: Arc<dyn JetStream>) {
     let (name, config) = own_config();
     let config = config.with_max_messages(10);

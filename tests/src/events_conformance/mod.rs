@@ -142,6 +142,7 @@ macro_rules! for_each_events_behaviour {
                 who_has_counted_more_than_is_kept_goes_on_from_that,
                 the_newest_that_were_counted_stay_counted,
                 nothing_has_an_age_unless_it_is_given_one,
+                a_clock_that_is_ahead_of_the_server_s_removes_nothing_early,
                 a_log_that_may_not_be_purged_keeps_everything,
                 the_room_of_each_type_is_the_server_s_own_count,
             }

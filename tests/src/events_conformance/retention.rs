@@ -241,6 +241,22 @@ pub async fn nothing_has_an_age_unless_it_is_given_one(js: Arc<dyn JetStream>) {
     assert_eq!(own.sequences().await.len(), 11);
 }
 
+pub async fn a_clock_that_is_ahead_of_the_server_s_removes_nothing_early(js: Arc<dyn JetStream>) {
+    let (own, border) = old(js, 2).await;
+    let tomorrow = border.saturating_add(24 * HOUR);
+    let service = own.keeping(Arc::clone(&own.js), tomorrow, ages()).await;
+    let plan = service.plan_retention().await.unwrap();
+    assert!(plan.events == 0 && plan.now < tomorrow, "{plan:?}");
+    assert_eq!(applied(&service).await, []);
+    let report = service.cleanup_old_events(HOUR).await.unwrap();
+    assert_eq!((report.removed, report.before < border), (0, true), "{report:?}");
+    assert_eq!(own.info().await.state.messages, 13);
+    // One that is behind removes late.
+    let yesterday = border.saturating_sub(24 * HOUR);
+    let service = own.keeping(Arc::clone(&own.js), yesterday, ages()).await;
+    assert_eq!(service.plan_retention().await.unwrap().now, yesterday);
+}
+
 pub async fn a_log_that_may_not_be_purged_keeps_everything(js: Arc<dyn JetStream>) {
     let name = names::unique("events");
     let kept = StreamConfig::new(name.as_str(), [format!("{name}.>")])

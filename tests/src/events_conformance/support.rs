@@ -19,6 +19,7 @@ use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_events::EventService;
 
 use crate::own_log::{Keeps, service};
+use crate::timeless::Timeless;
 use crate::{names, wait};
 
 /// How long a topic waits for what must come. Deletion of a stream may take a
@@ -74,21 +75,40 @@ impl Own {
         events.start().await.unwrap_err()
     }
 
-    /// A service that asks at this time of the wall clock, which stands still.
+    /// A service that asks at this time of the wall clock, which stands still
+    /// and is all that it knows of the time.
     pub(super) async fn asking_at(&self, wall: Timestamp) -> Arc<EventService> {
         let clock = Arc::new(ManualClock::starting_at(wall));
-        self.started(clock, self.config.clone().with_stream(StreamMode::Assume)).await
+        let config = self.config.clone().with_stream(StreamMode::Assume);
+        let events = service(&self.timeless(), clock, config, Keeps::Nothing);
+        events.start().await.unwrap();
+        events
     }
 
-    /// A service with digests and these ages, at this time of the wall clock.
+    fn timeless(&self) -> Arc<dyn JetStream> {
+        Arc::new(Timeless(Arc::clone(&self.js)))
+    }
+
+    /// A service with digests and these ages, at this time of the wall clock,
+    /// which is all that it knows of the time.
     pub(super) async fn keeping_at(
         &self,
         wall: Timestamp,
         ages: RetentionAges,
     ) -> Arc<EventService> {
+        self.keeping(self.timeless(), wall, ages).await
+    }
+
+    /// The same by this way to the log.
+    pub(super) async fn keeping(
+        &self,
+        js: Arc<dyn JetStream>,
+        wall: Timestamp,
+        ages: RetentionAges,
+    ) -> Arc<EventService> {
         let clock = Arc::new(ManualClock::starting_at(wall));
         let config = self.config.clone().with_stream(StreamMode::Assume).with_retention(ages);
-        let events = service(&self.js, clock, config, Keeps::Digests);
+        let events = service(&js, clock, config, Keeps::Digests);
         events.start().await.unwrap();
         events
     }

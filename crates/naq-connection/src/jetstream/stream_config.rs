@@ -23,6 +23,8 @@ pub(super) struct RawInfo {
     created: String,
     state: RawState,
     #[serde(default)]
+    ts: String,
+    #[serde(default)]
     cluster: Option<RawCluster>,
     /// How many subjects match, where that was asked.
     #[serde(default)]
@@ -78,6 +80,7 @@ impl RawInfo {
     ) -> Result<StreamInfo> {
         let created = required(operation, &self.created)?;
         let mut info = StreamInfo::new(read(&self.config, can), self.state.into_state(), created);
+        info.told_at = time(&self.ts);
         info.acks_before_writing = text(&self.config, "persist_mode") == Some("async");
         // A lone server tells itself as the leader of a cluster without a name.
         if let Some(cluster) = self.cluster.filter(|cluster| !cluster.name.is_empty()) {

@@ -233,6 +233,8 @@ pub struct StreamInfo {
     pub state: StreamState,
     /// When it was created: a stream made anew under the same name differs here.
     pub created: Timestamp,
+    /// When this was told, by the server's clock; `None` where it doesn't say.
+    pub told_at: Option<Timestamp>,
     /// The server that leads it, in a cluster.
     pub leader: Option<String>,
     /// How many of its replicas (the leader included) are there and up to date, in a cluster.
@@ -250,6 +252,7 @@ impl StreamInfo {
             config,
             state,
             created,
+            told_at: None,
             leader: None,
             replicas_current: None,
             acks_before_writing: false,

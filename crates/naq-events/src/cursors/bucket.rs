@@ -11,6 +11,8 @@ use naq_core::kv::{
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use serde::{Deserialize, Serialize};
 
+use crate::read::Log;
+
 /// Holds the cursors of all logs of an account.
 const BUCKET: &str = "naq_cursors";
 
@@ -50,14 +52,16 @@ pub(super) struct Saved {
 #[derive(Debug, Clone)]
 pub(super) struct CursorBucket {
     kv: Arc<dyn KvStore>,
+    log: Log,
     /// The log's stream, as the first part of each key.
     stream: String,
 }
 
 impl CursorBucket {
-    /// The cursors of a stream.
-    pub(super) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
-        Self { kv, stream: token::encode(stream).into_owned() }
+    /// The cursors of a log.
+    pub(super) fn new(kv: Arc<dyn KvStore>, log: Log) -> Self {
+        let stream = token::encode(log.stream()).into_owned();
+        Self { kv, log, stream }
     }
 
     fn key(&self, name: &str) -> String {
@@ -123,6 +127,7 @@ impl CursorBucket {
         match self.kv.bucket(BUCKET)?.put_opts(&key, value.clone(), options).await {
             Err(error) if error.is(ErrorKind::NotFound) => {
                 let config = BucketConfig::new(BUCKET)
+                    .with_replicas(self.log.open("save_cursor").await?.replicas())
                     .with_description("how far the readers of naq's logs have come");
                 self.kv.ensure_bucket(config).await?.put_opts(&key, value, options).await
             }
@@ -145,6 +150,15 @@ fn saved(name: &str, entry: &KvEntry) -> Result<Saved> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replicated;
+
+    #[tokio::test]
+    async fn the_bucket_is_made_with_the_log_s_replicas() {
+        let (kv, asked) = replicated::store();
+        let bucket = CursorBucket::new(kv, replicated::log());
+        bucket.set("c", Position::new(Timestamp::from_nanos(1), 1)).await.unwrap_err();
+        assert_eq!(*asked.lock().unwrap(), Some(3));
+    }
 
     #[test]
     fn names_are_what_keys_take() {

@@ -79,10 +79,8 @@ impl CursorService {
         let config = EventsConfig::try_from(&NaqConfig::default().with_events(config))?;
         let subjects = EventSubjects::new(config.subject_root.as_str(), config.subjects)?;
         let (stream, limits) = (&config.stream_name, Limits::of(&config));
-        Ok(Self {
-            log: Log::new(connections, clock, stream, subjects, limits),
-            bucket: CursorBucket::new(kv, stream),
-        })
+        let log = Log::new(connections, clock, stream, subjects, limits);
+        Ok(Self { bucket: CursorBucket::new(kv, log.clone()), log })
     }
 
     /// Opens a cursor to read behind it. One of a new name is made by its

@@ -64,7 +64,7 @@ impl EventService {
         let open = self.log.open(CREATE).await?;
         let mut list = indexes
             .store
-            .change(replicas(&open), |list| add(CREATE, list, &new))
+            .change(open.replicas(), |list| add(CREATE, list, &new))
             .await
             .map_err(|error| error.in_operation(CREATE))?;
         indexes.now_listed(list.clone());
@@ -131,7 +131,7 @@ impl EventService {
             list.retain(|it| it.index.name != name);
             Ok(())
         };
-        let list = indexes.store.change(replicas(&open), drop).await.map_err(told)?;
+        let list = indexes.store.change(open.replicas(), drop).await.map_err(told)?;
         indexes.now_listed(list);
         let first_block = block_of(open.info.state.first_sequence);
         indexes.sweep(open.info.created, first_block).await.map(|_| ()).map_err(told)
@@ -183,7 +183,7 @@ async fn define(
         *definition = definition.anew(now);
         Ok(())
     };
-    let mut list = indexes.store.change(replicas(open), renew).await?;
+    let mut list = indexes.store.change(open.replicas(), renew).await?;
     let definition = find(operation, &mut list, name)?.clone();
     indexes.now_listed(list);
     indexes.sweep(open.info.created, block_of(open.info.state.first_sequence)).await?;
@@ -211,10 +211,6 @@ impl Building {
         let progress = IndexProgress { through: done.through, last_sequence, read: self.read };
         Ok(Some((progress, self)))
     }
-}
-
-fn replicas(open: &OpenLog) -> u32 {
-    open.info.config.replicas.unwrap_or(1)
 }
 
 fn no_store(operation: &'static str) -> Error {

@@ -15,6 +15,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 
 use super::OPERATION;
 use super::card::KeeperStatus;
+use crate::read::Log;
 
 /// Holds the leases of the keepers of all logs of an account.
 pub(super) const BUCKET: &str = "naq_keepers";
@@ -23,6 +24,7 @@ pub(super) const BUCKET: &str = "naq_keepers";
 #[derive(Debug, Clone)]
 pub(super) struct Leases {
     kv: Arc<dyn KvStore>,
+    log: Log,
     clock: Arc<dyn Clock>,
     key: String,
     ttl: Duration,
@@ -52,14 +54,15 @@ impl Lease {
 }
 
 impl Leases {
-    /// The leases of a stream's keeper, for those who hold one for so long.
+    /// The leases of a log's keeper, for those who hold one for so long.
     pub(super) fn new(
         kv: Arc<dyn KvStore>,
-        stream: &str,
+        log: Log,
         clock: Arc<dyn Clock>,
         ttl: Duration,
     ) -> Self {
-        Self { kv, clock, key: token::encode(stream).into_owned(), ttl }
+        let key = token::encode(log.stream()).into_owned();
+        Self { kv, log, clock, key, ttl }
     }
 
     /// How long a lease is.
@@ -183,7 +186,15 @@ impl Leases {
         let bucket: Arc<dyn KvBucket> = self.kv.bucket(BUCKET)?;
         let put = match bucket.put_opts(&self.key, value.clone(), options).await {
             Err(error) if error.is(ErrorKind::NotFound) => {
-                let config = BucketConfig::new(BUCKET).with_description("who keeps naq's logs");
+                let replicas = match self.log.open(OPERATION).await {
+                    Ok(open) => open.replicas(),
+                    // It isn't made yet.
+                    Err(error) if error.is(ErrorKind::NotFound) => 1,
+                    Err(error) => return Err(error),
+                };
+                let config = BucketConfig::new(BUCKET)
+                    .with_replicas(replicas)
+                    .with_description("who keeps naq's logs");
                 self.kv.ensure_bucket(config).await?.put_opts(&self.key, value, options).await
             }
             put => put,

@@ -135,7 +135,7 @@ impl Keeper {
         clock: Arc<dyn Clock>,
         config: &EventsConfig,
     ) -> Self {
-        let leases = Leases::new(kv, &config.stream_name, Arc::clone(&clock), config.keeper_lease);
+        let leases = Leases::new(kv, log.clone(), Arc::clone(&clock), config.keeper_lease);
         Self {
             post: Arc::new(Post::new(log, digests, clock, leases, config)),
             mode: config.keeper,

@@ -7,6 +7,7 @@ use naq_core::Timestamp;
 use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, StreamMode};
 use naq_core::connection::SingleJetStream;
+use naq_core::events::EventSubjects;
 use naq_core::kv::{KvBucketExt, KvStore};
 use naq_core::service::Service;
 use naq_kv::KvStoreService;
@@ -15,6 +16,8 @@ use naq_streams::StreamService;
 
 use super::card::KeeperStatus;
 use super::lease::{BUCKET, Lease, Leases};
+use crate::read::{Limits, Log};
+use crate::replicated;
 use crate::service::EventService;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -33,7 +36,17 @@ struct One {
 
 impl One {
     fn new(name: &str, js: &MemoryJetStream, clock: &ManualClock) -> Self {
-        let leases = Leases::new(kv(js), "events", Arc::new(clock.clone()), TTL);
+        let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let connections = SingleJetStream::provider(Arc::new(js.clone()));
+        let subjects = EventSubjects::default();
+        let log = Log::new(
+            connections,
+            Arc::clone(&clock),
+            "events",
+            subjects,
+            Limits::of(&EventsConfig::default()),
+        );
+        let leases = Leases::new(kv(js), log, Arc::clone(&clock), TTL);
         let status = KeeperStatus::new(name.to_owned(), clock.now(), TTL);
         Self { leases, lease: Lease::default(), status }
     }
@@ -109,6 +122,16 @@ async fn whoever_takes_over_learns_what_the_one_before_has_told() {
     assert!(!b.renews().await && !b.takes().await);
     clock.advance(TTL);
     assert!(b.takes().await);
+}
+
+#[tokio::test]
+async fn the_bucket_of_leases_is_made_with_the_log_s_replicas() {
+    let (kv, asked) = replicated::store();
+    let clock = Arc::new(ManualClock::new());
+    let leases = Leases::new(kv, replicated::log(), clock, TTL);
+    let status = KeeperStatus::new("a".to_owned(), Timestamp::from_nanos(1), TTL);
+    leases.take(&mut Lease::default(), &status).await.unwrap_err();
+    assert_eq!(*asked.lock().unwrap(), Some(3));
 }
 
 fn service(js: &MemoryJetStream, clock: &ManualClock, config: EventsConfig) -> EventService {

@@ -62,6 +62,18 @@ pub(crate) struct OpenLog {
 }
 
 impl OpenLog {
+    /// What time it was at the opening: the server's, or this machine's where
+    /// that is the earlier one, or the server doesn't say. By a clock that is
+    /// wrong nothing is older than it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.info.told_at.map_or(self.opened_at, |told_at| told_at.min(self.opened_at))
+    }
+
+    /// How many replicas the stream has.
+    pub(crate) fn replicas(&self) -> u32 {
+        self.info.config.replicas.unwrap_or(1)
+    }
+
     /// What an answer says of the log that it was made from.
     pub(crate) fn basis(&self) -> AnswerBasis {
         let state = &self.info.state;

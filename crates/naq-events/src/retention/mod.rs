@@ -8,7 +8,8 @@
 //! [`apply_retention`](EventService::apply_retention) when it is asked.
 //!
 //! # Guarantees
-//! - Nothing is removed that isn't older than its type's age, by the time of storing.
+//! - Nothing is removed that isn't older than its type's age, by the time of storing
+//!   and the server's clock: one of this machine that is ahead of it removes nothing early.
 //! - Nothing is removed that no kept digest has: statistics of it stay.
 //! - The events that tell of a job's end go after those before it: no job
 //!   looks as if it still ran because of it.
@@ -62,7 +63,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use naq_core::clock::{Clock, ClockExt};
+use naq_core::clock::ClockExt;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
 use crate::digests::Digests;
@@ -85,8 +86,7 @@ impl EventService {
     /// `LimitReached` where that is more than `scan_limit`; those of the connection.
     pub async fn plan_retention(&self) -> Result<RetentionPlan> {
         self.settled(PLAN).await?;
-        let now = self.clock.now();
-        plan::plan(&self.log, self.digests.as_deref(), &self.config.retention, now)
+        plan::plan(&self.log, self.digests.as_deref(), &self.config.retention)
             .await
             .map_err(|error| error.in_operation(PLAN))
     }
@@ -108,7 +108,7 @@ impl EventService {
         let opening = async move {
             let digests = digests.ok_or_else(no_digests)?;
             settled.await?;
-            let now = clock.now();
+            let now = log.open(APPLY).await?.now();
             fold(&digests, &log).await?;
             let mut retention = Retention::new(log, digests, ages);
             retention.plan(now).await?;
@@ -148,7 +148,7 @@ impl EventService {
 async fn fold(digests: &Digests, log: &crate::read::Log) -> Result<()> {
     let open = log.open(APPLY).await?;
     digests.fold(APPLY, log, &open, 0, |_, _| {}).await?;
-    digests.checkpoint(open.info.created, open.info.config.replicas.unwrap_or(1)).await
+    digests.checkpoint(open.info.created, open.replicas()).await
 }
 
 fn no_digests() -> Error {

@@ -23,7 +23,8 @@ const MOST_SUBJECTS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RetentionPlan {
-    /// When that was, by the clock that ages are measured by.
+    /// When that was, by the clock that ages are measured by: the server's, or
+    /// this machine's where that is behind it.
     pub now: Timestamp,
     /// The oldest sequence of the log.
     pub first_sequence: u64,
@@ -61,9 +62,9 @@ pub(super) async fn plan(
     log: &Log,
     digests: Option<&Digests>,
     ages: &RetentionAges,
-    now: Timestamp,
 ) -> Result<RetentionPlan> {
     let open = log.open(PLAN).await?;
+    let now = open.now();
     let state = &open.info.state;
     let digested_through = match digests {
         Some(digests) => Digested::default().look(digests, &open).await?,

@@ -163,7 +163,11 @@ impl Model {
 
     pub(crate) fn stream_info(&mut self, stream: &str, now: Moment) -> Result<StreamInfo, Refusal> {
         let version = self.version;
-        self.on(stream, now, |stream, _| Ok(stream.info(version)))
+        self.on(stream, now, |stream, _| {
+            let mut info = stream.info(version);
+            info.told_at = Some(now.wall);
+            Ok(info)
+        })
     }
 
     pub(crate) fn delete_stream(&mut self, stream: &str) -> Result<(), Refusal> {
