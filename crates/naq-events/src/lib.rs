@@ -68,4 +68,4 @@ mod writer;
 
 pub use redact::{Redact, RedactFn};
 pub use service::EventService;
-pub use writer::Sending;
+pub use writer::{Sending, recognised_for};

@@ -52,6 +52,9 @@ impl Told {
     }
 }
 
+/// So many outcomes a task waits for at most: what its calls take is no memory of naq's.
+const OUTSTANDING: usize = 1_000;
+
 /// How a [`Producer`] logs on and on.
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -242,6 +245,9 @@ impl Producer {
             } else {
                 let outcome = self.offer(&Stamp::new(&self.name, &name, n, pad)).await;
                 outcomes.push(outcome);
+                if outcomes.len() >= OUTSTANDING {
+                    outcomes.next().await;
+                }
             }
             let rest = tokio::time::sleep(load.rest.mul_f64(random.f64()));
             if load.rest.is_zero() {

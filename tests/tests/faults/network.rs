@@ -94,7 +94,7 @@ async fn a_connection_reset_at_any_byte_loses_tears_and_repeats_nothing() {
     rounds("reset at any byte", async |mut round| {
         let scene = Scene::new().await;
         // A slow machine stores little between two cuts: the last events wait through most of
-        // them, and nobody is to wait for room meanwhile.
+        // them.
         let patient = |events: EventsConfig| {
             events.with_delivery_timeout(secs(300)).with_buffer_max_bytes(Size::from_mib(16))
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use naq_core::events::{AnalyticsRequest, EventAnalytics, EventMeasures, EventQuery};
 
 use super::bars::bar;
-use super::basis;
+use super::basis::{self, LeftOut};
 use super::range::{Range, Scan, in_words};
 use super::{Context, Outcome};
 use crate::connect::Session;
@@ -74,27 +74,13 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     facts.row([&*name, &format!("{} {range}", human::counted(measures.total_count, "event"))]);
     facts.row(["Success", &measures.success_rate.map_or_else(none, human::percent)]);
-    if figures.malformed > 0 {
-        facts.row([
-            "Malformed",
-            &format!("{}, in no figure", human::counted(figures.malformed, "message")),
-        ]);
-    }
-    if figures.gone > 0 {
-        let gone = human::counted(figures.gone, "message");
-        facts.row(["Gone", &format!("{gone} left the log uncounted")]);
-    }
-    if figures.basis.undecided > 0 {
-        let undecided = human::counted(figures.basis.undecided, "event");
-        facts.row(["Undecided", &format!("{undecided} may lie in the range, in no count")]);
-    }
-    if figures.unlisted > 0 {
-        let most = human::count(EventAnalytics::MAX_GROUPS as u64);
-        facts.row([
-            "Not listed",
-            &format!("{}, of more than {most} names", human::count(figures.unlisted)),
-        ]);
-    }
+    let left_out = LeftOut {
+        basis: &figures.basis,
+        malformed: figures.malformed,
+        gone: figures.gone,
+        unlisted: (figures.unlisted, EventAnalytics::MAX_GROUPS),
+    };
+    left_out.rows(&mut facts);
     basis::rows(&mut facts, &figures.basis, view);
     let mut text = facts.text();
     let durations = durations(view, measures);

@@ -4,6 +4,35 @@ use naq_core::events::{AnswerBasis, MadeFrom};
 
 use crate::output::{Grid, View, human};
 
+/// What figures leave out, in messages and events.
+pub(crate) struct LeftOut<'a> {
+    pub(crate) basis: &'a AnswerBasis,
+    pub(crate) malformed: u64,
+    pub(crate) gone: u64,
+    /// Those of the groups beyond the most that are told apart, and how many these are.
+    pub(crate) unlisted: (u64, usize),
+}
+
+impl LeftOut<'_> {
+    /// Tells it, where there is any.
+    pub(crate) fn rows(&self, facts: &mut Grid) {
+        for (name, count, unit, what) in [
+            ("Malformed", self.malformed, "message", ", in no count"),
+            ("Gone", self.gone, "message", " left the log uncounted"),
+            ("Undecided", self.basis.undecided, "event", " may lie in the range, in no count"),
+        ] {
+            if count > 0 {
+                facts.row([name, &(human::counted(count, unit) + what)]);
+            }
+        }
+        let (unlisted, most) = self.unlisted;
+        if unlisted > 0 {
+            let (unlisted, most) = (human::count(unlisted), human::count(most as u64));
+            facts.row(["Not listed", &format!("{unlisted}, of more than {most} names")]);
+        }
+    }
+}
+
 /// What it was made from, how old that is, and what is behind it still.
 pub(crate) fn rows(facts: &mut Grid, basis: &AnswerBasis, view: &View) {
     facts.row(["From", &source(basis)]);

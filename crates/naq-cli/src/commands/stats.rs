@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use naq_core::events::{EventQuery, EventStats, StatsRequest};
 
 use super::bars::bar;
-use super::basis;
+use super::basis::{self, LeftOut};
 use super::range::{Range, Scan, in_words};
 use super::watch::{Watch, watch};
 use super::{Context, Outcome};
@@ -85,27 +85,13 @@ fn table(stats: &EventStats, view: &View) -> String {
         let lost = human::counted(stats.lost, "event");
         facts.row(["Lost", &format!("{lost} not known to be stored, as `events_lost` tells")]);
     }
-    if stats.malformed > 0 {
-        facts.row([
-            "Malformed",
-            &format!("{}, in no count", human::counted(stats.malformed, "message")),
-        ]);
-    }
-    if stats.gone > 0 {
-        let gone = human::counted(stats.gone, "message");
-        facts.row(["Gone", &format!("{gone} left the log uncounted")]);
-    }
-    if stats.basis.undecided > 0 {
-        let undecided = human::counted(stats.basis.undecided, "event");
-        facts.row(["Undecided", &format!("{undecided} may lie in the range, in no count")]);
-    }
-    if stats.unlisted > 0 {
-        let most = human::count(EventStats::MAX_GROUPS as u64);
-        facts.row([
-            "Not listed",
-            &format!("{}, of more than {most} names", human::count(stats.unlisted)),
-        ]);
-    }
+    let left_out = LeftOut {
+        basis: &stats.basis,
+        malformed: stats.malformed,
+        gone: stats.gone,
+        unlisted: (stats.unlisted, EventStats::MAX_GROUPS),
+    };
+    left_out.rows(&mut facts);
     basis::rows(&mut facts, &stats.basis, view);
     let mut text = facts.text();
     for (heading, counts) in

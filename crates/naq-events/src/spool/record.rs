@@ -74,6 +74,14 @@ impl SpooledEvent {
     pub fn age(&self, now: Timestamp) -> Duration {
         now.since(self.accepted_at)
     }
+
+    /// When it was sent the first time, where it was.
+    pub(crate) fn sent_at(&self) -> Option<Timestamp> {
+        match self.state {
+            SpoolState::InDoubt(sent) => Some(sent.sent_at),
+            SpoolState::Unsent => None,
+        }
+    }
 }
 
 /// Writes an entry as the body of a frame.

@@ -221,7 +221,9 @@ impl Segment {
                 segment = self.identity.base,
                 "the spool can't note what is sent: after a crash these events count as sent",
             );
-            self.sent.mark(first, last, context);
+            for (first, last, context) in self.sendings(first, last, context) {
+                self.sent.mark(first, last, context);
+            }
         }
         Ok(())
     }
@@ -229,13 +231,29 @@ impl Segment {
     /// Notes that a run was sent, or is about to be.
     ///
     /// # Errors
-    /// Those of the disk; then it is not noted.
+    /// Those of the disk; then it is not noted, or a part of it.
     pub(super) fn write_sent(&mut self, first: u64, last: u64, context: SentContext) -> Result<()> {
-        if !self.sent.knows(first, last, context.stream_created) {
-            self.write_mark(&Mark::Sent { first, last, context })?;
-            self.sent.mark(first, last, context);
+        for (first, last, context) in self.sendings(first, last, context) {
+            if !self.sent.knows(first, last, context) {
+                self.write_mark(&Mark::Sent { first, last, context })?;
+                self.sent.mark(first, last, context);
+            }
         }
         Ok(())
+    }
+
+    /// What is to be noted of a sending: of an event whose mark may be lost, before
+    /// that, that nobody knows where it was sent to before.
+    fn sendings(
+        &self,
+        first: u64,
+        last: u64,
+        context: SentContext,
+    ) -> Vec<(u64, u64, SentContext)> {
+        let lost = SentContext::lost(self.identity.created);
+        let gaps = if self.has_lost_marks { self.sent.gaps(first, last) } else { Vec::new() };
+        let before = gaps.into_iter().map(|(first, last)| (first, last, lost));
+        before.chain([(first, last, context)]).collect()
     }
 
     /// Takes back what was noted, behind this length of the marks, of events

@@ -62,18 +62,36 @@ pub(super) struct SentRuns {
 }
 
 impl SentRuns {
-    /// Whether all of a run was sent to this stream before.
-    pub(super) fn knows(&self, first: u64, last: u64, stream_created: Timestamp) -> bool {
+    /// Whether marking a run would change nothing: all of it was sent before, and
+    /// what is known of that holds.
+    pub(super) fn knows(&self, first: u64, last: u64, context: SentContext) -> bool {
         let mut at = first;
         while at <= last {
             match self.runs.range(..=at).next_back() {
-                Some((_, (end, known))) if *end >= at && known.stream_created == stream_created => {
+                Some((_, (end, known))) if *end >= at && known.then(context) == *known => {
                     at = end + 1;
                 }
                 _ => return false,
             }
         }
         true
+    }
+
+    /// The parts of a run of which nothing is known, in order.
+    pub(super) fn gaps(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let (mut gaps, mut at) = (Vec::new(), first);
+        while at <= last {
+            match self.runs.range(..=at).next_back().filter(|(_, (end, _))| *end >= at) {
+                Some((_, (end, _))) => at = end + 1,
+                None => {
+                    let next = self.runs.range(at..).next().map_or(u64::MAX, |(start, _)| *start);
+                    let end = last.min(next - 1);
+                    gaps.push((at, end));
+                    at = end + 1;
+                }
+            }
+        }
+        gaps
     }
 
     /// Notes that a run is being sent; of what was sent before too, what is
@@ -146,10 +164,10 @@ mod tests {
     fn the_first_sending_to_a_stream_is_where_a_search_begins() {
         let mut sent = SentRuns::default();
         sent.mark(1, 10, context(1, 100));
-        assert!(
-            sent.knows(3, 5, Timestamp::from_nanos(1))
-                && !sent.knows(3, 11, Timestamp::from_nanos(1))
-        );
+        let later = context(1, 400);
+        assert!(sent.knows(3, 5, later) && !sent.knows(3, 11, later));
+        assert!(!sent.knows(3, 5, context(2, 0)));
+        assert_eq!((sent.gaps(3, 9), sent.gaps(9, 12)), (vec![], vec![(11, 12)]));
         sent.mark(8, 12, context(1, 300));
         assert_eq!(sent.get(4), Some(context(1, 100)));
         assert_eq!(sent.get(10), Some(context(1, 100)));
@@ -171,6 +189,7 @@ mod tests {
             sent.mark(1, 10, first);
             sent.mark(4, 6, again);
             assert_eq!(sent.get(5), Some(SentContext::lost(at(10))), "{first:?} {again:?}");
+            assert!(sent.knows(4, 6, real(90)), "and no mark changes that");
             assert_eq!((sent.get(3), sent.get(7)), (Some(first), Some(first)));
         }
     }
@@ -200,6 +219,10 @@ mod tests {
                 }
                 let new = context(stream, number as u64);
                 let mut is_known = true;
+                let gaps = sent.gaps(first, last);
+                let open: Vec<u64> = gaps.into_iter().flat_map(|(from, to)| from..=to).collect();
+                let unknown = (first..=last).filter(|at| !model.contains_key(at));
+                prop_assert_eq!(open, unknown.collect::<Vec<_>>());
                 for at in first..=last {
                     let known = model.get(&at).map(|known| known.stream_created);
                     if known != Some(new.stream_created) {
@@ -207,7 +230,7 @@ mod tests {
                         is_known = false;
                     }
                 }
-                prop_assert_eq!(sent.knows(first, last, new.stream_created), is_known);
+                prop_assert_eq!(sent.knows(first, last, new), is_known);
                 sent.mark(first, last, new);
             }
             for at in 0..60 {

@@ -17,8 +17,9 @@ use super::{Writer, refusals};
 /// than a quarter of that.
 const RESCUE: Duration = Duration::from_secs(5);
 
-/// How long a stop lets the spool's disk keep what it has, behind that.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long a stop lets the spool's disk keep what it has: what is left of its own time, but
+/// no less than the first and no more than the second.
+const CLOSING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 impl Writer {
     /// Sends what is pending now and waits until all of it has its outcome, at most `within`.
@@ -60,9 +61,10 @@ impl Writer {
     ///
     /// With a spool the last of that time, a quarter and at most 5 s, is for what
     /// goes there. A disk that hangs makes it longer: by what is missing of the
-    /// 5 s, and by 5 s more.
+    /// 5 s, and by 1 s.
     pub(crate) async fn stop(&self, within: Duration) -> FlushReport {
         self.shared.close_intake();
+        let end = self.shared.clock.deadline(within);
         let for_the_spool = match self.shared.spool() {
             Some(_) => RESCUE.min(within / 4),
             None => Duration::ZERO,
@@ -91,7 +93,7 @@ impl Writer {
             keeper.end().await;
         }
         self.end();
-        self.close_spool().await;
+        self.close_spool(end).await;
         report
     }
 
@@ -112,10 +114,12 @@ impl Writer {
     }
 
     /// Gives the spool's folder back.
-    async fn close_spool(&self) {
+    async fn close_spool(&self, end: Duration) {
         let Some(spool) = self.shared.set_spool(None) else { return };
         let clock = &self.shared.clock;
-        match clock.until(clock.deadline(CLOSING), spool.close()).await {
+        let [least, most] = CLOSING;
+        let within = clock.remaining_until(end).clamp(least, most);
+        match clock.until(clock.deadline(within), spool.close()).await {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::error!(%error, "the spool was not closed as it should be");

@@ -228,6 +228,12 @@ impl Line {
         self.droppable
     }
 
+    /// All that it holds.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.sent.iter().chain(self.fresh.iter().flatten())
+    }
+
     /// How many may be sent now.
     pub(super) fn ready(&self) -> usize {
         self.sent.len() - self.under_way + self.fresh.len() - self.empty

@@ -74,6 +74,7 @@ use self::backoff::Backoff;
 use self::driver::DriverGuard;
 use self::offer::Offer;
 use self::policy::Policies;
+pub use self::recognition::recognised_for;
 use self::shared::Shared;
 use self::slot::Item;
 pub(crate) use self::spooling::OpenedSpool;

@@ -291,6 +291,12 @@ impl Queues {
         self.droppable
     }
 
+    /// All that they hold.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().map(|(_, queued)| &queued.slot)
+    }
+
     /// How many may be sent now.
     pub(super) const fn ready(&self) -> usize {
         self.again.len() + self.fresh.len()

@@ -6,9 +6,22 @@ use std::time::Duration;
 /// what an event may wait between the writer and the server.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// For so long after an event was sent it is surely recognised by a stream of
-/// this duplicate window: ten seconds, or a tenth of a short one, are kept as a margin.
-pub(super) fn recognised_for(window: Duration) -> Duration {
+/// For so long after an event was sent it is surely recognised by its id, by a
+/// stream of this duplicate window.
+///
+/// Ten seconds, or a tenth of a window below 100 s, are kept as a margin: for
+/// clocks that differ, and for what an event may wait on its way. The service
+/// relies on ids no longer than that, so an event is stored once for certain
+/// where this is no shorter than `delivery_timeout`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let window = Duration::from_secs(120);
+/// assert_eq!(naq_events::recognised_for(window), Duration::from_secs(110));
+/// ```
+#[must_use]
+pub fn recognised_for(window: Duration) -> Duration {
     window.saturating_sub(MARGIN.min(window / 10))
 }
 

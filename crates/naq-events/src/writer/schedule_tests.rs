@@ -206,6 +206,9 @@ proptest! {
                 Step::DropOldest => left.extend(schedule.drop_oldest().map(|slot| slot.number)),
                 Step::Expire => left.extend(schedule.expire(now).map(|slot| slot.number)),
             }
+            let all = schedule.line.slots().chain(schedule.queues.slots());
+            let droppable = all.map(Room::by_dropping).fold(Room::NONE, |sum, one| sum + one);
+            prop_assert_eq!(schedule.droppable(), droppable);
         }
         prop_assert!(schedule.is_empty(), "{schedule:?}");
         for entity in 0..4 {

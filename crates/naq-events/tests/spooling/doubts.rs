@@ -63,6 +63,24 @@ async fn a_stream_made_anew_is_sent_them_and_they_count_as_possible_duplicates()
 }
 
 #[tokio::test]
+async fn what_may_be_in_a_stream_that_is_no_more_counts_whichever_program_sends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let jetstream = MemoryJetStream::new();
+    in_doubt(&jetstream, dir.path()).await;
+    jetstream.delete_stream("events").await.unwrap();
+    // It reads them, and ends before one of them is stored.
+    jetstream.faults().fail_publishes(u64::MAX, ErrorKind::Unavailable);
+    let events = started(&jetstream, short_window(dir.path())).await;
+    until(&events, "a try", |counters| counters.possible_duplicates > 0).await;
+    events.stop(Duration::ZERO).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    jetstream.faults().fail_publishes(0, ErrorKind::Unavailable);
+    let events = started(&jetstream, short_window(dir.path())).await;
+    until(&events, "the drain", |counters| counters.acked == 20).await;
+    assert_eq!(events.counters().possible_duplicates, 20, "{:?}", events.counters());
+}
+
+#[tokio::test]
 async fn within_the_window_the_id_settles_them() {
     let dir = tempfile::tempdir().unwrap();
     // A server without fast batches: there each message has an ack that can be lost.

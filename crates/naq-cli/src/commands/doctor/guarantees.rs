@@ -3,6 +3,8 @@
 use naq_core::config::{EventsConfig, format_duration};
 use naq_core::jetstream::{Discard, Storage, StreamInfo};
 
+use naq_events::recognised_for;
+
 use super::Findings;
 use crate::output::human;
 
@@ -18,18 +20,25 @@ fn once(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {
     let tries = format_duration(events.delivery_timeout);
     let Some(window) = info.config.duplicate_window else { return };
     let remembered = format!("ids are remembered for {}", format_duration(window));
-    if window >= events.delivery_timeout {
-        findings.ok("once", format!("{remembered}, and an event is sent for {tries} at most"));
-    } else {
-        findings.warn(
-            "once",
-            format!("{remembered}, and an event is sent for up to {tries}: it may be stored twice"),
-            format!(
-                "`naq streams ensure --duplicate-window {tries}`, or shorter tries: \
-                 NAQ_EVENTS_DELIVERY_TIMEOUT"
-            ),
-        );
+    let surely = recognised_for(window);
+    if surely >= events.delivery_timeout {
+        return findings
+            .ok("once", format!("{remembered}, and an event is sent for {tries} at most"));
     }
+    let surely = format_duration(surely);
+    // Twice as long has room for the margin at any length.
+    let longer = format_duration(events.delivery_timeout.saturating_mul(2));
+    findings.warn(
+        "once",
+        format!(
+            "{remembered}, for certain {surely}, and an event is sent for up to {tries}: it may \
+             be stored twice"
+        ),
+        format!(
+            "`naq streams ensure --duplicate-window {longer}`, or shorter tries: \
+             NAQ_EVENTS_DELIVERY_TIMEOUT"
+        ),
+    );
 }
 
 fn when_full(info: &StreamInfo, events: &EventsConfig, findings: &mut Findings) {

@@ -101,6 +101,13 @@ fn where_a_sending_cannot_be_noted_each_event_of_the_segment_counts_as_sent_the_
     let (mut log, recovered) = open(root.path());
     assert_eq!((recovered.lost_marks, recovered.in_doubt), (1, 2));
     assert_eq!(in_doubt(&mut log), [2, 3], "and what was noted holds");
+    // Sent again, it may have been sent before all the same.
+    let before = contexts(&mut log);
+    log.mark_sent(&run(2, 3), context(70)).unwrap();
+    assert_eq!(contexts(&mut log), before);
+    drop(log);
+    let (mut log, _) = open(root.path());
+    assert_eq!(contexts(&mut log), before, "also the time after");
     log.settle(&run(2, 3), SpoolOutcome::Acked);
     assert_eq!(files(root.path(), "events"), Vec::<PathBuf>::new());
 }

@@ -76,6 +76,15 @@ fn in_doubt(log: &mut SpoolLog) -> Vec<u64> {
     events.map(|event| event.position.get()).collect()
 }
 
+/// What is known of each that is in doubt.
+fn contexts(log: &mut SpoolLog) -> Vec<(u64, SentContext)> {
+    let context = |event: SpooledEvent| match event.state {
+        SpoolState::InDoubt(context) => Some((event.position.get(), context)),
+        SpoolState::Unsent => None,
+    };
+    read_all(log).into_iter().filter_map(context).collect()
+}
+
 /// The files of the only owner's folder with this extension, in order.
 fn files(root: &Path, extension: &str) -> Vec<PathBuf> {
     let folder = root.join("1");

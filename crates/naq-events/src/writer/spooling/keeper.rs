@@ -14,7 +14,9 @@ use super::doubts::{self, Recognition};
 use super::fetching::{Fetch, Fetched};
 use super::keeping::plain_entry;
 use super::looking::{Looked, Looking};
-use crate::spool::{Appended, PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome};
+use crate::spool::{
+    Appended, PositionSet, SentContext, Spool, SpoolEntry, SpoolOutcome, SpooledEvent,
+};
 use crate::writer::alarm::Alarm;
 use crate::writer::shared::Shared;
 use crate::writer::slot::Slot;
@@ -235,9 +237,18 @@ impl Keeper {
             Some(view) => view.context(sent_at),
             None => SentContext::lost(sent_at),
         };
-        let positions: PositionSet = events.iter().map(|event| event.position).collect();
-        if !positions.is_empty() {
-            self.spool.mark_sent(positions, context).await?;
+        let is_unsure = |event: &&SpooledEvent| cleared.uncertain.contains(&event.position);
+        let (unsure, sure): (Vec<_>, Vec<_>) = events.iter().partition(is_unsure);
+        // Of these it stays so until they have an outcome: this session may end before they are
+        // sent, and only then are they counted.
+        let first_sent = unsure.iter().filter_map(|event| event.sent_at()).min();
+        for (events, context) in
+            [(unsure, SentContext::lost(first_sent.unwrap_or(sent_at))), (sure, context)]
+        {
+            let positions: PositionSet = events.iter().map(|event| event.position).collect();
+            if !positions.is_empty() {
+                self.spool.mark_sent(positions, context).await?;
+            }
         }
         let handed = Fetched {
             session: fetch.session,
