@@ -1,6 +1,6 @@
 //! Figures by group and stretch of time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +101,17 @@ impl<'a> GroupedFold<'a> {
         if first == last { Ok(Some(first)) } else { Err(()) }
     }
 
+    /// A cell that lies in several stretches of time, by these, where its events
+    /// are known one by one.
+    fn split(&self, key: &Key, cell: &Cell) -> Vec<(Key, Cell)> {
+        let Some(bucket) = self.request.bucket.filter(|_| self.time(cell).is_err()) else {
+            return Vec::new();
+        };
+        let starts: BTreeSet<_> = cell.few.iter().map(|moment| bucket.start(moment.at)).collect();
+        let part = |start| cell.when(|at| bucket.start(at) == start).map(|part| (*key, part));
+        starts.into_iter().filter_map(part).collect()
+    }
+
     /// What of a key tells groups apart, with everything else left out.
     fn of_groups(&self, key: &Key) -> Key {
         let has = |group| self.request.group_by.contains(&group);
@@ -183,10 +194,14 @@ impl Tally for GroupedFold<'_> {
         let mut choice = filter.for_digest(digest);
         // By place first, so that names are looked up once for each row.
         let mut parts = HashMap::<(Option<Timestamp>, Key), Vec<&(Key, Cell)>>::new();
-        for entry in cells.iter().filter(|(key, _)| choice.passes(key)) {
+        let asked: Vec<_> = cells.iter().filter(|(key, _)| choice.passes(key)).collect();
+        let split: Vec<_> = asked.iter().flat_map(|(key, cell)| self.split(key, cell)).collect();
+        for entry in asked.into_iter().chain(&split) {
             let (key, cell) = entry;
             match self.time(cell) {
                 Ok(time) => parts.entry((time, self.of_groups(key))).or_default().push(entry),
+                // What is known one by one is in the parts that it was split in.
+                Err(()) if cell.is_sharp() => {}
                 Err(()) => self.undecided += cell.count,
             }
         }

@@ -56,7 +56,7 @@ fn digests_of_what_is_gone_go_when_they_are_too_old_on_a_server() {
     }));
 }
 
-/// Stores jobs with heartbeats between them, three events each.
+/// Stores jobs with heartbeats between them, three events each, in twenty minutes.
 async fn store(own: &OwnLog, jobs: std::ops::Range<u64>) {
     let root = &own.config.subject_root;
     let messages = jobs.flat_map(|job| {
@@ -67,7 +67,8 @@ async fn store(own: &OwnLog, jobs: std::ops::Range<u64>) {
             ("job_completed", Event::job_completed(id.as_str(), 0.5, true)),
         ]
         .map(|(kind, event)| {
-            let at = naq_core::Timestamp::from_nanos(1_700_000_000_000_000_000);
+            let begun = naq_core::Timestamp::from_nanos(1_700_000_000_000_000_000);
+            let at = begun.saturating_add(Duration::from_secs(60 * (job % 20)));
             let payload = serde_json::to_vec(&event.with_timestamp(at)).unwrap();
             PublishMessage::new(format!("{root}.{kind}.{id}"), payload)
         })
@@ -174,6 +175,17 @@ async fn digests_age(js: Arc<dyn JetStream>) {
     .await;
     assert_eq!(removed(&patient).await, 0);
     patient.stop(BUDGET).await.unwrap();
+    assert_counted(&stats(&*own.service(Keeps::Digests).await).await, JOBS);
+
+    // Coarser it counts as much.
+    own.config.digest_max_age = None;
+    own.config.digest_hours_after = Some(Duration::from_secs(1));
+    let coarsening = own.keeper().await;
+    wait::until("the old digest to get coarser", DEADLINE, async || {
+        told(&coarsening).await.is_some_and(|told| told.digests_coarsened == 1)
+    })
+    .await;
+    coarsening.stop(BUDGET).await.unwrap();
     assert_counted(&stats(&*own.service(Keeps::Digests).await).await, JOBS);
 
     own.config.digest_max_age = Some(Duration::from_secs(1));

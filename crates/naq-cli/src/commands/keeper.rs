@@ -143,6 +143,9 @@ fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
     if status.digests_removed > 0 {
         fact("Removed digests", human::count(status.digests_removed));
     }
+    if status.digests_coarsened > 0 {
+        fact("Digests made coarser", human::count(status.digests_coarsened));
+    }
     if let (Some(took), Some(at)) = (status.last_removal_took, status.last_removal) {
         fact("Last removal", format!("{}, took {}", view.zone.full(at), human::seconds(took)));
     }

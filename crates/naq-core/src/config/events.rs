@@ -158,6 +158,14 @@ section! {
         /// ages in `retention`. The log's keeper sees to it.
         digest_max_age (with_digest_max_age): Option<Duration> = None,
             Duration::from_secs(1)..=Duration::from_secs(86_400 * 36_500);
+        /// After how long a digest of which the log has no event any more tells
+        /// hours apart instead of minutes, by when it was kept; without it,
+        /// never. The log's keeper sees to it.
+        digest_hours_after (with_digest_hours_after): Option<Duration> = None,
+            Duration::from_secs(1)..=Duration::from_secs(86_400 * 36_500);
+        /// After how long it tells days apart; above `digest_hours_after`.
+        digest_days_after (with_digest_days_after): Option<Duration> = None,
+            Duration::from_secs(1)..=Duration::from_secs(86_400 * 36_500);
         /// Whether this service is ready to be the log's keeper, which digests
         /// what comes and removes what is too old: of those that are, one is.
         keeper (with_keeper): KeeperMode = KeeperMode::Auto;
@@ -241,6 +249,15 @@ fn rules_among_fields(config: &EventsConfig) -> Vec<ConfigProblem> {
         "digest_max_age",
         "must not be below `max_age` or an age in `retention`: statistics outlive the events",
     );
+    let (hours, days) = (config.digest_hours_after, config.digest_days_after);
+    for (key, after) in [("digest_hours_after", hours), ("digest_days_after", days)] {
+        broken(!config.digests && after.is_some(), key, "needs `digests = true`");
+    }
+    broken(
+        hours.zip(days).is_some_and(|(hours, days)| days <= hours),
+        "digest_days_after",
+        "must be above `digest_hours_after`",
+    );
     broken(
         !config.digests && config.keeper == KeeperMode::On,
         "keeper",
@@ -289,6 +306,13 @@ mod tests {
         let ages = RetentionAges::default().with_age("log", minutes(61));
         assert_eq!(broken(config.clone().with_retention(ages)), ["digest_max_age"]);
         assert_eq!(broken(config.with_digests(false)), ["digest_max_age"]);
+        let tiers = EventsConfig::default()
+            .with_digest_hours_after(minutes(60))
+            .with_digest_days_after(minutes(61));
+        assert_eq!(broken(tiers.clone()), [""; 0]);
+        let off = broken(tiers.clone().with_digests(false));
+        assert_eq!(off, ["digest_hours_after", "digest_days_after"]);
+        assert_eq!(broken(tiers.with_digest_days_after(minutes(60))), ["digest_days_after"]);
     }
 
     #[test]

@@ -6,11 +6,13 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::bytes::Reader;
 use super::cell::{Cell, FEW, Key, Minute, Name, Outcome, Values};
-use super::digest::{BLOCK, Digest, Span, block_start};
+use super::digest::{BLOCK, Digest, Span, block_end, block_start};
 use super::distribution::Distribution;
-use super::encode::{HAS_DURATIONS, HAS_LOST, HAS_WAITS, IS_SHARP, MARK, UNITS, VERSION};
+use super::encode::{
+    GRAINS, HAS_DURATIONS, HAS_LOST, HAS_WAITS, IS_SHARP, MARK, OLDEST, UNITS, VERSION,
+};
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
-use super::hours::Hours;
+use super::hours::{Grain, Hours};
 use super::moment::{Moment, Nanos};
 
 const OPERATION: &str = "read_digest";
@@ -18,11 +20,11 @@ const OPERATION: &str = "read_digest";
 /// The bytes of a checksum.
 const CHECKSUM: usize = 4;
 
-/// Reads what [`encode`](super::encode::encode) wrote.
+/// Reads what [`encode`](super::encode::encode) wrote, or that of a version before wrote.
 ///
 /// # Errors
 /// `Corrupt` for what is no digest or was damaged; `Unsupported` for one of
-/// another version of the format.
+/// a version that this one doesn't read.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Digest> {
     let corrupt = |what: &'static str| Error::new(ErrorKind::Corrupt, OPERATION, what);
     let (content, checksum) =
@@ -34,18 +36,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Digest> {
     if crc32c::crc32c(content) != u32::from_le_bytes(*checksum) {
         return Err(corrupt("the checksum doesn't fit: the digest was damaged"));
     }
-    if *version != VERSION {
+    if !(OLDEST..=VERSION).contains(version) {
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, "a digest of another version")
             .with("version", version.to_string())
-            .with("supported", VERSION.to_string()));
+            .with("supported", format!("{OLDEST} to {VERSION}")));
     }
     let mut reader = Reader(content.get(MARK.len() + 1..).unwrap_or_default());
-    digest(&mut reader)
+    digest(&mut reader, *version)
         .filter(|_| reader.0.is_empty())
         .ok_or_else(|| corrupt("the parts of the digest don't fit together"))
 }
 
-fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
+fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
     let mut unit = || UNITS.get(usize::try_from(reader.u64()?).ok()?).copied();
     let units = Units { time: unit()?.cast_signed(), value: unit()? };
     let created = Timestamp::from_nanos(reader.i64()?);
@@ -53,6 +55,14 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
     let start = block_start(block);
     let through = start - 1 + reader.u64().filter(|looked_at| *looked_at <= BLOCK)?;
     let (seen, malformed) = (reader.u64()?, reader.u64()?);
+    let grain = match version {
+        OLDEST => Grain::Minute,
+        _ => GRAINS.get(usize::try_from(reader.u64()?).ok()?).copied()?,
+    };
+    // Nothing is added to a coarse one: it would be of two grains.
+    if grain != Grain::Minute && through < block_end(block) {
+        return None;
+    }
     let names = many(reader, |reader| reader.text().map(str::to_owned))?;
     let mut before = 0_i64;
     let spans = many(reader, |reader| {
@@ -80,6 +90,7 @@ fn digest(reader: &mut Reader<'_>) -> Option<Digest> {
         through,
         seen,
         malformed,
+        grain,
         has_dropped: cells.iter().any(|(key, _)| key.has_dropped()),
         names,
         cells,

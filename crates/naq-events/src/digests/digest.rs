@@ -60,6 +60,9 @@ pub(crate) struct Digest {
     pub(crate) seen: u64,
     /// How many of them were no events.
     pub(crate) malformed: u64,
+    /// How finely its cells tell times apart: a cell's minute is the first of
+    /// its hour or day.
+    pub(crate) grain: Grain,
     /// The table of names.
     pub(crate) names: Vec<String>,
     /// The counts, by key.

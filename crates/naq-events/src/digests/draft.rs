@@ -10,7 +10,7 @@ use super::cell::{Cell, Key, Minute, Name, Outcome};
 use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
-use super::hours::Hours;
+use super::hours::{Grain, Hours};
 
 /// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
 pub(crate) const MOST_BYTES: usize = 900 * 1024;
@@ -186,6 +186,7 @@ impl Draft {
             through: self.through,
             seen: self.seen,
             malformed: self.malformed,
+            grain: Grain::Minute,
             names: self.names.list.clone(),
             cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),
             has_dropped: false,

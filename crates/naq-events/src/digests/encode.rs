@@ -10,12 +10,18 @@ use super::cell::{Cell, Key, Minute, Name, Outcome, Values};
 use super::digest::{Digest, block_start};
 use super::distribution::Distribution;
 use super::errors::Occurrences;
+use super::hours::Grain;
 
 /// What every digest begins with.
 pub(crate) const MARK: &[u8; 4] = b"naqD";
 
-/// The version of the format.
-pub(crate) const VERSION: u8 = 2;
+/// The version of the format. Each reads those from [`OLDEST`] on, so that
+/// digests outlive an update; from the third on they say how finely they tell
+/// times apart.
+pub(crate) const VERSION: u8 = 3;
+
+/// The oldest version that is read.
+pub(crate) const OLDEST: u8 = 2;
 
 /// Bits of a cell's first byte; the outcome stands in the lowest two.
 pub(crate) const HAS_DURATIONS: u8 = 1 << 2;
@@ -25,6 +31,9 @@ pub(crate) const IS_SHARP: u8 = 1 << 5;
 
 /// The units of times and values, in nanoseconds; each divides the ones before.
 pub(crate) const UNITS: [u64; 3] = [1_000_000, 1_000, 1];
+
+/// How finely a digest may tell times apart, by its number.
+pub(crate) const GRAINS: [Grain; 3] = [Grain::Minute, Grain::Hour, Grain::Day];
 
 /// The units that a digest is written in, as places in [`UNITS`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,6 +87,7 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     out.u64((digest.through + 1).saturating_sub(start));
     out.u64(digest.seen);
     out.u64(digest.malformed);
+    out.len(GRAINS.iter().position(|grain| *grain == digest.grain).unwrap_or_default());
     out.len(digest.names.len());
     digest.names.iter().for_each(|name| out.text(name));
 

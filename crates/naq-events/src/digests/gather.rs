@@ -245,6 +245,9 @@ impl<'a> Gathering<'a> {
         self.basis.holes += digest.holes();
         self.basis.malformed += digest.malformed;
         tally.digest(digest);
+        if digest.grain != Grain::Minute {
+            return self.take_coarse(digest, tally);
+        }
         let (least, greatest) = range.minutes();
         // The first and the last minute alone may lie across an end.
         let [is_first, is_last] =
@@ -269,6 +272,31 @@ impl<'a> Gathering<'a> {
                 let (from, to) = (block_start(digest.block), digest.through);
                 let which = Which::Apart(Arc::clone(digest));
                 parts.push(Part::Again(Again { from, to, which, expected }));
+            }
+        }
+    }
+
+    /// Shows what lies in the range of a digest whose cells are of hours or days,
+    /// and counts what nobody can tell any more: its events are gone.
+    fn take_coarse(&mut self, digest: &Digest, tally: &mut impl Tally) {
+        let (range, filter) = (self.ask.range, self.ask.filter);
+        for cells in digest.cells.chunk_by(|(_, a), (_, b)| range.cell(a) == range.cell(b)) {
+            match cells.first().map(|(_, cell)| range.cell(cell)) {
+                Some(Lies::Inside) => self.show(digest, cells, tally),
+                Some(Lies::Across) => {
+                    let mut choice = filter.for_digest(digest);
+                    let mut inside = Vec::new();
+                    for (key, cell) in cells {
+                        if cell.is_sharp() {
+                            let part = cell.when(|at| range.contains(at));
+                            inside.extend(part.map(|part| (*key, part)));
+                        } else if !filter.can_decide(key) || choice.passes(key) {
+                            self.basis.undecided += cell.count;
+                        }
+                    }
+                    self.show(digest, &inside, tally);
+                }
+                Some(Lies::Outside) | None => {}
             }
         }
     }

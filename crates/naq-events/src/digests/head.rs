@@ -23,12 +23,21 @@ pub(super) struct Head {
     errors: Option<(Minute, Minute)>,
     /// Whether the minutes of some events aren't told.
     has_apart: bool,
+    /// How finely the times of the others are told.
+    grain: Grain,
 }
 
 impl Head {
     /// That of a block that has left the log and has no digest.
-    pub(super) const GONE: Self =
-        Self { seen: 0, malformed: 0, holes: BLOCK, times: None, errors: None, has_apart: false };
+    pub(super) const GONE: Self = Self {
+        seen: 0,
+        malformed: 0,
+        holes: BLOCK,
+        times: None,
+        errors: None,
+        has_apart: false,
+        grain: Grain::Minute,
+    };
 
     /// That of a digest.
     pub(super) fn of(digest: &Digest) -> Self {
@@ -41,6 +50,7 @@ impl Head {
             times: cells.reduce(both),
             errors: errors.reduce(both).map(|(first, last)| (Minute::of(first), Minute::of(last))),
             has_apart: !digest.cells_apart().is_empty(),
+            grain: digest.grain,
         }
     }
 
@@ -53,6 +63,7 @@ impl Head {
             times: self.times.into_iter().chain(other.times).reduce(both),
             errors: self.errors.into_iter().chain(other.errors).reduce(both),
             has_apart: self.has_apart || other.has_apart,
+            grain: self.grain.max(other.grain),
         }
     }
 
@@ -68,7 +79,8 @@ impl Head {
     /// Whether nothing is asked of it that its grain doesn't tell.
     fn can_be_one(&self, look: &Look) -> bool {
         let is_cut = |(first, last)| look.cuts.iter().any(|cut| first < *cut && *cut <= last);
-        let is_told = look.grain == Grain::Whole || !self.has_apart;
+        let is_as_fine = !self.has_apart && self.grain <= look.grain;
+        let is_told = look.grain == Grain::Whole || is_as_fine;
         is_told && !self.errors.is_some_and(is_cut)
     }
 }

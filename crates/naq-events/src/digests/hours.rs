@@ -11,7 +11,7 @@ const MINUTES: i64 = 60;
 const OF_A_DAY: i64 = 24 * MINUTES;
 
 /// How finely a question tells times apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Grain {
     /// Events of different minutes must not be put together.
     Minute,

@@ -313,6 +313,11 @@ impl Digests {
         kept.insert(block, None);
     }
 
+    /// The next question looks for a block's digest in the store.
+    pub(super) fn look_again(&self, created: Timestamp, block: u64) {
+        self.kept(created).forget(block);
+    }
+
     /// Whether the credentials let digests be kept, as far as is known.
     pub(crate) fn may_keep(&self) -> bool {
         self.may_write.load(Ordering::Relaxed)

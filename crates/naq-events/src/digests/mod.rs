@@ -20,7 +20,7 @@
 //! | `kept.rs` | the digests that a service has, and the block that grows |
 //! | `memory.rs`, `recent.rs` | what of them is in memory |
 //! | `fold.rs` | digests for nobody's question |
-//! | `ageing.rs` | removing digests that are too old |
+//! | `ageing.rs`, `tiers.rs` | removing digests that are too old, and making old ones coarser |
 //! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
 //! | `flight.rs` | one question at a time reads what came |
@@ -57,9 +57,12 @@ mod store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_answers;
+#[cfg(test)]
 mod tests_of_loading;
 #[cfg(test)]
-mod tests_of_runs;
+mod tests_of_tiers;
+mod tiers;
 
 pub(crate) use bytes::{Reader, Writer};
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};
@@ -73,3 +76,4 @@ pub(crate) use gather::{Ask, Tally};
 pub(crate) use hours::Grain;
 pub(crate) use kept::Digests;
 pub(crate) use range::{Lies, MinuteRange};
+pub(crate) use tiers::{Coarsening, MOST as MOST_COARSER, Tiers};

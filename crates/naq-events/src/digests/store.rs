@@ -10,14 +10,17 @@ use naq_core::kv::{
     BucketConfig, KeySelection, KvBucketExt, KvEntry, KvStore, KvUpdate, PutOptions, RemoveOptions,
     WatchOptions,
 };
-use naq_core::{ErrorKind, Result, Timestamp, token};
+use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 
 use super::decode::decode;
 use super::digest::{BLOCK, Digest, block_end};
-use super::encode::VERSION;
 
 /// Holds the digests of all logs of an account.
 pub(crate) const BUCKET: &str = "naq_digests";
+
+/// Ends each key. What stands under a key says its own version, and each version
+/// reads the one before: digests outlive an update.
+const LAYOUT: &str = "v2";
 
 /// How often a lost race is run again.
 const TRIES: usize = 4;
@@ -29,10 +32,11 @@ pub(crate) struct Kept {
     pub(crate) created: Timestamp,
     /// Its block.
     pub(crate) block: u64,
+    /// Which of those that have been there it is.
+    pub(crate) revision: u64,
     /// When the server stored it.
     pub(crate) at: Timestamp,
     key: String,
-    revision: u64,
 }
 
 /// The digests of one log.
@@ -52,9 +56,9 @@ impl DigestStore {
         Self { kv, may_ask_any, stream: token::encode(stream).into_owned() }
     }
 
-    /// A stream made anew, and another version of the format, have keys of their own.
+    /// A stream made anew has keys of its own.
     fn key(&self, created: Timestamp, block: u64) -> String {
-        format!("{}.{}.{block:010}.v{VERSION}", self.stream, created.as_nanos())
+        format!("{}.{}.{block:010}.{LAYOUT}", self.stream, created.as_nanos())
     }
 
     /// The digests of these blocks; `None` where there is none, or a damaged one.
@@ -141,6 +145,30 @@ impl DigestStore {
         Ok(found)
     }
 
+    /// A digest that was listed, and how many bytes it takes; `None` where it
+    /// was replaced since, has another layout, or can't be read.
+    pub(crate) async fn get_kept(&self, kept: &Kept) -> Result<Option<(Digest, usize)>> {
+        if kept.key != self.key(kept.created, kept.block) {
+            return Ok(None);
+        }
+        let entry = self.kv.bucket(BUCKET)?.get(&kept.key).await?;
+        let entry = entry.filter(|entry| entry.revision == kept.revision);
+        Ok(entry.and_then(|entry| {
+            let digest = readable(&entry, kept.created, kept.block)?;
+            Some((digest, entry.value.len()))
+        }))
+    }
+
+    /// Puts other bytes in the place of a digest, unless it was replaced or
+    /// removed since it was listed; answers the revision if it did.
+    pub(crate) async fn replace(&self, kept: &Kept, bytes: Vec<u8>) -> Result<Option<u64>> {
+        let options = PutOptions::update(kept.revision);
+        match self.kv.bucket(BUCKET)?.put_opts(&kept.key, bytes.into(), options).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(None),
+            put => put.map(Some),
+        }
+    }
+
     /// Removes a digest, unless it was replaced since it was listed; answers
     /// whether it did.
     pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
@@ -175,20 +203,22 @@ impl DigestStore {
             match error.kind() {
                 ErrorKind::NotFound => bucket = self.kv.ensure_bucket(config(replicas)).await?,
                 ErrorKind::AlreadyExists | ErrorKind::Conflict => {
-                    options = match bucket.get(&key).await? {
-                        Some(entry) => {
-                            let theirs = readable(&entry, digest.created, digest.block);
-                            let is_better = |theirs: &Digest| {
-                                theirs.extent() == digest.extent()
-                                    || theirs.has_more_than(digest, base)
-                            };
-                            if let Some(theirs) = theirs.filter(is_better) {
-                                return Ok(Some(theirs));
-                            }
-                            PutOptions::update(entry.revision)
-                        }
-                        None => PutOptions::create(),
+                    let Some(entry) = bucket.get(&key).await? else {
+                        options = PutOptions::create();
+                        continue;
                     };
+                    let is_better = |theirs: &Digest| {
+                        theirs.extent() == digest.extent() || theirs.has_more_than(digest, base)
+                    };
+                    match read(&entry, digest.created, digest.block) {
+                        Ok(theirs) if is_better(&theirs) => return Ok(Some(theirs)),
+                        // Nobody knows what a newer version has counted, but for
+                        // who has seen the whole block.
+                        Err(error) if error.is(ErrorKind::Unsupported) && digest.seen < BLOCK => {
+                            return Ok(None);
+                        }
+                        _ => options = PutOptions::update(entry.revision),
+                    }
                 }
                 _ => return Err(error),
             }
@@ -215,18 +245,56 @@ fn kept(prefix: &str, entry: KvEntry) -> Option<Kept> {
     is_digest.then_some(Kept { created, block, at, key, revision })
 }
 
-/// The digest in an entry; what can't be read is told in the program's log,
-/// and is as good as not there.
+/// The digest in an entry; what can't be read is as good as not there.
 fn readable(entry: &KvEntry, created: Timestamp, block: u64) -> Option<Digest> {
-    match decode(&entry.value) {
-        Ok(digest) if (digest.created, digest.block) == (created, block) => Some(digest),
-        Ok(_) => {
-            tracing::warn!(key = entry.key, "a digest is of another block than its key says");
-            None
+    read(entry, created, block).ok()
+}
+
+/// The digest in an entry, or what is wrong with it, which is told in the
+/// program's log.
+fn read(entry: &KvEntry, created: Timestamp, block: u64) -> Result<Digest> {
+    let digest = decode(&entry.value).and_then(|digest| {
+        if (digest.created, digest.block) == (created, block) {
+            return Ok(digest);
         }
-        Err(error) => {
-            tracing::warn!(key = entry.key, %error, "a digest can't be read, and is made anew");
-            None
+        let text = "a digest is of another block than its key says";
+        Err(Error::new(ErrorKind::Corrupt, "read_digest", text))
+    });
+    digest.inspect_err(|error| {
+        tracing::warn!(key = entry.key, %error, "a digest can't be read, and is as good as none");
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::connection::SingleJetStream;
+    use naq_kv::KvStoreService;
+    use naq_memory::MemoryJetStream;
+
+    use super::super::draft::Draft;
+    use super::super::encode::VERSION;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_newer_version_has_counted_is_replaced_by_a_whole_digest_alone() {
+        let provider = SingleJetStream::provider(Arc::new(MemoryJetStream::new()));
+        let store = DigestStore::new(Arc::new(KvStoreService::new(provider)), "events");
+        let created = Timestamp::from_nanos(1);
+        let draft = |seen| {
+            let mut draft = Draft::new(created, 0);
+            (1..=seen).for_each(|sequence| draft.malformed(sequence));
+            draft.seal()
+        };
+        let (digest, mut newer) = draft(9);
+        newer.truncate(newer.len() - 4);
+        newer[4] = VERSION + 1;
+        newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
+        store.save(&digest, newer, (0, 0), 1).await.unwrap();
+        for seen in [10, BLOCK - 1, BLOCK] {
+            let (digest, bytes) = draft(seen);
+            assert_eq!(store.save(&digest, bytes, (0, 0), 1).await.unwrap(), None);
+            let stored = store.get(created, &[0]).await.unwrap();
+            assert_eq!(stored[0].is_some(), seen == BLOCK, "{seen}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::decode::decode;
 use super::digest::{BLOCK, block_end, block_of, block_start};
 use super::distribution::Distribution;
 use super::draft::{Draft, MOST_BYTES, MOST_ERRORS, MOST_MINUTES};
-use super::encode::encode;
+use super::encode::{OLDEST, VERSION, encode};
 
 const CREATED: Timestamp = Timestamp::from_nanos(1_764_000_000_000_000_000);
 
@@ -205,6 +205,21 @@ fn another_version_is_told_and_not_misread() {
     for bytes in [&b""[..], b"naqD", b"{\"a\":1}"] {
         assert_eq!(decode(bytes).unwrap_err().kind(), ErrorKind::Corrupt);
     }
+}
+
+#[test]
+fn a_digest_of_the_version_before_is_read_as_one_of_minutes() {
+    let mut draft = Draft::new(CREATED, 0);
+    (1..=9).for_each(|n| draft.observe(&recorded(n, second(7 * n.cast_signed()), Event::log("x"))));
+    let (digest, mut bytes) = draft.seal();
+    // It has no grain, which stands behind version, units, creation time and
+    // four counts here.
+    assert_eq!((bytes[4], bytes[20]), (VERSION, 0));
+    bytes[4] = OLDEST;
+    bytes.remove(20);
+    bytes.truncate(bytes.len() - 4);
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    assert_eq!(decode(&bytes).unwrap(), digest);
 }
 
 /// A block in which each event is in a minute, a queue and of a kind of its own.

@@ -29,6 +29,9 @@ pub struct KeeperStatus {
     /// How many digests it has removed since then, because they were too old.
     #[serde(default)]
     pub digests_removed: u64,
+    /// How many it has made coarser since then, because they were that old.
+    #[serde(default)]
+    pub digests_coarsened: u64,
     /// How long the server took for the last step of that, in seconds: for at
     /// most so long it acknowledged nothing.
     pub last_removal_took: Option<f64>,
@@ -51,6 +54,7 @@ impl KeeperStatus {
             digested: 0,
             removed: 0,
             digests_removed: 0,
+            digests_coarsened: 0,
             last_removal_took: None,
             last_removal: None,
             trouble: None,

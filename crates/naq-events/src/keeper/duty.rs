@@ -9,7 +9,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::OPERATION;
 use super::task::Post;
-use crate::digests::block_of;
+use crate::digests::{Coarsening, MOST_COARSER, block_of};
 use crate::indexes::Following;
 use crate::retention::Retention;
 
@@ -41,6 +41,7 @@ pub(super) struct Duty<'a> {
     next_look: Duration,
     /// When it looks next for digests that are too old.
     next_digests: Duration,
+    coarsening: Coarsening,
     /// When something was removed last, by the server's clock.
     last_removal: Option<Timestamp>,
 }
@@ -58,6 +59,7 @@ impl<'a> Duty<'a> {
             digested: 0,
             next_look: Duration::ZERO,
             next_digests: Duration::ZERO,
+            coarsening: Coarsening::default(),
             last_removal,
         }
     }
@@ -88,9 +90,7 @@ impl<'a> Duty<'a> {
         if !self.post.ages.is_empty() {
             self.remove().await?;
         }
-        if let Some(age) = self.post.digest_max_age {
-            self.remove_digests(age).await?;
-        }
+        self.age_digests().await?;
         Ok(indexed? || read > MUCH)
     }
 
@@ -169,9 +169,11 @@ impl<'a> Duty<'a> {
         Ok(())
     }
 
-    /// Removes digests that are too old, where that is due.
-    async fn remove_digests(&mut self, age: Duration) -> Result<()> {
-        let Post { clock, digests, log, .. } = self.post;
+    /// Removes digests that are too old, and makes those coarser that are old
+    /// enough for that, where either is due.
+    async fn age_digests(&mut self) -> Result<()> {
+        let Post { clock, digests, log, digest_max_age: most, tiers, .. } = self.post;
+        let Some(age) = most.iter().copied().chain(tiers.shortest()).min() else { return Ok(()) };
         if clock.monotonic() < self.next_digests {
             return Ok(());
         }
@@ -179,8 +181,18 @@ impl<'a> Duty<'a> {
         self.next_digests = clock.deadline((age / 10).clamp(LOOK, HOUR));
         let info = log.open(OPERATION).await?.info;
         let (created, first) = (info.created, info.state.first_sequence);
-        let removed = digests.remove_old(created, first, now.saturating_sub(age)).await?;
-        self.post.has_removed_digests(removed);
+        if let Some(age) = most {
+            let removed = digests.remove_old(created, first, now.saturating_sub(*age)).await?;
+            self.post.has_removed_digests(removed);
+        }
+        if tiers.shortest().is_some() {
+            let place = (created, first);
+            let (looked_at, made) = self.coarsening.step(digests, place, now, *tiers).await?;
+            self.post.has_coarsened(made);
+            if looked_at >= MOST_COARSER {
+                self.next_digests = clock.deadline(LOOK);
+            }
+        }
         Ok(())
     }
 

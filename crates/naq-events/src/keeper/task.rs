@@ -13,7 +13,7 @@ use super::card::KeeperStatus;
 use super::duty::Duty;
 use super::lease::{Lease, Leases, Sign};
 use super::{KeeperStanding, OPERATION};
-use crate::digests::{BLOCK, Digests};
+use crate::digests::{BLOCK, Digests, Tiers};
 use crate::indexes::Indexes;
 use crate::read::Log;
 use crate::retention::RetentionStep;
@@ -42,6 +42,8 @@ pub(super) struct Post {
     pub(super) ages: RetentionAges,
     /// How old digests get of which the log has nothing any more.
     pub(super) digest_max_age: Option<Duration>,
+    /// After how long they get coarser before that.
+    pub(super) tiers: Tiers,
     name: String,
     state: Mutex<State>,
 }
@@ -130,6 +132,7 @@ impl Post {
             leases,
             ages: config.retention.clone(),
             digest_max_age: config.digest_max_age,
+            tiers: Tiers::of(config),
             name,
             state: Mutex::default(),
         }
@@ -287,6 +290,13 @@ impl Post {
                 "removed digests that were too old"
             );
             self.change(|status| status.digests_removed += removed);
+        }
+    }
+
+    pub(super) fn has_coarsened(&self, made: u64) {
+        if made > 0 {
+            tracing::info!(stream = self.log.stream(), made, "made old digests coarser");
+            self.change(|status| status.digests_coarsened += made);
         }
     }
 

@@ -47,7 +47,8 @@ pub(super) async fn examine(
 }
 
 fn has_ages(config: &EventsConfig) -> bool {
-    !config.retention.is_empty() || config.digest_max_age.is_some()
+    let of_digests = [config.digest_max_age, config.digest_hours_after, config.digest_days_after];
+    !config.retention.is_empty() || of_digests.iter().any(Option::is_some)
 }
 
 fn standing(status: &KeeperStatus, findings: &mut Findings) {

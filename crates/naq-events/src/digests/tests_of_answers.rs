@@ -1,4 +1,4 @@
-//! Blocks put together answer as their digests do one by one.
+//! Answers from blocks that are put together.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::cell::{Key, Minute, Name};
 use super::digest::{BLOCK, Digest, block_start};
 use super::draft::Draft;
 use super::encode::encode;
+use super::hours::Grain;
 use super::kept::Digests;
 use crate::answer::Sources;
 use crate::read::{Limits, Log};
@@ -28,25 +29,31 @@ use crate::{EventService, analytics, grouped, stats, top_errors};
 const MINUTE: i64 = 60_000_000_000;
 
 /// A log whose events are known from digests, but for those behind the blocks.
-struct Gone {
+pub(super) struct Gone {
     js: Arc<MemoryJetStream>,
-    config: EventsConfig,
-    created: Timestamp,
+    pub(super) config: EventsConfig,
+    pub(super) created: Timestamp,
     random: fastrand::Rng,
+    pub(super) blocks: u64,
     /// How many minutes its events are apart from first to last, about.
     minutes: i64,
 }
 
 impl Gone {
-    async fn new(seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let blocks = random.u64(2..20);
-        let minutes = random.i64(1..40) * blocks.cast_signed();
+    /// So many blocks of a log that begins behind them, without digests.
+    pub(super) async fn blocks(blocks: u64) -> Self {
         let (js, config) = (Arc::new(MemoryJetStream::new()), EventsConfig::default());
         let stream = EventService::stream_config(&config).unwrap();
         let stream = stream.with_first_sequence(block_start(blocks));
         let created = js.create_stream(stream).await.unwrap().created;
-        let mut gone = Self { js, config, created, random, minutes };
+        Self { js, config, created, random: fastrand::Rng::with_seed(0), blocks, minutes: 0 }
+    }
+
+    pub(super) async fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut gone = Self::blocks(random.u64(2..20)).await;
+        let (blocks, minutes) = (gone.blocks, random.i64(1..40) * gone.blocks.cast_signed());
+        (gone.random, gone.minutes) = (random, minutes);
         let digests = gone.asked_nothing();
         for block in 0..blocks {
             if gone.random.u8(..20) == 0 {
@@ -70,19 +77,19 @@ impl Gone {
     }
 
     /// Those of somebody who has just been started.
-    fn asked_nothing(&self) -> Digests {
+    pub(super) fn asked_nothing(&self) -> Digests {
         let kv: Arc<dyn KvStore> = Arc::new(KvStoreService::new(self.connections()));
         Digests::new(kv, &self.config.stream_name)
     }
 
-    fn log(&self) -> Log {
+    pub(super) fn log(&self) -> Log {
         let clock = Arc::new(ManualClock::starting_at(self.at(2 * self.minutes, 0)));
         let subjects = EventSubjects::default();
         let limits = Limits::of(&self.config);
         Log::new(self.connections(), clock, &self.config.stream_name, subjects, limits)
     }
 
-    fn at(&self, minute: i64, nanos: i64) -> Timestamp {
+    pub(super) fn at(&self, minute: i64, nanos: i64) -> Timestamp {
         Timestamp::from_nanos(1_764_000_000_000_000_000 + minute * MINUTE + nanos)
     }
 
@@ -113,6 +120,14 @@ impl Gone {
         event.with_timestamp(self.at(minute, nanos))
     }
 
+    /// An event as it was stored there.
+    pub(super) fn recorded(&self, sequence: u64, event: &Event) -> RecordedEvent {
+        let payload = serde_json::to_vec(event).unwrap();
+        let position = Position::new(self.created, sequence);
+        let (at, subject) = (event.timestamp.unwrap(), "events.x".to_owned());
+        RecordedEvent::decode(position, at, subject, payload.into()).unwrap()
+    }
+
     /// A digest of a block that is whole, but for one in some that has holes.
     fn digest(&mut self, block: u64, blocks: u64) -> Digest {
         let mut draft = Draft::new(self.created, block);
@@ -129,11 +144,7 @@ impl Gone {
                 event =
                     Event::log("x").with_timestamp(self.at(minute + number.cast_signed() % 3, 7));
             }
-            let at = event.timestamp.unwrap();
-            let payload = serde_json::to_vec(&event).unwrap();
-            let position = Position::new(self.created, block_start(block) + number);
-            let subject = "events.x".to_owned();
-            draft.observe(&RecordedEvent::decode(position, at, subject, payload.into()).unwrap());
+            draft.observe(&self.recorded(block_start(block) + number, &event));
         }
         draft.malformed(block_start(block) + events);
         draft.reach(block_start(block) + BLOCK - 1);
@@ -145,6 +156,8 @@ impl Gone {
             0 => digest.regrouped(|key| Key { job_name: dropped(key.job_name), ..key }),
             1 => digest.regrouped(|key| Key { minute: Minute::APART, ..key }),
             2 if events > 0 => Digest { unlisted_errors: 7, ..digest },
+            3 => digest.coarser(Grain::Hour),
+            4 => digest.coarser(Grain::Day),
             _ => digest,
         }
     }
@@ -164,7 +177,7 @@ impl Gone {
         (start.map(at), end.map(at))
     }
 
-    fn question(&mut self) -> Question {
+    pub(super) fn question(&mut self) -> Question {
         let filters =
             ["", "type = job_completed", "not exists queue", "job_name = name-1 or success = true"];
         let filter = Filter::parse(filters[self.random.usize(1..filters.len())]).unwrap();
@@ -222,7 +235,7 @@ fn dropped(name: Name) -> Name {
 }
 
 #[derive(Debug, Clone)]
-enum Question {
+pub(super) enum Question {
     Stats(StatsRequest),
     Analytics(AnalyticsRequest),
     TopErrors(TopErrorsRequest),
@@ -230,7 +243,7 @@ enum Question {
 }
 
 #[derive(Debug, PartialEq)]
-enum Answer {
+pub(super) enum Answer {
     Stats(EventStats),
     Analytics(EventAnalytics),
     TopErrors(TopErrors),
@@ -238,7 +251,7 @@ enum Answer {
 }
 
 impl Question {
-    async fn ask(&self, log: &Log, digests: &Digests) -> Answer {
+    pub(super) async fn ask(&self, log: &Log, digests: &Digests) -> Answer {
         let from = Sources { log, digests: Some(digests), indexes: None };
         let meter = log.meter("ask", ScanLimits::default());
         match self.clone() {
@@ -259,7 +272,7 @@ impl Question {
 }
 
 impl Answer {
-    fn basis(&mut self) -> &mut AnswerBasis {
+    pub(super) fn basis(&mut self) -> &mut AnswerBasis {
         match self {
             Self::Stats(answer) => &mut answer.basis,
             Self::Analytics(answer) => &mut answer.basis,
