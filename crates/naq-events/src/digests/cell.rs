@@ -99,7 +99,11 @@ impl Key {
 
 /// Up to so many events of a cell are kept one by one: a range that ends
 /// within their minute is answered exactly, whatever became of them.
-pub(crate) const FEW: usize = 128;
+pub(crate) const FEW: usize = 1_024;
+
+/// Up to so many where there is no room for more, or the digest is an old one:
+/// the distribution of more takes less room than they do.
+pub(crate) const FEWER: usize = 128;
 
 /// What is counted of the events of a cell.
 ///
@@ -212,8 +216,13 @@ impl Cell {
     }
 
     /// The same with its events not told apart, where they are several.
-    pub(crate) fn blurred(mut self) -> Self {
-        if self.count > 1 {
+    pub(crate) fn blurred(self) -> Self {
+        self.blurred_beyond(1)
+    }
+
+    /// The same with its events not told apart, where they are more than so many.
+    pub(crate) fn blurred_beyond(mut self, few: usize) -> Self {
+        if self.count > few as u64 {
             self.values();
         }
         self

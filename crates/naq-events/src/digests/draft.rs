@@ -6,7 +6,7 @@ use foldhash::quality::RandomState;
 use naq_core::Timestamp;
 use naq_core::events::RecordedEvent;
 
-use super::cell::{Cell, Key, Minute, Name, Outcome};
+use super::cell::{Cell, FEWER, Key, Minute, Name, Outcome};
 use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
@@ -152,15 +152,18 @@ impl Draft {
 
     /// The digest of what was seen, and its bytes, which fit in one message.
     ///
-    /// Where it is too rich for that it is made coarser: first the events of a
-    /// cell are not told apart any more, then kinds of job, queues, minutes,
-    /// and types; at last fewer errors are listed.
+    /// Where it is too rich for that it is made coarser: first the events of the
+    /// larger cells are not told apart any more, then those of all, then kinds
+    /// of job, queues, minutes, and types; at last fewer errors are listed.
     pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
-        if bytes.len() > MOST_BYTES {
-            digest.cells =
-                digest.cells.into_iter().map(|(key, cell)| (key, cell.blurred())).collect();
+        for few in [FEWER, 1] {
+            if bytes.len() <= MOST_BYTES {
+                break;
+            }
+            let cells = digest.cells.into_iter();
+            digest.cells = cells.map(|(key, cell)| (key, cell.blurred_beyond(few))).collect();
             bytes = encode(&digest);
         }
         for coarser in [without_job_name, without_queue, without_minute, without_type] {

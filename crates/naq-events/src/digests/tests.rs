@@ -4,7 +4,7 @@ use naq_core::events::{Event, Position, RecordedEvent};
 use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
 
-use super::cell::{FEW, Minute, Name};
+use super::cell::{FEW, FEWER, Minute, Name};
 use super::decode::decode;
 use super::digest::{BLOCK, block_end, block_of, block_start};
 use super::distribution::Distribution;
@@ -163,6 +163,34 @@ fn many_events_of_one_cell_are_their_distribution() {
         assert_eq!((durations.bins()[0].1, durations.mean()), (count, Some(0.5)));
         assert!(waits.is_empty());
     }
+}
+
+#[test]
+fn where_room_is_short_the_events_of_large_cells_are_told_apart_no_longer() {
+    // Cells of a thousand events, and one of a hundred, whose values vary in each digit.
+    let mut draft = Draft::new(CREATED, 0);
+    let mut random = fastrand::Rng::with_seed(7);
+    for sequence in 1..=BLOCK {
+        let cell = sequence % 64;
+        let mut event = Event::log("x").with_queue(format!("queue-{cell}"));
+        if cell == 1 && sequence > 6_400 {
+            continue;
+        }
+        (event.duration, event.queue_wait) = (Some(random.f64() * 1e6), Some(random.f64() * 1e6));
+        let nanos = random.i64(0..60_000_000_000);
+        draft.observe(&recorded(
+            sequence,
+            Timestamp::from_nanos(second(0).as_nanos() + nanos),
+            event,
+        ));
+    }
+    let (digest, bytes) = draft.seal();
+    assert!(bytes.len() <= MOST_BYTES, "{}", bytes.len());
+    assert_eq!(digest.cells.len(), 64);
+    for (_, cell) in &digest.cells {
+        assert_eq!(cell.is_sharp(), cell.count <= FEWER as u64, "{} events", cell.count);
+    }
+    assert_eq!(decode(&bytes).unwrap(), digest);
 }
 
 #[test]

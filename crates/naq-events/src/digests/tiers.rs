@@ -7,6 +7,7 @@ use std::time::Duration;
 use naq_core::config::EventsConfig;
 use naq_core::{Result, Timestamp};
 
+use super::cell::FEWER;
 use super::digest::{Digest, block_end};
 use super::encode::encode;
 use super::hours::{Grain, Hours, together};
@@ -147,7 +148,8 @@ impl Digest {
     pub(super) fn coarser(&self, grain: Grain) -> Self {
         let mut coarser = self.clone();
         coarser.grain = grain;
-        coarser.cells = together(&self.cells, grain);
+        let cells = together(&self.cells, grain).into_iter();
+        coarser.cells = cells.map(|(key, cell)| (key, cell.blurred_beyond(FEWER))).collect();
         coarser.hours = Hours::default();
         coarser.spans.clear();
         for (minute, span) in &self.spans {
