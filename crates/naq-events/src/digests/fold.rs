@@ -159,11 +159,13 @@ mod tests {
     };
     use naq_core::{Error, ErrorKind, Timestamp};
 
+    use super::super::digest::BLOCK;
     use super::*;
     use crate::read::Limits;
 
-    fn message(sequence: u64) -> Delivery {
-        let at = Timestamp::from_nanos(0);
+    const CREATED: Timestamp = Timestamp::from_nanos(0);
+
+    fn message(sequence: u64, at: Timestamp) -> Delivery {
         let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
         Delivery::Message(StoredMessage {
             subject: "events.log".to_owned(),
@@ -174,16 +176,25 @@ mod tests {
         })
     }
 
+    /// So many blocks of a log that is read like this, and digests of it in this process.
+    fn scene(jetstream: MockJetStream, blocks: u64) -> (Digests, Log, OpenLog) {
+        let memory = Arc::new(naq_memory::MemoryJetStream::new());
+        let connections: Arc<dyn ConnectionProvider> = SingleJetStream::provider(memory);
+        let kv = Arc::new(naq_kv::KvStoreService::new(Arc::clone(&connections)));
+        let mut state = StreamState::default();
+        (state.first_sequence, state.last_sequence) = (1, block_end(blocks - 1));
+        let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
+        let jetstream: Arc<dyn JetStream> = Arc::new(jetstream);
+        let open = OpenLog { jetstream, info, opened_at: CREATED };
+        let clock = Arc::new(ManualClock::starting_at(CREATED));
+        let limits = Limits::of(&EventsConfig::default());
+        let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);
+        (Digests::new(kv, "events"), log, open)
+    }
+
     #[tokio::test]
     async fn what_was_counted_of_the_first_block_of_several_is_there_after_a_reading_is_given_up() {
-        let created = Timestamp::from_nanos(0);
-        let mut state = StreamState::default();
-        (state.first_sequence, state.last_sequence) = (1, block_end(2));
         for is_stopped in [false, true] {
-            let memory = Arc::new(naq_memory::MemoryJetStream::new());
-            let connections: Arc<dyn ConnectionProvider> = SingleJetStream::provider(memory);
-            let kv = Arc::new(naq_kv::KvStoreService::new(Arc::clone(&connections)));
-            let digests = Digests::new(kv, "events");
             let (said, stopped) = tokio::sync::oneshot::channel();
             let mut jetstream = MockJetStream::new();
             jetstream.expect_read().return_once(move |_, _| {
@@ -194,25 +205,56 @@ mod tests {
                     }
                     Err(Error::new(ErrorKind::Unavailable, "read", "the server is away"))
                 };
-                stream::iter((1..=9).map(message).map(Ok)).chain(end.into_stream()).boxed()
+                let messages = (1..=9).map(|sequence| Ok(message(sequence, CREATED)));
+                stream::iter(messages).chain(end.into_stream()).boxed()
             });
-            let jetstream: Arc<dyn JetStream> = Arc::new(jetstream);
-            let config = StreamConfig::new("events", ["events.>"]);
-            let info = StreamInfo::new(config, state.clone(), created);
-            let open = OpenLog { jetstream, info, opened_at: created };
-            let clock = Arc::new(ManualClock::starting_at(created));
-            let limits = Limits::of(&EventsConfig::default());
-            let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);
+            let (digests, log, open) = scene(jetstream, 3);
             tokio::select! {
                 result = digests.fold("fold", &log, &open, 0, |_, _| {}) => {
                     assert!(result.unwrap_err().is(ErrorKind::Unavailable));
                 }
                 _ = stopped, if is_stopped => {}
             }
-            digests.checkpoint(created, 1).await.unwrap();
-            let stored = digests.stored(created, &[0, 1, 2]).await.unwrap();
+            digests.checkpoint(CREATED, 1).await.unwrap();
+            let stored = digests.stored(CREATED, &[0, 1, 2]).await.unwrap();
             let extents: Vec<_> = stored.iter().map(|it| it.as_ref().map(Digest::extent)).collect();
             assert_eq!(extents, [Some((9, 9)), None, None]);
         }
+    }
+
+    #[test]
+    fn a_backlog_takes_the_memory_of_the_block_that_is_read_however_long_it_is() {
+        // Each event that is there has a minute, and so a cell, of its own.
+        const ONE_OF: u64 = 16;
+        let fold = |blocks: u64| {
+            let mut jetstream = MockJetStream::new();
+            jetstream.expect_read().returning(|_, options| {
+                let (ReadStart::Sequence(from), ReadUntil::Sequence(to)) =
+                    (options.start, options.until)
+                else {
+                    panic!("a part is read, not {options:?}");
+                };
+                let there = (from..=to).filter(|sequence| sequence.is_multiple_of(ONE_OF));
+                let at = |n: u64| Timestamp::from_nanos(n.cast_signed() * 60_000_000_000);
+                stream::iter(there.map(move |n| Ok(message(n, at(n / ONE_OF))))).boxed()
+            });
+            let (digests, log, open) = scene(jetstream, blocks);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let memory = allocation_counter::measure(|| {
+                let read = runtime.block_on(digests.fold("fold", &log, &open, 0, |_, _| {}));
+                assert_eq!(read.unwrap(), blocks * BLOCK / ONE_OF);
+            });
+            let all: Vec<u64> = (0..blocks).collect();
+            let stored = runtime.block_on(digests.stored(CREATED, &all)).unwrap();
+            let weights = stored.iter().flatten().map(|digest| digest.weight() as i64);
+            let stays = memory.bytes_current;
+            (weights.sum::<i64>(), stays, memory.bytes_max.cast_signed() - stays)
+        };
+        let [few, many] = [2, 18].map(fold);
+        // What stays is the store, which is in this process here: its bytes are
+        // few beside digests in memory.
+        let ((had, stayed, used), (has, stays, uses)) = (few, many);
+        assert!(8 * (stays - stayed) < has - had, "{stayed} and then {stays} stay");
+        assert!(10 * uses < 11 * used, "{used} and then {uses} more at a time");
     }
 }
