@@ -14,7 +14,7 @@ use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
-use crate::digests::Digests;
+use crate::digests::{Digests, Tiers};
 use crate::indexes::Indexes;
 use crate::keeper::Keeper;
 use crate::read::{Limits, Log};
@@ -130,7 +130,10 @@ impl EventService {
     #[must_use]
     pub fn with_digests(mut self, kv: Arc<dyn KvStore>) -> Self {
         if self.config.digests {
-            let digests = Arc::new(Digests::new(Arc::clone(&kv), &self.config.stream_name));
+            let ages =
+                Tiers::of(&self.config).shortest().into_iter().chain(self.config.digest_max_age);
+            let digests = Digests::new(Arc::clone(&kv), &self.config.stream_name);
+            let digests = Arc::new(digests.with_ages(ages.min()));
             let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
             let keeper = Keeper::new(log, Arc::clone(&digests), kv, clock, &self.config);
             (self.digests, self.keeper) = (Some(digests), Some(keeper));

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
@@ -37,6 +38,8 @@ pub(crate) struct Digests {
     pub(super) flight: tokio::sync::Mutex<()>,
     /// Whether the credentials let digests be kept, as far as is known.
     may_write: AtomicBool,
+    /// After how long what is known of blocks that left the log is renewed.
+    renewed_after: Option<Duration>,
 }
 
 impl Digests {
@@ -44,10 +47,20 @@ impl Digests {
     pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
         Self {
             store: DigestStore::new(kv, stream),
-            kept: Mutex::new(Memory::new(Timestamp::default())),
+            kept: Mutex::new(Memory::new(Timestamp::default(), None)),
             flight: tokio::sync::Mutex::default(),
             may_write: AtomicBool::new(true),
+            renewed_after: None,
         }
+    }
+
+    /// The same where somebody removes digests, or makes them coarser, at this
+    /// age at the earliest: what is known of blocks that left the log is
+    /// believed for a tenth of it.
+    pub(crate) fn with_ages(mut self, shortest: Option<Duration>) -> Self {
+        self.renewed_after = shortest.map(|age| age / 10);
+        self.kept = Mutex::new(Memory::new(Timestamp::default(), self.renewed_after));
+        self
     }
 
     /// What is in memory of a stream that was made at that time. Nothing long
@@ -57,7 +70,7 @@ impl Digests {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.created != created {
             // The stream was made anew.
-            *kept = Memory::new(created);
+            *kept = Memory::new(created, self.renewed_after);
         }
         kept
     }
@@ -74,11 +87,11 @@ impl Digests {
         let mut found: Vec<Option<Arc<Digest>>> = Vec::new();
         let mut missing = Vec::new();
         let gone = (state.first_sequence, state.num_deleted);
-        {
+        let aged = {
             let mut kept = self.kept(created);
             let has_lost = kept.gone != gone;
             for (place, block) in blocks.iter().copied().enumerate() {
-                let (known, is_current) = kept.digest(block);
+                let (known, is_current) = kept.digest(block, state);
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 // Of what left the log meanwhile, another one may have counted
                 // more before it went.
@@ -87,7 +100,8 @@ impl Digests {
                 }
                 found.push(open.map_or(known, |open| Some(Arc::clone(&open.sealed))));
             }
-        }
+            kept.aged
+        };
         if missing.is_empty() {
             return Ok(found);
         }
@@ -111,7 +125,7 @@ impl Digests {
             for ((place, block), digest) in missing.into_iter().zip(digests) {
                 let Some(slot) = found.get_mut(place) else { continue };
                 let digest = digest.map(Arc::new);
-                let (known, _) = kept.digest(block);
+                let (known, _) = kept.digest(block, state);
                 let open = kept.open.as_ref().filter(|open| open.sealed.block == block);
                 // It goes by what is here now, which may be more than before.
                 if let Some(now) = open.map(|open| Arc::clone(&open.sealed)).or(known) {
@@ -139,7 +153,8 @@ impl Digests {
                 slot.clone_from(&digest);
                 let is_whole = digest.as_ref().is_some_and(|it| it.through >= block_end(block));
                 if is_whole || (digest.is_none() && block_end(block) < state.first_sequence) {
-                    if purpose == Purpose::Question {
+                    // It may be what this process has removed or replaced meanwhile.
+                    if purpose == Purpose::Question && kept.aged == aged {
                         kept.insert(block, digest);
                     }
                 } else if digest.is_some() {
@@ -270,6 +285,9 @@ impl Digests {
                 let open = &growing.open;
                 let digest = (open.draft.seen() > 0).then(|| Arc::clone(&open.sealed));
                 kept.insert(block, digest);
+                if !self.may_keep() {
+                    kept.is_own(block);
+                }
             }
             kept.open.take_if(|open| open.sealed.block <= block);
         }
@@ -311,11 +329,14 @@ impl Digests {
         let mut kept = self.kept(created);
         kept.open.take_if(|open| open.sealed.block == block);
         kept.insert(block, None);
+        kept.aged += 1;
     }
 
     /// The next question looks for a block's digest in the store.
     pub(super) fn look_again(&self, created: Timestamp, block: u64) {
-        self.kept(created).forget(block);
+        let mut kept = self.kept(created);
+        kept.forget(block);
+        kept.aged += 1;
     }
 
     /// Whether the credentials let digests be kept, as far as is known.

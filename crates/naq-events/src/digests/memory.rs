@@ -37,20 +37,33 @@ pub(super) struct Memory {
     /// Whole blocks: of each so little that it never goes.
     blocks: HashMap<u64, Known>,
     digests: Recent<u64, Arc<Digest>>,
-    /// By level; `None` for one that is too much.
-    runs: Vec<Recent<Place, Option<Arc<Run>>>>,
+    /// By level.
+    runs: Vec<Recent<Place, Dated>>,
+    /// After so long a block that left the log is looked for in the store anew: by
+    /// then its digest may have been removed, or made coarser.
+    renewed_after: Option<Duration>,
+    /// How often this process has removed a digest, or replaced it by a coarser one.
+    pub(super) aged: u64,
     pub(super) open: Option<Open>,
     /// The log's first sequence, and how many behind it were gone, when the
     /// open block was looked for in the store last.
     pub(super) gone: (u64, u64),
 }
 
+/// A run, `None` for one that is too much, and since when the oldest of what is
+/// in it is known.
+type Dated = (Option<Arc<Run>>, Instant);
+
 /// What is known of a block that is whole.
 #[derive(Debug)]
 struct Known {
     /// `None` for one that has left the log and has no digest.
     head: Option<Head>,
+    since: Instant,
     looked_at: Instant,
+    /// Whether the store may have no digest of it: nobody else could tell what
+    /// is known here.
+    is_own: bool,
 }
 
 impl Known {
@@ -108,20 +121,31 @@ pub(super) enum Piece {
 }
 
 impl Memory {
-    /// Nothing known of a stream made at that time.
-    pub(super) fn new(created: Timestamp) -> Self {
+    /// Nothing known of a stream made at that time. What is known of blocks that
+    /// left the log is renewed after so long, if at all.
+    pub(super) fn new(created: Timestamp, renewed_after: Option<Duration>) -> Self {
         Self {
             created,
             blocks: HashMap::new(),
             digests: Recent::new(MOST_OF_DIGESTS),
             runs: Vec::new(),
+            renewed_after,
+            aged: 0,
             open: None,
             gone: (0, 0),
         }
     }
 
     /// The digest of a block that is whole, and whether the store needn't be asked.
-    pub(super) fn digest(&mut self, block: u64) -> (Option<Arc<Digest>>, bool) {
+    /// What is too old to be believed is known no longer.
+    pub(super) fn digest(
+        &mut self,
+        block: u64,
+        state: &StreamState,
+    ) -> (Option<Arc<Digest>>, bool) {
+        if self.blocks.get(&block).is_some_and(|known| self.is_too_old(block, known, state)) {
+            self.forget(block);
+        }
         let digest = self.digests.get(&block);
         let is_here = |known: &Known| known.head.is_none() || digest.is_some();
         let is_current = self.blocks.get(&block).is_some_and(|it| it.is_current() && is_here(it));
@@ -150,9 +174,20 @@ impl Memory {
         (pieces, next)
     }
 
+    fn is_too_old(&self, block: u64, known: &Known, state: &StreamState) -> bool {
+        !known.is_own && self.is_too_long_ago(block, known.since, state)
+    }
+
+    /// Whether what is known of a block since then is renewed by now.
+    fn is_too_long_ago(&self, block: u64, since: Instant, state: &StreamState) -> bool {
+        let is_gone = block_end(block) < state.first_sequence;
+        is_gone && self.renewed_after.is_some_and(|after| since.elapsed() >= after)
+    }
+
     /// The piece that a block is.
     fn block(&self, block: u64, state: &StreamState, look: &Look) -> Piece {
-        let Some(known) = self.blocks.get(&block).filter(|it| it.is_current()) else {
+        let is_believed = |it: &&Known| it.is_current() && !self.is_too_old(block, it, state);
+        let Some(known) = self.blocks.get(&block).filter(is_believed) else {
             return Piece::Block(block, None);
         };
         let head = match known.head {
@@ -174,14 +209,13 @@ impl Memory {
         look: &Look,
         is_told: impl Fn(&Run) -> bool,
     ) -> Option<(Piece, u64)> {
-        let levels = self.runs.iter_mut().enumerate().rev();
-        levels.into_iter().find_map(|(level, runs)| {
-            let level = u32::try_from(level).ok()?;
-            let place = Place::of(look.grain, level, blocks.start);
+        (0..self.runs.len()).rev().find_map(|level| {
+            let place = Place::of(look.grain, u32::try_from(level).ok()?, blocks.start);
             let fits = place.first() == blocks.start
                 && place.end() <= blocks.end
                 && block_end(place.end() - 1) <= state.last_sequence;
-            let run = fits.then(|| runs.get(&place)).flatten().flatten()?;
+            let (run, since) = fits.then(|| self.runs.get_mut(level)?.get(&place)).flatten()?;
+            let run = run.filter(|_| !self.is_too_long_ago(place.first(), since, state))?;
             match run.head.lies(look) {
                 Lies::Outside => {
                     let length = place.end() - place.first();
@@ -195,25 +229,41 @@ impl Memory {
 
     /// A run, if it is known; `None` within for one that is too much.
     pub(super) fn run(&mut self, place: Place) -> Option<Option<Arc<Run>>> {
-        self.runs.get_mut(place.level as usize)?.get(&place)
+        self.runs.get_mut(place.level as usize)?.get(&place).map(|(run, _)| run)
     }
 
-    /// Keeps a run, or that it is too much.
+    /// Keeps a run, or that it is too much; but not where a block of it was
+    /// forgotten, or got another digest, while they were put together.
     pub(super) fn insert_run(&mut self, place: Place, run: Option<Arc<Run>>) {
+        let known = (place.first()..place.end()).map(|block| self.blocks.get(&block));
+        let known = known.map(|known| known.and_then(|it| Some((it.head?, it.since))));
+        let both = |(head, since): (Head, Instant), (other, its): (Head, Instant)| {
+            (head.and(&other), since.min(its))
+        };
+        let Some((head, since)) =
+            known.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().reduce(both))
+        else {
+            return;
+        };
+        if run.as_ref().is_some_and(|run| run.head != head) {
+            return;
+        }
         let level = place.level as usize;
         while self.runs.len() <= level {
             self.runs.push(Recent::new(MOST_OF_A_LEVEL));
         }
         let weight = run.as_ref().map_or(0, |run| run.sum.weight()) + size_of::<Run>();
         if let Some(runs) = self.runs.get_mut(level) {
-            runs.insert(place, run, weight);
+            runs.insert(place, (run, since), weight);
         }
     }
 
     /// Knows a block that is whole; without a digest, that it has left the log.
     pub(super) fn insert(&mut self, block: u64, digest: Option<Arc<Digest>>) {
         let head = digest.as_deref().map(Head::of);
-        let known = self.blocks.insert(block, Known { head, looked_at: Instant::now() });
+        let now = Instant::now();
+        let known = Known { head, since: now, looked_at: now, is_own: false };
+        let known = self.blocks.insert(block, known);
         if known.is_some_and(|known| known.head != head) {
             self.remove_runs(block);
         }
@@ -223,6 +273,13 @@ impl Memory {
                 self.digests.insert(block, digest, weight);
             }
             None => self.digests.remove(&block),
+        }
+    }
+
+    /// The store may not have what is known of a block.
+    pub(super) fn is_own(&mut self, block: u64) {
+        if let Some(known) = self.blocks.get_mut(&block) {
+            known.is_own = true;
         }
     }
 

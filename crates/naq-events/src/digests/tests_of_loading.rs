@@ -10,9 +10,11 @@ use naq_core::kv::{KvStore, MockKvStore};
 use naq_kv::KvStoreService;
 use naq_memory::MemoryJetStream;
 
-use super::digest::{Digest, block_end};
+use super::digest::{BLOCK, Digest, block_end};
 use super::draft::Draft;
+use super::hours::Grain;
 use super::kept::{Digests, Purpose};
+use super::runs::Run;
 use super::store::DigestStore;
 
 const CREATED: Timestamp = Timestamp::from_nanos(0);
@@ -94,5 +96,39 @@ async fn an_older_digest_is_not_put_over_a_better_one_that_another_question_brin
     for _ in 0..2 {
         let found = digests.load(CREATED, &[0], &state, Purpose::Question).await.unwrap();
         assert_eq!(found, [Some(Arc::clone(&better))]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_while_it_was_fetched_is_not_known_afterwards() {
+    let kv = kv();
+    let (stored, bytes) = digest(1, block_end(0));
+    let store = DigestStore::new(Arc::clone(&kv), "events");
+    store.save(&stored, bytes, (0, 0), 1).await.unwrap();
+    let (digests, meanwhile) = with_meanwhile(kv);
+    *meanwhile.lock().unwrap() = Some(Box::new(move || digests.look_again(CREATED, 0)));
+    let mut state = StreamState::default();
+    (state.first_sequence, state.last_sequence) = (block_end(0) + 1, block_end(0));
+    for is_known in [false, true] {
+        let found = digests.load(CREATED, &[0], &state, Purpose::Question).await.unwrap();
+        assert!(found[0].is_some());
+        assert_eq!(digests.kept(CREATED).digest(0, &state).1, is_known);
+    }
+}
+
+#[test]
+fn a_run_is_not_kept_that_was_made_of_what_is_known_no_longer() {
+    let digest = Arc::new(Digest { seen: BLOCK, ..digest(1, block_end(0)).0 });
+    let run = Arc::new(Run::of(&digest, Grain::Whole));
+    let coarser = Some(Arc::new(digest.coarser(Grain::Hour)));
+    for (now, is_kept) in [(Some(Arc::clone(&digest)), true), (coarser, false), (None, false)] {
+        let digests = Digests::new(kv(), "events");
+        let mut kept = digests.kept(CREATED);
+        kept.insert(0, now);
+        kept.insert_run(run.place, Some(Arc::clone(&run)));
+        assert_eq!(kept.run(run.place).is_some(), is_kept);
+        kept.forget(0);
+        kept.insert_run(run.place, Some(Arc::clone(&run)));
+        assert!(kept.run(run.place).is_none());
     }
 }

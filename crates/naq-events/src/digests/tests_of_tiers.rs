@@ -1,15 +1,18 @@
 //! Answers from digests that are made coarser, and which ones are.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::Timestamp;
 use naq_core::config::EventsConfig;
 use naq_core::events::{Event, StatsRequest};
+use naq_core::kv::MockKvStore;
+use naq_core::{Error, ErrorKind, Timestamp};
 
-use super::digest::{BLOCK, Digest, block_start};
+use super::digest::{BLOCK, Digest, block_end, block_start};
 use super::draft::Draft;
 use super::encode::encode;
 use super::hours::Grain;
+use super::kept::{Digests, Purpose};
 use super::tests_of_answers::{Answer, Gone, Question};
 use super::tiers::{Coarsening, MOST, Tiers};
 
@@ -18,15 +21,16 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[tokio::test]
 async fn coarser_digests_say_what_they_tell_no_more() {
     let [hours, days] = [60, 1_440].map(|minutes| Duration::from_secs(60 * minutes));
-    let (mut exact, mut undecided) = (0, 0);
+    let (mut coarser, mut exact, mut undecided) = (0, 0, 0);
     for seed in 100..112 {
         let mut gone = Gone::new(seed).await;
         let (log, mut truth) = (gone.log(), Vec::new());
         for _ in 0..12 {
             let question = gone.question();
-            truth.push((question.ask(&log, &gone.asked_nothing()).await, question));
+            let answer = question.ask(&log, &gone.asked_nothing()).await;
+            truth.push((answer.read_or_not(), question));
         }
-        let place = (gone.created, block_start(gone.blocks));
+        let place = (gone.created, gone.first);
         let config = match seed % 2 {
             0 => gone.config.clone().with_digest_hours_after(hours),
             _ => gone.config.clone().with_digest_days_after(days),
@@ -37,14 +41,13 @@ async fn coarser_digests_say_what_they_tell_no_more() {
             coarsening.step(&keeper, place, now, tiers).await.unwrap()
         };
         assert_eq!(step(&mut coarsening, Timestamp::default()).await, (0, 0), "none is that old");
-        let (looked_at, made) = step(&mut coarsening, Timestamp::MAX).await;
-        assert!(looked_at > 0 && made > 0, "log {seed}: {made} of {looked_at}");
+        coarser += step(&mut coarsening, Timestamp::MAX).await.1;
         // Each is looked at once, and is none the coarser for who looks again.
         assert_eq!(step(&mut coarsening, Timestamp::MAX).await, (0, 0));
         assert_eq!(step(&mut Coarsening::default(), Timestamp::MAX).await.1, 0);
 
         for (mut expected, question) in truth {
-            let mut got = question.ask(&log, &gone.asked_nothing()).await;
+            let mut got = question.ask(&log, &gone.asked_nothing()).await.read_or_not();
             let more = got.basis().undecided;
             undecided += more;
             if let (Answer::Stats(got), Answer::Stats(expected)) = (&got, &expected) {
@@ -58,7 +61,8 @@ async fn coarser_digests_say_what_they_tell_no_more() {
             }
         }
     }
-    assert!(exact > 50 && undecided > 0, "{exact} exact, {undecided} undecided");
+    let counts = format!("{coarser} made coarser, {exact} exact, {undecided} undecided");
+    assert!(coarser > 12 && exact > 50 && undecided > 0, "{counts}");
 }
 
 /// Keeps a digest of a block that has seen events at such minutes, and nothing behind them.
@@ -126,5 +130,48 @@ async fn digests_that_get_no_shorter_keep_nobody_else_from_getting_coarser() {
     {
         let step = coarsening.step(&keeper, place, after(age * HOUR), both()).await.unwrap();
         assert_eq!(step, (looked_at, made), "after {age} hours");
+    }
+}
+
+#[tokio::test]
+async fn what_a_keeper_removes_is_answered_from_no_longer_where_digests_age() {
+    let gone = Gone::blocks(2).await;
+    for block in 0..2 {
+        let partial = keep(&gone, block, 0..60).await;
+        let whole = Digest { seen: BLOCK, through: block_end(block), ..partial };
+        gone.asked_nothing().store().save(&whole, encode(&whole), (0, 0), 1).await.unwrap();
+    }
+    let aging = gone.asked_nothing().with_ages(Some(Duration::ZERO));
+    let lasting = gone.asked_nothing().with_ages(Some(100 * HOUR));
+    let (log, question) = (gone.log(), Question::Stats(StatsRequest::default()));
+    let ask = async |digests: &Digests| {
+        let Answer::Stats(answer) = question.ask(&log, digests).await else { unreachable!() };
+        (answer.total_events, answer.basis.from_digests)
+    };
+    // At last it is answered from both put together.
+    for _ in 0..3 {
+        assert_eq!((ask(&aging).await, ask(&lasting).await), ((120, 2 * BLOCK), (120, 2 * BLOCK)));
+    }
+    let (keeper, first) = (gone.asked_nothing(), block_start(1));
+    assert_eq!(keeper.remove_old(gone.created, first, Timestamp::MAX).await.unwrap(), 1);
+    assert_eq!((ask(&aging).await, ask(&lasting).await), ((60, BLOCK), (120, 2 * BLOCK)));
+}
+
+#[tokio::test]
+async fn what_nobody_else_may_have_is_kept_for_good() {
+    let gone = Gone::blocks(1).await;
+    let mut kv = MockKvStore::new();
+    kv.expect_bucket().returning(|_| {
+        Err(Error::new(ErrorKind::PermissionDenied, "bucket", "these credentials may not"))
+    });
+    let own = Digests::new(Arc::new(kv), "events").with_ages(Some(Duration::ZERO));
+    let mut growing = own.begin(gone.created, 0, 1, None);
+    growing.draft().malformed(1);
+    growing.draft().reach(BLOCK);
+    own.finish(growing, 1, Purpose::Question).await.unwrap();
+    let state = gone.log().open("test").await.unwrap().info.state;
+    for _ in 0..2 {
+        let found = own.load(gone.created, &[0], &state, Purpose::Question).await.unwrap();
+        assert_eq!(found[0].as_ref().map(|digest| digest.seen), Some(1));
     }
 }
