@@ -21,6 +21,8 @@ mod indexed_figures;
 mod indexes;
 #[path = "events/keeper.rs"]
 mod keeper;
+#[path = "events/lost_ends.rs"]
+mod lost_ends;
 #[path = "events/sizes.rs"]
 mod sizes;
 

@@ -45,18 +45,19 @@ mod cleanup;
 pub mod cursors;
 mod digests;
 mod explain_query;
+mod fence;
 mod grouped;
 mod history;
 pub mod indexes;
 pub mod keeper;
+#[cfg(test)]
+mod made_up;
 mod measures;
 pub mod prelude;
 mod query;
 pub mod reactions;
 mod read;
 mod redact;
-#[cfg(test)]
-mod replicated;
 pub mod retention;
 mod service;
 mod sink;

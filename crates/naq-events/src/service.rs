@@ -141,6 +141,13 @@ impl EventService {
         self
     }
 
+    /// How often this service has thrown away something that was kept of the
+    /// log, a digest or an index, because it was of messages that the server has lost.
+    #[must_use]
+    pub fn discarded_after_loss(&self) -> u64 {
+        self.log.fence().discarded()
+    }
+
     /// Runs this hook on each event before it is buffered, behind the
     /// configuration's `redact_drop` and `redact_mask`.
     #[must_use]

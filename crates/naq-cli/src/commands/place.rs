@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use naq_core::events::{EventItem, Position, ReadEvents};
-use naq_events::cursors::{Cursor, CursorService};
+use naq_core::events::{EventItem, ReadEvents};
+use naq_events::cursors::{Cursor, CursorPlace, CursorService};
 
 use crate::complain::Failure;
 
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Place {
     cursor: Cursor,
-    reached: Option<Position>,
+    reached: Option<CursorPlace>,
     saved_at: Option<Instant>,
 }
 
@@ -36,16 +36,19 @@ impl Place {
 
     /// An item was read: with a filter, what was left out before it counts as read too.
     pub(crate) fn reach(&mut self, item: &EventItem) {
-        let position = match item {
-            EventItem::Event(recorded) => recorded.position,
-            EventItem::Malformed(malformed) => malformed.position,
-            EventItem::CaughtUp { position } | EventItem::Resumed { position } => *position,
+        let place: CursorPlace = match item {
+            EventItem::Event(recorded) => recorded.as_ref().into(),
+            EventItem::Malformed(malformed) => malformed.as_ref().into(),
+            EventItem::CaughtUp { position } | EventItem::Resumed { position } => {
+                (*position).into()
+            }
             _ => return,
         };
         // The end of the log as it stood may lie before the cursor.
-        let had = self.reached.or(self.cursor.position());
-        if had.is_none_or(|had| had.sequence < position.sequence) {
-            self.reached = Some(position);
+        let reached = self.reached.map(|reached| reached.position());
+        let had = reached.or(self.cursor.position());
+        if had.is_none_or(|had| had.sequence < place.position().sequence) {
+            self.reached = Some(place);
         }
     }
 
@@ -59,8 +62,8 @@ impl Place {
 
     /// Saves what was written.
     pub(crate) async fn save(&mut self) -> Result<(), Failure> {
-        if let Some(position) = self.reached.take() {
-            self.cursor.save(position).await?;
+        if let Some(place) = self.reached.take() {
+            self.cursor.save(place).await?;
             self.saved_at = Some(Instant::now());
         }
         Ok(())

@@ -11,6 +11,8 @@ use naq_core::kv::{
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use serde::{Deserialize, Serialize};
 
+use super::place::CursorPlace;
+use crate::fence::Mark;
 use crate::read::Log;
 
 /// Holds the cursors of all logs of an account.
@@ -33,6 +35,10 @@ pub(super) fn check_name(operation: &'static str, name: &str) -> Result<()> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     position: Position,
+    /// When the message at the position was stored, in nanoseconds since 1970;
+    /// left out where that isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored_at_nanos: Option<i64>,
 }
 
 /// A cursor as it is kept.
@@ -42,6 +48,8 @@ pub(super) struct Saved {
     pub(super) name: String,
     /// Where it stands.
     pub(super) position: Position,
+    /// The message at that position, where it is known.
+    pub(super) mark: Option<Mark>,
     /// When that was saved, by the server's clock.
     pub(super) saved_at: Timestamp,
     /// The revision of its key.
@@ -107,20 +115,22 @@ impl CursorBucket {
     pub(super) async fn save(
         &self,
         name: &str,
-        position: Position,
+        place: CursorPlace,
         revision: Option<u64>,
     ) -> Result<u64> {
         let options = revision.map_or_else(PutOptions::create, PutOptions::update);
-        self.put(name, position, options).await
+        self.put(name, place, options).await
     }
 
     /// Saves a position whatever the cursor had.
-    pub(super) async fn set(&self, name: &str, position: Position) -> Result<()> {
-        self.put(name, position, PutOptions::default()).await.map(drop)
+    pub(super) async fn set(&self, name: &str, place: CursorPlace) -> Result<()> {
+        self.put(name, place, PutOptions::default()).await.map(drop)
     }
 
-    async fn put(&self, name: &str, position: Position, options: PutOptions) -> Result<u64> {
-        let value = serde_json::to_vec(&Stored { position }).map(Bytes::from).map_err(|error| {
+    async fn put(&self, name: &str, place: CursorPlace, options: PutOptions) -> Result<u64> {
+        let CursorPlace { position, stored_at } = place;
+        let stored = Stored { position, stored_at_nanos: stored_at.map(Timestamp::as_nanos) };
+        let value = serde_json::to_vec(&stored).map(Bytes::from).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "save_cursor", "can't be written").with_source(error)
         })?;
         let key = self.key(name);
@@ -142,21 +152,23 @@ impl CursorBucket {
 }
 
 fn saved(name: &str, entry: &KvEntry) -> Result<Saved> {
-    let Stored { position } = entry.json()?;
+    let Stored { position, stored_at_nanos } = entry.json()?;
+    let mark = stored_at_nanos
+        .map(|nanos| Mark { sequence: position.sequence, stored_at: Timestamp::from_nanos(nanos) });
     let (saved_at, revision) = (entry.created, entry.revision);
-    Ok(Saved { name: name.to_owned(), position, saved_at, revision })
+    Ok(Saved { name: name.to_owned(), position, mark, saved_at, revision })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replicated;
+    use crate::made_up;
 
     #[tokio::test]
     async fn the_bucket_is_made_with_the_log_s_replicas() {
-        let (kv, asked) = replicated::store();
-        let bucket = CursorBucket::new(kv, replicated::log());
-        bucket.set("c", Position::new(Timestamp::from_nanos(1), 1)).await.unwrap_err();
+        let (kv, asked) = made_up::no_store();
+        let bucket = CursorBucket::new(kv, made_up::log_of_three());
+        bucket.set("c", Position::new(Timestamp::from_nanos(1), 1).into()).await.unwrap_err();
         assert_eq!(*asked.lock().unwrap(), Some(3));
     }
 

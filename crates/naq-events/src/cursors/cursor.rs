@@ -4,6 +4,7 @@ use naq_core::events::{Position, ReadEvents};
 use naq_core::{Error, ErrorKind, Result};
 
 use super::bucket::{CursorBucket, Saved};
+use super::place::CursorPlace;
 
 const OPERATION: &str = "save_cursor";
 
@@ -49,6 +50,9 @@ impl Cursor {
 
     /// Saves how far this reader has come: the next one goes on behind it.
     ///
+    /// The event that was dealt with last, by reference, says that best; a
+    /// position says it too, but not which message was there.
+    ///
     /// Saving the saved position again does nothing. A save costs the server a
     /// message: save now and then, not for each event, where handling some
     /// events twice after a crash does no harm.
@@ -58,7 +62,9 @@ impl Cursor {
     /// where the position is of another stream than the saved one;
     /// `InvalidArgument` for a position before it; `OutcomeUnknown` where the
     /// answer got lost (opening it again tells).
-    pub async fn save(&mut self, position: Position) -> Result<()> {
+    pub async fn save(&mut self, at: impl Into<CursorPlace>) -> Result<()> {
+        let place = at.into();
+        let position = place.position;
         if let Some(had) = self.position {
             if !had.is_same_stream(&position) {
                 return Err(self.refused(
@@ -78,7 +84,7 @@ impl Cursor {
                 return Ok(());
             }
         }
-        match self.bucket.save(&self.name, position, self.revision).await {
+        match self.bucket.save(&self.name, place, self.revision).await {
             Ok(revision) => {
                 (self.position, self.revision) = (Some(position), Some(revision));
                 Ok(())

@@ -31,7 +31,7 @@
 //! while let Some(item) = items.next().await {
 //!     if let EventItem::Event(recorded) = item? {
 //!         // … deal with it …
-//!         cursor.save(recorded.position).await?;
+//!         cursor.save(&*recorded).await?;
 //!     }
 //! }
 //! assert_eq!(cursors.show("billing").await?.lag, Some(0));
@@ -47,16 +47,21 @@
 //! - A cursor goes forward only; [`set`](CursorService::set) alone moves it back.
 //! - A position belongs to one stream. Where the log was made anew, reading
 //!   behind it and saving over it are a `Conflict`.
+//! - A cursor that was saved with the event that was read last knows that event:
+//!   where the server has lost it, opening the cursor is a `Conflict`.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `cursor.rs` | one cursor in a reader's hand |
+//! | `place.rs` | what a cursor is saved with |
 //! | `bucket.rs` | how cursors are kept |
 //! | `service.rs` | open, list, show, set, remove |
 
 mod bucket;
 mod cursor;
+mod place;
 mod service;
 
 pub use cursor::Cursor;
+pub use place::CursorPlace;
 pub use service::{CursorService, CursorStart, CursorStatus};

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::bucket::{CursorBucket, Saved, check_name};
 use super::cursor::Cursor;
+use super::place::CursorPlace;
 use crate::read::{Limits, Log, OpenLog};
 
 const OPEN: &str = "open_cursor";
@@ -50,7 +51,8 @@ pub struct CursorStatus {
     /// When that was saved, by the server's clock.
     pub saved_at: Timestamp,
     /// How many sequences of the log lie behind it, at most as many events;
-    /// `None` where the log was made anew, so that reading is a `Conflict`.
+    /// `None` where the log was made anew, or its server has lost what the
+    /// cursor is of: reading is a `Conflict` then.
     pub lag: Option<u64>,
     /// How many sequences behind it have left the log unread; `None` as for `lag`.
     pub gone: Option<u64>,
@@ -88,10 +90,29 @@ impl CursorService {
     ///
     /// # Errors
     /// `InvalidArgument` for a name that isn't 1 to 64 of `A-Za-z0-9_-`;
-    /// `Corrupt` for a cursor that naq didn't write; those of the connection.
+    /// `Corrupt` for a cursor that naq didn't write; `Conflict` where the
+    /// server has lost what the cursor is of; those of the connection.
     pub async fn open(&self, name: &str) -> Result<Cursor> {
         check_name(OPEN, name)?;
-        let saved = self.bucket.get(name).await.map_err(|error| error.in_operation(OPEN))?;
+        let told = |error: Error| error.in_operation(OPEN).with("cursor", name);
+        let saved = self.bucket.get(name).await.map_err(told)?;
+        if let Some(saved) = &saved
+            && saved.mark.is_some()
+        {
+            match self.log.open(OPEN).await {
+                Ok(open) if is_lost(saved, &open).await.map_err(told)? => {
+                    let text = "the server has lost what the cursor is of";
+                    return Err(Error::new(ErrorKind::Conflict, OPEN, text)
+                        .with("cursor", name)
+                        .with("position", saved.position.to_string())
+                        .with("last_sequence", open.info.state.last_sequence.to_string())
+                        .with_hint("set it to where reading shall go on"));
+                }
+                // Reading tells of it.
+                Err(error) if !error.is(ErrorKind::NotFound) => return Err(told(error)),
+                _ => {}
+            }
+        }
         Ok(Cursor::new(self.bucket.clone(), name, saved))
     }
 
@@ -102,7 +123,11 @@ impl CursorService {
     pub async fn list(&self) -> Result<Vec<CursorStatus>> {
         let open = self.log.open(LIST).await?;
         let saved = self.bucket.list().await.map_err(|error| error.in_operation(LIST))?;
-        Ok(saved.into_iter().map(|saved| status(saved, &open)).collect())
+        let mut all = Vec::with_capacity(saved.len());
+        for saved in saved {
+            all.push(status(saved, &open).await.map_err(|error| error.in_operation(LIST))?);
+        }
+        Ok(all)
     }
 
     /// How a cursor stands.
@@ -111,7 +136,8 @@ impl CursorService {
     /// `NotFound` where there is no log or no cursor of that name; as [`open`](Self::open).
     pub async fn show(&self, name: &str) -> Result<CursorStatus> {
         let saved = self.saved(SHOW, name).await?;
-        Ok(status(saved, &self.log.open(SHOW).await?))
+        let open = self.log.open(SHOW).await?;
+        status(saved, &open).await.map_err(|error| error.in_operation(SHOW).with("cursor", name))
     }
 
     /// Sets a cursor, or makes it, whatever it had: a reader that has it open
@@ -125,11 +151,13 @@ impl CursorService {
         check_name(SET, name)?;
         let told = |error: Error| error.in_operation(SET).with("cursor", name);
         let open = self.log.open(SET).await?;
-        let position =
-            Position::new(open.info.created, self.before(&open, to).await.map_err(told)?);
-        self.bucket.set(name, position).await.map_err(told)?;
+        let sequence = self.before(&open, to).await.map_err(told)?;
+        let mark = open.mark_at(sequence).await.map_err(told)?;
+        let position = Position::new(open.info.created, sequence);
+        let place = CursorPlace { position, stored_at: mark.map(|mark| mark.stored_at) };
+        self.bucket.set(name, place).await.map_err(told)?;
         let saved = self.saved(SET, name).await?;
-        Ok(status(saved, &open))
+        status(saved, &open).await.map_err(told)
     }
 
     /// Removes a cursor: a reader that opens it next begins anew.
@@ -184,17 +212,27 @@ impl CursorService {
     }
 }
 
-fn status(saved: Saved, open: &OpenLog) -> CursorStatus {
+/// Whether the server has lost the message at a cursor's position.
+async fn is_lost(saved: &Saved, open: &OpenLog) -> Result<bool> {
+    let Some(mark) = saved.mark.filter(|_| saved.position.created == open.info.created) else {
+        return Ok(false);
+    };
+    Ok(open.lost_from(vec![mark]).await?.is_some())
+}
+
+async fn status(saved: Saved, open: &OpenLog) -> Result<CursorStatus> {
+    let is_lost =
+        saved.position.sequence > open.info.state.last_sequence || is_lost(&saved, open).await?;
     let Saved { name, position, saved_at, .. } = saved;
     let state = &open.info.state;
     let (mut lag, mut gone) = (None, None);
-    if position.created == open.info.created {
+    if position.created == open.info.created && !is_lost {
         // What has left the log is not to be read any more.
         let left = state.first_sequence.saturating_sub(1);
         gone = Some(left.saturating_sub(position.sequence));
         lag = Some(state.last_sequence.saturating_sub(position.sequence.max(left)));
     }
-    CursorStatus { cursor: name, position, saved_at, lag, gone }
+    Ok(CursorStatus { cursor: name, position, saved_at, lag, gone })
 }
 
 #[async_trait]

@@ -185,7 +185,7 @@ mod tests {
         (state.first_sequence, state.last_sequence) = (1, block_end(blocks - 1));
         let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
         let jetstream: Arc<dyn JetStream> = Arc::new(jetstream);
-        let open = OpenLog { jetstream, info, opened_at: CREATED };
+        let open = OpenLog::of(jetstream, info, CREATED);
         let clock = Arc::new(ManualClock::starting_at(CREATED));
         let limits = Limits::of(&EventsConfig::default());
         let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);

@@ -10,12 +10,13 @@ use super::field::Field;
 use super::field_draft::FieldDraft;
 use super::places;
 use crate::digests::{BLOCK, Lies, MinuteRange, Reader, block_end, block_start};
+use crate::fence::Mark;
 
 /// What the index of each block begins with.
 pub(super) const MARK: &[u8; 4] = b"naqI";
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 3;
+pub(crate) const VERSION: u8 = 4;
 
 /// The bytes of a checksum.
 const CHECKSUM: usize = 4;
@@ -35,6 +36,8 @@ pub(crate) struct IndexBlock {
     pub(crate) through: u64,
     /// When the first and the last of its events happened; `None` where none says.
     pub(super) times: Option<(Timestamp, Timestamp)>,
+    /// The last message that it was made of.
+    pub(crate) mark: Mark,
     /// The places of what is no event.
     pub(super) malformed: RoaringBitmap,
     /// `None` for a field that there was no room for.
@@ -165,10 +168,16 @@ fn parts(reader: &mut Reader<'_>, length: usize) -> Option<IndexBlock> {
     let (first, last) = (time()?, time()?);
     // The wrong way round where there is none.
     let times = (first <= last).then_some((first, last));
+    let marked = reader.u64().filter(|marked| *marked <= BLOCK)?;
+    let stored_at = Timestamp::from_nanos(created.as_nanos().wrapping_add(reader.i64()?));
+    let mark = match marked {
+        0 => Mark::default(),
+        marked => Mark { sequence: block_start(block) - 1 + marked, stored_at },
+    };
     let malformed = places::read(reader)?;
     let fields =
         (0..reader.len()?).map(|_| Field::read(reader, length)).collect::<Option<Vec<_>>>()?;
     let id = Uuid::from_bytes(*id);
     let bytes = Bytes::new();
-    Some(IndexBlock { created, id, block, through, times, malformed, fields, bytes })
+    Some(IndexBlock { created, id, block, through, times, mark, malformed, fields, bytes })
 }

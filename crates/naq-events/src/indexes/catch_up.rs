@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
-use naq_core::{Result, Timestamp};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use uuid::Uuid;
 
@@ -15,7 +15,12 @@ use super::definition::Definition;
 use super::draft::Draft;
 use super::kept::{Indexes, LAG};
 use crate::digests::{block_end, block_of, block_start};
+use crate::fence::Mark;
 use crate::read::{Log, OpenLog, decode};
+
+/// How often a block is begun, where what it would go on from is of messages
+/// that the server has lost.
+const TRIES: usize = 2;
 
 /// How many blocks whoever asks makes the index catch up with at most.
 const MOST_BLOCKS_BY_ASKING: u64 = 4;
@@ -63,35 +68,52 @@ impl Indexes {
         let _flight = self.flight.lock().await;
         let to = block_end(block).min(state.last_sequence);
         let next = (to < state.last_sequence).then_some(block + 1);
-        let had = self.load(definition, created, &[block], state).await.pop().flatten();
-        if had.as_ref().is_some_and(|had| had.through >= to) {
-            return Ok(Done { read: 0, through: to, next });
+        for _ in 0..TRIES {
+            let had = self.load(definition, open, &[block]).await.pop().flatten();
+            if had.as_ref().is_some_and(|had| had.through >= to) {
+                return Ok(Done { read: 0, through: to, next });
+            }
+            let draft = had.as_deref().and_then(Draft::of);
+            let fields = definition.fields.len();
+            let mut draft =
+                draft.unwrap_or_else(|| Draft::new(created, definition.id, block, fields));
+            let before = match draft.mark().sequence {
+                0 => self.mark_before(definition, created, block),
+                _ => draft.mark(),
+            };
+            let Some(read) = read(&mut draft, log, open, definition, (before, to)).await? else {
+                self.distrust(open);
+                continue;
+            };
+            if !open.is_as_opened() {
+                break;
+            }
+            let made = IndexBlock::decode(draft.seal())?;
+            let better = self.store.save(&made, state.last_sequence).await?;
+            self.keep(Arc::new(better.unwrap_or(made)), open.turn());
+            if next.is_none() && self.has_to_sweep(first_block) {
+                self.sweep(created, first_block).await?;
+            }
+            return Ok(Done { read, through: to, next });
         }
-        let draft = had.as_deref().and_then(Draft::of);
-        let fields = definition.fields.len();
-        let mut draft = draft.unwrap_or_else(|| Draft::new(created, definition.id, block, fields));
-        let read = read(&mut draft, log, open, definition, to).await?;
-        let made = IndexBlock::decode(draft.seal())?;
-        let better = self.store.save(&made, state.last_sequence).await?;
-        self.keep(Arc::new(better.unwrap_or(made)));
-        if next.is_none() && self.has_to_sweep(first_block) {
-            self.sweep(created, first_block).await?;
-        }
-        Ok(Done { read, through: to, next })
+        let text = "the log's server began anew, or lost its end, while the log was read";
+        Err(Error::new(ErrorKind::Unavailable, "index_events", text)
+            .with("block", block.to_string())
+            .with_hint("do it again: it goes on where it was"))
     }
 
     /// Lets the index follow the log where it lags by so much that reading
     /// the rest at each question would cost more, and by not so much that a
     /// question shouldn't wait for it.
     pub(crate) async fn follow(&self, log: &Log, open: &OpenLog, definition: &Definition) {
-        let (created, state) = (open.info.created, &open.info.state);
+        let state = &open.info.state;
         let last = block_of(state.last_sequence);
         let first = last.saturating_sub(MOST_BLOCKS_BY_ASKING).max(block_of(state.first_sequence));
         if state.last_sequence == 0 || !self.may_write() {
             return;
         }
         let blocks: Vec<u64> = (first..=last).collect();
-        let loaded = self.load(definition, created, &blocks, state).await;
+        let loaded = self.load(definition, open, &blocks).await;
         // Where there is nothing at all, somebody has to build it first.
         let Some(newest) = loaded.iter().flatten().next_back() else { return };
         if state.last_sequence - newest.through < LAG {
@@ -117,7 +139,8 @@ pub(super) struct Done {
 /// All indexes of a log, followed by who keeps it.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
-    created: Timestamp,
+    /// When the log was made, and the turn in which it was looked at.
+    of: (Timestamp, u64),
     /// The block to be looked at next, and how far the index reaches.
     indexes: HashMap<Uuid, (u64, u64)>,
 }
@@ -134,8 +157,9 @@ impl Following {
         open: &OpenLog,
     ) -> Result<bool> {
         let last = open.info.state.last_sequence;
-        if self.created != open.info.created {
-            *self = Self { created: open.info.created, ..Self::default() };
+        let of = (open.info.created, open.turn());
+        if self.of != of {
+            *self = Self { of, ..Self::default() };
         }
         let list = indexes.listed().await;
         self.indexes.retain(|id, _| list.iter().any(|definition| definition.id == *id));
@@ -156,26 +180,37 @@ impl Following {
     }
 }
 
-/// Shows a draft what it has not seen yet through a sequence.
+/// Shows a draft what it has not seen yet through a sequence, and answers how
+/// much that was; `None` where the last message before isn't what it was.
 async fn read(
     draft: &mut Draft,
     log: &Log,
     open: &OpenLog,
     definition: &Definition,
-    to: u64,
-) -> Result<u64> {
-    let created = open.info.created;
-    let from = (draft.through() + 1).max(open.info.state.first_sequence);
+    (before, to): (Mark, u64),
+) -> Result<Option<u64>> {
+    let (created, first) = (open.info.created, open.info.state.first_sequence.max(1));
+    let from = (draft.through() + 1).max(first);
     let mut read = 0;
     if from <= to {
+        // One that has left the log tells nothing.
+        let start = if before.sequence < first { from } else { from.min(before.sequence) };
         let options = ReadOptions::default()
-            .with_start(ReadStart::Sequence(from))
+            .with_start(ReadStart::Sequence(start))
             .with_until(ReadUntil::Sequence(to))
             .with_created(created);
         let mut deliveries = open.jetstream.read(log.stream(), options);
         while let Some(delivery) = deliveries.next().await {
             let Delivery::Message(message) = delivery? else { continue };
             let sequence = message.sequence;
+            let mark = Mark { sequence, stored_at: message.stored_at };
+            if before.contradicts(&mark) {
+                return Ok(None);
+            }
+            if sequence < from {
+                continue;
+            }
+            draft.marks(mark);
             read += 1;
             match decode(message, created) {
                 EventItem::Event(recorded) => {
@@ -186,5 +221,51 @@ async fn read(
         }
     }
     draft.reach(to);
-    Ok(read)
+    Ok(Some(read))
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::clock::ManualClock;
+    use naq_core::events::Filter;
+
+    use super::*;
+    use crate::digests::MinuteRange;
+    use crate::made_up::{CREATED, log_anew_from, memory_store};
+
+    #[tokio::test]
+    async fn an_index_of_messages_that_the_server_has_lost_is_not_gone_on_from() {
+        let kv = memory_store();
+        let new = || {
+            let clock = Arc::new(ManualClock::starting_at(CREATED));
+            Indexes::new(Arc::clone(&kv), clock, "events")
+        };
+        let definition = Definition::new("test", "i", &["queue"], CREATED).unwrap();
+        let add = |list: &mut Vec<Definition>| {
+            list.push(definition.clone());
+            Ok(())
+        };
+        let long_lived = new();
+        long_lived.store.change(1, add).await.unwrap();
+        let catch_up = async |indexes: &Indexes, (log, open): &(Log, OpenLog)| {
+            let read = indexes.catch_up(log, open, &definition, 0, |_| {}).await.unwrap();
+            let block = indexes.load(&definition, open, &[0]).await.remove(0).unwrap();
+            let lookup = Filter::parse("queue = q").unwrap().lookup(&definition.fields).unwrap();
+            let named = block.candidates(&lookup, &MinuteRange::default()).unwrap();
+            assert_eq!(named, (1..=open.info.state.last_sequence).collect::<Vec<_>>());
+            read
+        };
+        let before = log_anew_from(&[], 9);
+        assert_eq!(catch_up(&long_lived, &before).await, 9);
+        assert_eq!(catch_up(&long_lived, &log_anew_from(&[], 12)).await, 3);
+        // In memory, of the same turn: what the server is doesn't tell.
+        assert_eq!(catch_up(&long_lived, &log_anew_from(&[10], 20)).await, 20);
+        assert_eq!(catch_up(&long_lived, &log_anew_from(&[10], 24)).await, 4);
+        // In the store: by who has nothing in memory.
+        let after = log_anew_from(&[10, 24], 30);
+        assert_eq!(catch_up(&new(), &after).await, 30);
+        assert_eq!(after.1.turn.discarded(), 1);
+        // What holds before what is lost is gone on from.
+        assert_eq!(catch_up(&new(), &log_anew_from(&[10, 24], 40)).await, 10);
+    }
 }

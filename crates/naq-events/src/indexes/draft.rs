@@ -12,6 +12,7 @@ use super::block::{IndexBlock, MARK, VERSION};
 use super::field_draft::FieldDraft;
 use super::places;
 use crate::digests::{Writer, block_start};
+use crate::fence::Mark;
 
 /// How long the index of a block may be, in bytes: it has to fit in a message.
 const MOST_BYTES: usize = 900 * 1024;
@@ -26,6 +27,7 @@ pub(super) struct Draft {
     block: u64,
     through: u64,
     times: Option<(Timestamp, Timestamp)>,
+    mark: Mark,
     malformed: RoaringBitmap,
     fields: Vec<FieldDraft>,
     key: Vec<u8>,
@@ -40,6 +42,7 @@ impl Draft {
             block,
             through: block_start(block) - 1,
             times: None,
+            mark: Mark::default(),
             malformed: RoaringBitmap::new(),
             fields: (0..fields).map(|_| FieldDraft::new()).collect(),
             key: Vec::new(),
@@ -51,8 +54,8 @@ impl Draft {
         let fields: Option<Vec<_>> =
             (0..block.fields()).map(|field| block.field_draft(field)).collect();
         let mut draft = Self::new(block.created, block.id, block.block, 0);
-        draft.through = block.through;
         draft.times = block.times;
+        (draft.through, draft.mark) = (block.through, block.mark);
         draft.malformed = block.malformed.clone();
         draft.fields = fields?;
         Some(draft)
@@ -61,6 +64,16 @@ impl Draft {
     /// The last sequence that was looked at.
     pub(super) const fn through(&self) -> u64 {
         self.through
+    }
+
+    /// The last message that it was made of.
+    pub(super) const fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Remembers the last message that it was made of.
+    pub(super) fn marks(&mut self, message: Mark) {
+        self.mark = self.mark.max(message);
     }
 
     /// Looks at an event.
@@ -124,6 +137,9 @@ impl Draft {
         for time in [first, last] {
             out.i64(time.as_nanos().wrapping_sub(self.created.as_nanos()));
         }
+        // 0 where there was no message.
+        out.u64((self.mark.sequence + 1).saturating_sub(block_start(self.block)));
+        out.i64(self.mark.stored_at.as_nanos().wrapping_sub(self.created.as_nanos()));
         places::write(&mut out, &self.malformed);
         out.len(fields.len());
         fields.iter().for_each(|(bytes, _)| out.0.extend_from_slice(bytes));

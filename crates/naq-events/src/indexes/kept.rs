@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use naq_core::clock::Clock;
-use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use uuid::Uuid;
@@ -14,6 +13,9 @@ use uuid::Uuid;
 use super::block::IndexBlock;
 use super::definition::Definition;
 use super::store::IndexStore;
+use crate::digests::block_of;
+use crate::fence::{Mark, newest_first};
+use crate::read::OpenLog;
 
 /// How many bytes of indexes are held in memory at most.
 const MOST_BYTES: usize = 64 << 20;
@@ -44,11 +46,23 @@ type Key = (Uuid, Timestamp, u64);
 struct Kept {
     /// The list, and when it was read.
     list: Option<(Duration, Arc<[Definition]>)>,
+    /// The turn in which all that is here was found to be of messages that it has.
+    turn: u64,
+    /// Through which sequence what the store has of an index was found to be so too.
+    checked: HashMap<Uuid, u64>,
     blocks: HashMap<Key, Arc<IndexBlock>>,
     order: VecDeque<Key>,
     bytes: usize,
     /// Objects of blocks before this one are gone from the store.
     swept: u64,
+}
+
+impl Kept {
+    /// Forgets all indexes of blocks.
+    fn forget(&mut self) {
+        let (list, swept, turn) = (self.list.take(), self.swept, self.turn);
+        *self = Self { list, swept, turn, ..Self::default() };
+    }
 }
 
 impl Indexes {
@@ -99,15 +113,19 @@ impl Indexes {
         self.kept().list = Some((self.clock.monotonic(), list.into()));
     }
 
-    /// The index of these blocks of a log in such a state, from memory or the
-    /// store; `None` where there is none that can be read.
+    /// The index of these blocks of a log, from memory or the store; `None`
+    /// where there is none that can be read.
     pub(crate) async fn load(
         &self,
         definition: &Definition,
-        created: Timestamp,
+        log: &OpenLog,
         blocks: &[u64],
-        state: &StreamState,
     ) -> Vec<Option<Arc<IndexBlock>>> {
+        if let Err(error) = self.check_memory(log).await {
+            self.cannot_read(&error);
+            return vec![None; blocks.len()];
+        }
+        let (created, state) = (log.info.created, &log.info.state);
         let key = |block: u64| (definition.id, created, block);
         let is_fresh = |it: &Arc<IndexBlock>| {
             it.is_whole() || state.last_sequence.saturating_sub(it.through) < LAG
@@ -119,9 +137,9 @@ impl Indexes {
             blocks.iter().filter(lacks).copied().collect()
         };
         if !missing.is_empty() && self.may_read.load(Ordering::Relaxed) {
-            match self.store.get(created, definition.id, &missing).await {
+            match self.stored(definition, log, &missing).await {
                 Ok(found) => found.into_iter().flatten().for_each(|block| {
-                    self.keep(Arc::new(block));
+                    self.keep(Arc::new(block), log.turn());
                 }),
                 Err(error) => self.cannot_read(&error),
             }
@@ -132,11 +150,93 @@ impl Indexes {
         blocks.iter().map(|block| known(&kept, *block).filter(is_of_this)).collect()
     }
 
-    /// Holds the index of a block in memory.
-    pub(super) fn keep(&self, block: Arc<IndexBlock>) {
+    /// The index of these blocks as the store has it; what is of messages that
+    /// the server has lost is removed.
+    pub(super) async fn stored(
+        &self,
+        definition: &Definition,
+        log: &OpenLog,
+        blocks: &[u64],
+    ) -> Result<Vec<Option<IndexBlock>>> {
+        self.check_memory(log).await?;
+        let id = definition.id;
+        let mut found = self.store.get(log.info.created, id, blocks).await?;
+        let checked = {
+            let kept = self.kept();
+            let checked = kept.checked.get(&id).filter(|_| kept.turn == log.turn());
+            checked.copied().unwrap_or_default()
+        };
+        let marks = found.iter().flatten().map(|block| block.mark);
+        let marks = newest_first(marks.filter(|mark| mark.sequence > checked));
+        let Some(newest) = marks.first().copied() else { return Ok(found) };
+        let lost = log.lost_from(marks).await?.unwrap_or(u64::MAX);
+        let is_lost = |block: &mut IndexBlock| block.mark.sequence >= lost;
+        for block in found.iter_mut().filter_map(|block| block.take_if(is_lost)) {
+            log.discards("an index", block.block);
+            if let Err(error) = self.store.discard(&block).await {
+                // Whoever loads it next finds it out again.
+                tracing::debug!(%error, block = block.block, "an index was not removed");
+            }
+        }
+        let mut kept = self.kept();
+        if kept.turn == log.turn() {
+            let checked = kept.checked.entry(id).or_default();
+            *checked = newest.sequence.min(lost - 1).max(*checked);
+        }
+        Ok(found)
+    }
+
+    /// In a new turn, forgets what is in memory where some of it
+    /// is of messages that the server has lost.
+    async fn check_memory(&self, log: &OpenLog) -> Result<()> {
+        let created = log.info.created;
+        let marks = {
+            let kept = self.kept();
+            if kept.turn >= log.turn() {
+                return Ok(());
+            }
+            let blocks = kept.blocks.values().filter(|block| block.created == created);
+            newest_first(blocks.map(|block| block.mark))
+        };
+        let lost = log.lost_from(marks).await?;
+        let mut kept = self.kept();
+        if kept.turn < log.turn() {
+            if let Some(sequence) = lost {
+                log.discards("an index", block_of(sequence));
+                kept.forget();
+            }
+            kept.turn = log.turn();
+            kept.checked.clear();
+        }
+        Ok(())
+    }
+
+    /// The last message that the index of the block before was made of, if that
+    /// is in memory.
+    pub(super) fn mark_before(
+        &self,
+        definition: &Definition,
+        created: Timestamp,
+        block: u64,
+    ) -> Mark {
+        let before = block.checked_sub(1).map(|before| (definition.id, created, before));
+        let kept = self.kept();
+        before.and_then(|before| kept.blocks.get(&before)).map_or(Mark::default(), |it| it.mark)
+    }
+
+    /// Something in memory is of messages that the server has lost: what is
+    /// asked for next comes from the store, and is looked at.
+    pub(super) fn distrust(&self, log: &OpenLog) {
+        self.kept().forget();
+        log.suspects();
+    }
+
+    /// Holds the index of a block in memory, which was made in this turn.
+    pub(super) fn keep(&self, block: Arc<IndexBlock>, turn: u64) {
         let key = (block.id, block.created, block.block);
         let mut kept = self.kept();
-        if kept.blocks.get(&key).is_some_and(|had| had.through > block.through) {
+        if kept.turn > turn || kept.blocks.get(&key).is_some_and(|had| had.through > block.through)
+        {
             return;
         }
         kept.bytes += block.size();

@@ -113,7 +113,7 @@ impl EventService {
         let told = |error: Error| error.in_operation(STATUS);
         let open = self.log.open(STATUS).await?;
         let mut list = indexes.store.definitions().await.map_err(told)?;
-        status(&indexes.store, find(STATUS, &mut list, name)?, &open).await.map_err(told)
+        status(indexes, find(STATUS, &mut list, name)?, &open).await.map_err(told)
     }
 
     /// Drops an index and all that is kept of it. Readings go by the log then.

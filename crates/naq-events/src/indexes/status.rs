@@ -4,7 +4,7 @@ use naq_core::Result;
 use serde::Serialize;
 
 use super::definition::{Definition, EventIndex};
-use super::store::IndexStore;
+use super::kept::Indexes;
 use crate::digests::{block_end, block_of, block_start};
 use crate::read::OpenLog;
 
@@ -49,11 +49,11 @@ pub struct IndexFieldStatus {
 
 /// Looks at all that is kept of an index.
 pub(super) async fn status(
-    store: &IndexStore,
+    indexes: &Indexes,
     definition: &Definition,
     open: &OpenLog,
 ) -> Result<EventIndexStatus> {
-    let (created, state) = (open.info.created, &open.info.state);
+    let state = &open.info.state;
     let field = |field: &String| IndexFieldStatus {
         field: field.clone(),
         most_values: 0,
@@ -76,7 +76,7 @@ pub(super) async fn status(
     let blocks: Vec<u64> =
         (block_of(state.first_sequence)..=block_of(state.last_sequence)).collect();
     for chunk in blocks.chunks(CHUNK) {
-        let loaded = store.get(created, definition.id, chunk).await?;
+        let loaded = indexes.stored(definition, open, chunk).await?;
         for (block, loaded) in chunk.iter().zip(loaded) {
             let to = block_end(*block).min(state.last_sequence);
             let from = block_start(*block).max(state.first_sequence);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use naq_core::jetstream::{Compression, Consistency};
-use naq_core::kv::{BucketConfig, KeySelection, KvBucketExt, KvEntry, KvStore, PutOptions};
+use naq_core::kv::{
+    BucketConfig, KeySelection, KvBucketExt, KvEntry, KvStore, PutOptions, RemoveOptions,
+};
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use uuid::Uuid;
 
@@ -121,9 +123,12 @@ impl IndexStore {
     /// Keeps the index of a block, unless one is there that has come as far,
     /// of a log that ends here: then that is the answer.
     pub(crate) async fn save(&self, block: &IndexBlock, end: u64) -> Result<Option<IndexBlock>> {
-        let IndexBlock { created, id, block: number, .. } = *block;
+        let IndexBlock { created, id, block: number, mark, .. } = *block;
         let key = self.key(created, id, number);
         let bucket = self.kv.bucket(BUCKET)?;
+        let is_better = |theirs: &IndexBlock| {
+            (block.through..=end).contains(&theirs.through) && !theirs.mark.contradicts(&mark)
+        };
         let mut options = PutOptions::create();
         let mut lost = None;
         for _ in 0..TRIES {
@@ -137,8 +142,7 @@ impl IndexStore {
             options = match bucket.get(&key).await? {
                 Some(entry) => {
                     let theirs = readable(&entry, created, id, number);
-                    let reach = block.through..=end;
-                    if let Some(theirs) = theirs.filter(|it| reach.contains(&it.through)) {
+                    if let Some(theirs) = theirs.filter(is_better) {
                         return Ok(Some(theirs));
                     }
                     PutOptions::update(entry.revision)
@@ -148,6 +152,21 @@ impl IndexStore {
             lost = Some(error);
         }
         lost.map_or(Ok(None), Err)
+    }
+
+    /// Removes the index of a block, unless it was replaced meanwhile.
+    pub(crate) async fn discard(&self, block: &IndexBlock) -> Result<()> {
+        let key = self.key(block.created, block.id, block.block);
+        let bucket = self.kv.bucket(BUCKET)?;
+        let Some(entry) = bucket.get(&key).await? else { return Ok(()) };
+        if IndexBlock::decode(entry.value).is_ok_and(|it| it.mark != block.mark) {
+            return Ok(());
+        }
+        let options = RemoveOptions::purge().with_expected(entry.revision);
+        match bucket.remove(&key, options).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
+            removed => removed.map(drop),
+        }
     }
 
     /// Removes what belongs to no index of this stream, or to a block before

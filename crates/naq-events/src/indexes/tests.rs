@@ -208,7 +208,7 @@ fn what_is_damaged_or_of_another_version_is_found() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>) {
-        bytes.splice(..0, *b"naqI\x02");
+        bytes.splice(..0, *b"naqI\x04");
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         if let Ok(block) = IndexBlock::decode(Bytes::from(bytes)) {

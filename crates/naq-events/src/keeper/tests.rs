@@ -17,7 +17,7 @@ use naq_streams::StreamService;
 use super::card::KeeperStatus;
 use super::lease::{BUCKET, Lease, Leases};
 use crate::read::{Limits, Log};
-use crate::replicated;
+use crate::made_up;
 use crate::service::EventService;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -126,9 +126,9 @@ async fn whoever_takes_over_learns_what_the_one_before_has_told() {
 
 #[tokio::test]
 async fn the_bucket_of_leases_is_made_with_the_log_s_replicas() {
-    let (kv, asked) = replicated::store();
+    let (kv, asked) = made_up::no_store();
     let clock = Arc::new(ManualClock::new());
-    let leases = Leases::new(kv, replicated::log(), clock, TTL);
+    let leases = Leases::new(kv, made_up::log_of_three(), clock, TTL);
     let status = KeeperStatus::new("a".to_owned(), Timestamp::from_nanos(1), TTL);
     leases.take(&mut Lease::default(), &status).await.unwrap_err();
     assert_eq!(*asked.lock().unwrap(), Some(3));

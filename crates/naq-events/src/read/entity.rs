@@ -57,7 +57,7 @@ impl Log {
         let SubjectCounts { info, counts, next_offset, .. } = counted;
         let is_whole = next_offset.is_none() && counts.len() <= MOST_SUBJECTS;
         let total = is_whole.then(|| counts.iter().map(|(_, count)| count).sum());
-        Ok((OpenLog { jetstream, info, opened_at }, EntitySubjects { counts, total }))
+        Ok((self.opened(jetstream, info, opened_at), EntitySubjects { counts, total }))
     }
 
     /// The messages on these subjects, as many as a meter allows.

@@ -33,6 +33,7 @@ use naq_core::events::{AnswerBasis, EventItem, EventSubjects, ReadEvents, ReadUn
 use naq_core::jetstream::{JetStream, StreamInfo};
 use naq_core::{BoxStream, Error, Result, Timestamp};
 
+use crate::fence::{Fence, Turn};
 use crate::indexes::Indexes;
 
 pub(crate) use entity::{EntitySubjects, OfEntity};
@@ -48,6 +49,7 @@ pub(crate) struct Log {
     stream: Arc<str>,
     subjects: EventSubjects,
     limits: Limits,
+    fence: Arc<Fence>,
 }
 
 /// The log at the moment of a question: the stream's end then is the question's end.
@@ -59,6 +61,8 @@ pub(crate) struct OpenLog {
     pub(crate) info: StreamInfo,
     /// When that was, by this machine's clock.
     pub(crate) opened_at: Timestamp,
+    /// When that was, as far as it matters to what was made of it.
+    pub(crate) turn: Turn,
 }
 
 impl OpenLog {
@@ -97,7 +101,8 @@ impl Log {
         subjects: EventSubjects,
         limits: Limits,
     ) -> Self {
-        Self { connections, clock, stream: Arc::from(stream), subjects, limits }
+        let (stream, fence) = (Arc::from(stream), Arc::default());
+        Self { connections, clock, stream, subjects, limits, fence }
     }
 
     /// The stream's name.
@@ -127,7 +132,26 @@ impl Log {
         let jetstream = self.connections.get_jetstream(&ServerRef::Default).await.map_err(told)?;
         let opened_at = self.clock.now();
         let info = jetstream.stream_info(&self.stream).await.map_err(told)?;
-        Ok(OpenLog { jetstream, info, opened_at })
+        Ok(self.opened(jetstream, info, opened_at))
+    }
+
+    /// The log as this was told of it a moment ago.
+    fn opened(
+        &self,
+        jetstream: Arc<dyn JetStream>,
+        info: StreamInfo,
+        opened_at: Timestamp,
+    ) -> OpenLog {
+        // Asked behind the stream: what is told of may be an earlier run's, but
+        // not a later one's.
+        let server = jetstream.server_info().id;
+        let turn = self.fence.turn(server, &info);
+        OpenLog { jetstream, info, opened_at, turn }
+    }
+
+    /// What is known of the log's server.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// Reads what is there by one of the indexes; `None` where there is none

@@ -163,8 +163,7 @@ impl Narrowing {
             return vec![Part::Scan { from, to }];
         }
         let blocks: Vec<u64> = (block_of(from)..=block_of(to)).collect();
-        let (created, state) = (open.info.created, &open.info.state);
-        let loaded = self.indexes.load(&self.definition, created, &blocks, state).await;
+        let loaded = self.indexes.load(&self.definition, open, &blocks).await;
         let mut parts = Parts::default();
         for (block, loaded) in blocks.into_iter().zip(loaded) {
             let range = (from.max(block_start(block)), to.min(block_end(block)));

@@ -1,0 +1,100 @@
+//! For tests: logs that are as they are told of here.
+
+use std::sync::{Arc, Mutex};
+
+use futures::{StreamExt, stream};
+use naq_core::clock::ManualClock;
+use naq_core::config::EventsConfig;
+use naq_core::connection::SingleJetStream;
+use naq_core::events::{Event, EventSubjects};
+use naq_core::jetstream::{
+    Delivery, MockJetStream, ReadStart, ReadUntil, ServerInfo, ServerVersion, StoredMessage,
+    StreamConfig, StreamInfo, StreamState, Which,
+};
+use naq_core::kv::{KvStore, MockKvStore};
+use naq_core::{Error, ErrorKind, Timestamp};
+use naq_kv::KvStoreService;
+use naq_memory::MemoryJetStream;
+
+use crate::read::{Limits, Log, OpenLog};
+
+/// A log whose stream has three replicas.
+pub(crate) fn log_of_three() -> Log {
+    let created = Timestamp::from_nanos(1);
+    let mut js = MockJetStream::new();
+    js.expect_stream_info().returning(move |name| {
+        let config = StreamConfig::new(name, ["events.>"]).with_replicas(3);
+        Ok(StreamInfo::new(config, StreamState::default(), created))
+    });
+    js.expect_server_info().returning(|| ServerInfo::new("one", "1", ServerVersion::new(2, 14, 0)));
+    let connections = SingleJetStream::provider(Arc::new(js));
+    let clock = Arc::new(ManualClock::starting_at(created));
+    let limits = Limits::of(&EventsConfig::default());
+    Log::new(connections, clock, "events", EventSubjects::default(), limits)
+}
+
+/// A store that has no buckets and makes none, and the replicas of the last
+/// one that it was to make.
+pub(crate) fn no_store() -> (Arc<dyn KvStore>, Arc<Mutex<Option<u32>>>) {
+    let empty = SingleJetStream::provider(Arc::new(MemoryJetStream::new()));
+    let (empty, asked) = (KvStoreService::new(empty), Arc::new(Mutex::new(None)));
+    let mut kv = MockKvStore::new();
+    kv.expect_bucket().returning(move |name| empty.bucket(name));
+    let asks = Arc::clone(&asked);
+    kv.expect_ensure_bucket().returning(move |config| {
+        *asks.lock().unwrap() = config.replicas;
+        Err(Error::new(ErrorKind::Unavailable, "ensure_bucket", "none is made here"))
+    });
+    (Arc::new(kv), asked)
+}
+
+/// When the stream of these logs was made.
+pub(crate) const CREATED: Timestamp = Timestamp::from_nanos(1);
+
+/// A log of events of one queue, up to this one, of which those from each of
+/// these on were stored anew: the server has lost the ones that it had there.
+pub(crate) fn log_anew_from(anew: &'static [u64], last: u64) -> (Log, OpenLog) {
+    let at = |sequence: u64| {
+        let times = anew.iter().filter(|from| **from <= sequence).count();
+        Timestamp::from_nanos(2 + times as i64)
+    };
+    let message = move |sequence: u64| {
+        let event = Event::new("x").with_queue("q").with_timestamp(CREATED);
+        StoredMessage {
+            subject: "events.x".to_owned(),
+            sequence,
+            stored_at: at(sequence),
+            headers: Default::default(),
+            payload: serde_json::to_vec(&event).unwrap().into(),
+        }
+    };
+    let mut state = StreamState::default();
+    (state.first_sequence, state.last_sequence) = (1, last);
+    let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
+    let mut js = MockJetStream::new();
+    js.expect_server_info().returning(|| ServerInfo::new("", "", ServerVersion::new(2, 14, 0)));
+    let told = info.clone();
+    js.expect_stream_info().returning(move |_| Ok(told.clone()));
+    js.expect_get_message().returning(move |_, get| match get.which {
+        Which::Sequence(sequence) => Ok(message(sequence)),
+        other => panic!("asked for {other:?}"),
+    });
+    js.expect_read().returning(move |_, options| match (options.start, options.until) {
+        (ReadStart::Sequence(from), ReadUntil::Sequence(to)) => {
+            stream::iter((from..=to).map(move |n| Ok(Delivery::Message(message(n))))).boxed()
+        }
+        other => panic!("asked for {other:?}"),
+    });
+    let js: Arc<dyn naq_core::jetstream::JetStream> = Arc::new(js);
+    let clock = Arc::new(ManualClock::starting_at(CREATED));
+    let limits = Limits::of(&EventsConfig::default());
+    let connections = SingleJetStream::provider(Arc::clone(&js));
+    let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);
+    (log, OpenLog::of(js, info, CREATED))
+}
+
+/// A store in this process.
+pub(crate) fn memory_store() -> Arc<dyn KvStore> {
+    let js = Arc::new(MemoryJetStream::new());
+    Arc::new(KvStoreService::new(SingleJetStream::provider(js)))
+}
