@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::kept::{Indexes, LAG};
 use crate::digests::{block_end, block_of, block_start};
 use crate::fence::Mark;
-use crate::read::{Log, OpenLog, decode};
+use crate::read::{Log, Meter, OpenLog, decode};
 
 /// How often a block is begun, where what it would go on from is of messages
 /// that the server has lost.
@@ -38,12 +38,13 @@ impl Indexes {
         open: &OpenLog,
         definition: &Definition,
         from_block: u64,
+        meter: Option<&Meter>,
         mut reached: impl FnMut(u64) + Send,
     ) -> Result<u64> {
         let mut read = 0;
         let mut next = Some(from_block);
         while let Some(block) = next {
-            let done = self.catch_up_block(log, open, definition, block).await?;
+            let done = self.catch_up_block(log, open, definition, block, meter).await?;
             read += done.read;
             reached(done.through);
             next = done.next;
@@ -58,6 +59,7 @@ impl Indexes {
         open: &OpenLog,
         definition: &Definition,
         block: u64,
+        meter: Option<&Meter>,
     ) -> Result<Done> {
         let (created, state) = (open.info.created, &open.info.state);
         let first_block = block_of(state.first_sequence);
@@ -81,7 +83,7 @@ impl Indexes {
                 0 => self.mark_before(definition, created, block),
                 _ => draft.mark(),
             };
-            let Some(read) = read(&mut draft, log, open, definition, (before, to)).await? else {
+            let Some(read) = read(&mut draft, log, open, definition, (before, to), meter).await? else {
                 self.distrust(open);
                 continue;
             };
@@ -104,8 +106,15 @@ impl Indexes {
 
     /// Lets the index follow the log where it lags by so much that reading
     /// the rest at each question would cost more, and by not so much that a
-    /// question shouldn't wait for it.
-    pub(crate) async fn follow(&self, log: &Log, open: &OpenLog, definition: &Definition) {
+    /// question shouldn't wait for it: what is read for it counts to the
+    /// question's limits, and is half of what is left of them at most.
+    pub(crate) async fn follow(
+        &self,
+        log: &Log,
+        open: &OpenLog,
+        definition: &Definition,
+        meter: &Meter,
+    ) {
         let state = &open.info.state;
         let last = block_of(state.last_sequence);
         let first = last.saturating_sub(MOST_BLOCKS_BY_ASKING).max(block_of(state.first_sequence));
@@ -116,11 +125,14 @@ impl Indexes {
         let loaded = self.load(definition, open, &blocks).await;
         // Where there is nothing at all, somebody has to build it first.
         let Some(newest) = loaded.iter().flatten().next_back() else { return };
-        if state.last_sequence - newest.through < LAG {
+        let lag = state.last_sequence - newest.through;
+        if lag < LAG || lag > meter.left() / 2 {
             return;
         }
-        if let Err(error) = self.catch_up(log, open, definition, newest.block, |_| {}).await {
-            self.cannot_write(&error);
+        match self.catch_up(log, open, definition, newest.block, Some(meter), |_| {}).await {
+            // The question comes to the same limit.
+            Err(error) if !error.is(ErrorKind::LimitReached) => self.cannot_write(&error),
+            _ => {}
         }
     }
 }
@@ -171,7 +183,7 @@ impl Following {
                 continue;
             }
             let block = if last < through { 0 } else { block };
-            let done = indexes.catch_up_block(log, open, definition, block).await?;
+            let done = indexes.catch_up_block(log, open, definition, block, None).await?;
             let next = done.next.unwrap_or_else(|| block_of(last));
             self.indexes.insert(definition.id, (next, done.through));
             has_more |= done.next.is_some();
@@ -188,6 +200,7 @@ async fn read(
     open: &OpenLog,
     definition: &Definition,
     (before, to): (Mark, u64),
+    meter: Option<&Meter>,
 ) -> Result<Option<u64>> {
     let (created, first) = (open.info.created, open.info.state.first_sequence.max(1));
     let from = (draft.through() + 1).max(first);
@@ -210,6 +223,9 @@ async fn read(
             if sequence < from {
                 continue;
             }
+            if let Some(meter) = meter {
+                meter.note(&message)?;
+            }
             draft.marks(mark);
             read += 1;
             match decode(message, created) {
@@ -227,7 +243,7 @@ async fn read(
 #[cfg(test)]
 mod tests {
     use naq_core::clock::ManualClock;
-    use naq_core::events::Filter;
+    use naq_core::events::{Filter, ScanLimits};
 
     use super::*;
     use crate::digests::MinuteRange;
@@ -248,7 +264,7 @@ mod tests {
         let long_lived = new();
         long_lived.store.change(1, add).await.unwrap();
         let catch_up = async |indexes: &Indexes, (log, open): &(Log, OpenLog)| {
-            let read = indexes.catch_up(log, open, &definition, 0, |_| {}).await.unwrap();
+            let read = indexes.catch_up(log, open, &definition, 0, None, |_| {}).await.unwrap();
             let block = indexes.load(&definition, open, &[0]).await.remove(0).unwrap();
             let lookup = Filter::parse("queue = q").unwrap().lookup(&definition.fields).unwrap();
             let named = block.candidates(&lookup, &MinuteRange::default()).unwrap();
@@ -267,5 +283,25 @@ mod tests {
         assert_eq!(after.1.turn.discarded(), 1);
         // What holds before what is lost is gone on from.
         assert_eq!(catch_up(&new(), &log_anew_from(&[10, 24], 40)).await, 10);
+    }
+
+    #[tokio::test]
+    async fn what_a_question_lets_an_index_follow_counts_to_its_limits() {
+        let clock = Arc::new(ManualClock::starting_at(CREATED));
+        let indexes = Indexes::new(memory_store(), clock, "events");
+        let definition = Definition::new("test", "i", &["queue"], CREATED).unwrap();
+        let add = |list: &mut Vec<Definition>| {
+            list.push(definition.clone());
+            Ok(())
+        };
+        indexes.store.change(1, add).await.unwrap();
+        let (log, open) = log_anew_from(&[], 9);
+        indexes.catch_up(&log, &open, &definition, 0, None, |_| {}).await.unwrap();
+        let (log, open) = log_anew_from(&[], 9 + LAG);
+        for (limit, read) in [(2 * LAG - 1, 0), (2 * LAG, LAG), (2 * LAG, 0)] {
+            let meter = log.meter("test", ScanLimits::default().with_max_messages(limit));
+            indexes.follow(&log, &open, &definition, &meter).await;
+            assert_eq!(meter.read(), read);
+        }
     }
 }

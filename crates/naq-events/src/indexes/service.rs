@@ -204,7 +204,7 @@ impl Building {
     async fn step(mut self) -> Result<Option<(IndexProgress, Self)>> {
         let Some(block) = self.next else { return Ok(None) };
         let Self { indexes, log, open, definition, .. } = &self;
-        let done = indexes.catch_up_block(log, open, definition, block).await?;
+        let done = indexes.catch_up_block(log, open, definition, block, None).await?;
         self.next = done.next;
         self.read += done.read;
         let last_sequence = self.open.info.state.last_sequence;

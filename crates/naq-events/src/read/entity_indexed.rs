@@ -49,7 +49,7 @@ impl Log {
             whole(open)
         };
         let Some(range) = range else { return Ok(None) };
-        narrowing.follow(self, open).await;
+        narrowing.follow(self, open, meter).await;
         // What is read by an index in name only is quicker by subjects.
         let half = (range.1 - range.0) / 2;
         let most_read = if is_by_subject { MOST_READ_OF_JOB.min(half) } else { MOST_READ };

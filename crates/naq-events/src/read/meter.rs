@@ -79,7 +79,7 @@ impl Meter {
     }
 
     /// How many messages may still be read.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.limits.messages.saturating_sub(self.messages.load(Ordering::Relaxed))
     }
 

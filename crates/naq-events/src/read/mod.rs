@@ -169,7 +169,7 @@ impl Log {
         };
         let range = self.sequences(open, &options).await?;
         if range.1 == open.info.state.last_sequence {
-            found.follow(self, open).await;
+            found.follow(self, open, meter).await;
         }
         let (log, open) = (self.clone(), open.clone());
         Ok(Some(indexed::read(log, open, found, range, options, meter)))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use naq_core::config::SubjectLayout;
 use naq_core::events::{ExplainedIndex, Filter, FilterLookup};
 
-use super::{Log, OpenLog};
+use super::{Log, Meter, OpenLog};
 use crate::digests::{MinuteRange, block_end, block_of, block_start};
 use crate::indexes::{Definition, IndexBlock, Indexes};
 
@@ -141,9 +141,9 @@ impl Narrowing {
         index
     }
 
-    /// Lets the index follow a log that has grown.
-    pub(super) async fn follow(&self, log: &Log, open: &OpenLog) {
-        self.indexes.follow(log, open, &self.definition).await;
+    /// Lets the index follow a log that has grown, as far as a meter allows.
+    pub(super) async fn follow(&self, log: &Log, open: &OpenLog, meter: &Meter) {
+        self.indexes.follow(log, open, &self.definition, meter).await;
     }
 
     /// Names no single events any more.
