@@ -95,7 +95,7 @@ impl Sources<'_> {
         let Some(mut items) = indexed.map_err(told)? else { return Ok(None) };
         let (mut malformed, mut gone) = (0, 0);
         while let Some(item) = items.next().await {
-            match item.map_err(told)? {
+            match self.log.counts(item.map_err(told)?) {
                 EventItem::Event(recorded) => seen.show(&recorded, tally),
                 EventItem::Malformed(_) => malformed += 1,
                 EventItem::Gap { from, to } => gone += to.saturating_sub(from) + 1,

@@ -160,8 +160,7 @@ impl OpenLog {
         }
         let stream = self.info.config.name.as_str();
         // Of several replicas the one that answers may lag behind.
-        let consistency =
-            if self.replicas() == 1 { Consistency::Any } else { Consistency::Leader };
+        let consistency = if self.replicas() == 1 { Consistency::Any } else { Consistency::Leader };
         let get = GetMessage::new(Which::Sequence(sequence)).with_consistency(consistency);
         match self.jetstream.get_message(stream, get).await {
             Ok(message) => Ok(Some(Mark { sequence, stored_at: message.stored_at })),

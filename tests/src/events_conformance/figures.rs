@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use naq_core::config::RetentionAges;
 use naq_core::events::{
-    AnalyticsRequest, Event, EventAnalytics, EventQuery, EventQueryExt, EventStats, ScanLimits,
-    StatsRequest,
+    AnalyticsRequest, Event, EventAnalytics, EventQuery, EventQueryExt, EventStats, Filter,
+    ScanLimits, StatsRequest,
 };
 use naq_core::jetstream::JetStream;
 use naq_core::{ErrorKind, Timestamp};
@@ -14,7 +15,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::support::{Own, at, invalid, refused};
+use super::support::{Own, at, invalid, now, refused};
 
 fn counted<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
     counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
@@ -72,6 +73,25 @@ pub async fn an_event_without_a_timestamp_happened_when_it_was_stored(js: Arc<dy
     let stored_at = own.stored().await[0].stored_at;
     let stats = own.events.get_event_stats(Some(stored_at), Some(stored_at)).await.unwrap();
     assert_eq!((stats.total_events, stats.first_event), (1, Some(stored_at)));
+}
+
+pub async fn an_event_under_another_type_s_subject_is_no_event(js: Arc<dyn JetStream>) {
+    let own = Own::new(js).await;
+    own.log_all([Event::job_failed("a", "x", 1.0), Event::new("a.b").with_job_id("a")]).await;
+    own.foreign("job_started.a", r#"{"type":"job_failed","job_id":"a"}"#).await;
+    own.foreign("job_failed", r#"{"type":"job_started"}"#).await;
+    let keeping = own.keeping_at(now(), RetentionAges::default()).await;
+    let all = counted([("a.b", 1), ("job_failed", 1)]);
+    let failed = Filter::parse("type = job_failed").unwrap();
+    // By reading, by what is digested on the way, and by digests.
+    for service in [&own.events, &keeping, &keeping] {
+        let stats = service.get_event_stats(None, None).await.unwrap();
+        assert_eq!((stats.event_types, stats.malformed), (all.clone(), 2));
+        let mut request = StatsRequest::default();
+        request.filter = failed.clone();
+        let stats = service.stats(request).await.unwrap();
+        assert_eq!(stats.event_types, counted([("job_failed", 1)]));
+    }
 }
 
 pub async fn figures_of_an_empty_log_are_none_and_not_zero(js: Arc<dyn JetStream>) {

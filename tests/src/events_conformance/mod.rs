@@ -106,6 +106,7 @@ macro_rules! for_each_events_behaviour {
                 statistics_count_by_type_queue_and_job_name,
                 a_range_is_by_the_events_timestamps_with_both_its_ends,
                 an_event_without_a_timestamp_happened_when_it_was_stored,
+                an_event_under_another_type_s_subject_is_no_event,
                 figures_of_an_empty_log_are_none_and_not_zero,
                 analytics_are_over_the_events_that_have_the_field,
                 percentiles_are_within_one_percent_of_a_true_one,

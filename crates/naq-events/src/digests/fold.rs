@@ -9,7 +9,7 @@ use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 
 use super::digest::{Digest, block_end, block_of, block_start};
 use super::kept::{Digests, Growing, Purpose};
-use crate::read::{Log, OpenLog, decode};
+use crate::read::{Log, OpenLog};
 
 /// How many blocks are looked at together: as many digests are in memory at a
 /// time where they are there already.
@@ -128,7 +128,7 @@ impl Digests {
             }
             *read += 1;
             if let Some((_, draft)) = now.as_mut().filter(|(_, draft)| draft.lacks(sequence)) {
-                match decode(message, created) {
+                match log.as_counted(message, created) {
                     EventItem::Event(recorded) => draft.draft().observe(&recorded),
                     _ => draft.draft().malformed(sequence),
                 }

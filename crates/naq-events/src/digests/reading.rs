@@ -11,7 +11,6 @@ use super::cell::Minute;
 use super::digest::{Digest, Span};
 use super::gather::{Gathering, Tally};
 use super::kept::{Growing, Purpose};
-use crate::read::decode;
 
 /// How many parts are read again at the same time.
 const AT_ONCE: usize = 4;
@@ -221,6 +220,6 @@ impl Gathering<'_> {
         let Delivery::Message(message) = delivery else { return Ok(None) };
         ask.meter.note(&message)?;
         self.basis.read += 1;
-        Ok(Some((message.sequence, decode(message, ask.open.info.created))))
+        Ok(Some((message.sequence, ask.log.as_counted(message, ask.open.info.created))))
     }
 }

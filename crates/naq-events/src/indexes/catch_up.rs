@@ -83,7 +83,8 @@ impl Indexes {
                 0 => self.mark_before(definition, created, block),
                 _ => draft.mark(),
             };
-            let Some(read) = read(&mut draft, log, open, definition, (before, to), meter).await? else {
+            let Some(read) = read(&mut draft, log, open, definition, (before, to), meter).await?
+            else {
                 self.distrust(open);
                 continue;
             };

@@ -16,8 +16,8 @@ use naq_streams::StreamService;
 
 use super::card::KeeperStatus;
 use super::lease::{BUCKET, Lease, Leases};
-use crate::read::{Limits, Log};
 use crate::made_up;
+use crate::read::{Limits, Log};
 use crate::service::EventService;
 
 const TTL: Duration = Duration::from_secs(10);

@@ -29,9 +29,12 @@ use futures::stream;
 use futures::stream::TryStreamExt;
 use naq_core::clock::Clock;
 use naq_core::connection::{ConnectionProvider, ServerRef};
-use naq_core::events::{AnswerBasis, EventItem, EventSubjects, ReadEvents, ReadUntil, ScanLimits};
-use naq_core::jetstream::{JetStream, StreamInfo};
-use naq_core::{BoxStream, Error, Result, Timestamp};
+use naq_core::events::{
+    AnswerBasis, EventItem, EventSubjects, MalformedReason, ReadEvents, ReadUntil, RecordedEvent,
+    ScanLimits,
+};
+use naq_core::jetstream::{JetStream, StoredMessage, StreamInfo};
+use naq_core::{BoxStream, Error, Result, Timestamp, token};
 
 use crate::fence::{Fence, Turn};
 use crate::indexes::Indexes;
@@ -124,6 +127,34 @@ impl Log {
     /// The clock that ages are measured by.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// A message as figures count it. An event under the subject of another
+    /// type is none: types are asked of the server by subject, and each way to
+    /// a figure has to come to the same.
+    pub(crate) fn as_counted(&self, message: StoredMessage, created: Timestamp) -> EventItem {
+        self.counts(decode(message, created))
+    }
+
+    /// What is read, as figures count it: see [`as_counted`](Self::as_counted).
+    pub(crate) fn counts(&self, item: EventItem) -> EventItem {
+        match item {
+            EventItem::Event(recorded) if !self.is_under_its_type(&recorded) => {
+                let rule = "must be that of its subject";
+                let reason = MalformedReason::Field { field: "type", rule };
+                EventItem::Malformed(Box::new(recorded.into_malformed(reason)))
+            }
+            item => item,
+        }
+    }
+
+    fn is_under_its_type(&self, recorded: &RecordedEvent) -> bool {
+        let tail = recorded.subject.strip_prefix(self.subjects.root());
+        // What is under no subject of the log's is of no type by it.
+        tail.and_then(|tail| tail.strip_prefix('.')).is_none_or(|tail| {
+            let of = tail.split_once('.').map_or(tail, |(of, _)| of);
+            of == token::encode(recorded.event.event_type.as_str())
+        })
     }
 
     /// Connects, and looks at the stream.

@@ -5,7 +5,7 @@ use naq_core::events::{EventItem, Filter, FilterPlan, RecordedEvent};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{Result, Timestamp};
 
-use super::{Log, Meter, OpenLog, forward};
+use super::{Log, Meter, OpenLog};
 
 /// A pass over the log up to its end as it stood at the opening.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<'a> Scan<'a> {
             }
             self.meter.note(&message)?;
             end.read += 1;
-            match forward::decode(message, created) {
+            match log.as_counted(message, created) {
                 EventItem::Event(recorded) => visit(*recorded),
                 _ => end.malformed += 1,
             }

@@ -108,6 +108,13 @@ impl RecordedEvent {
         }
     }
 
+    /// The same as no event, for this reason.
+    #[must_use]
+    pub fn into_malformed(self, reason: MalformedReason) -> MalformedEvent {
+        let Self { position, stored_at, subject, payload, .. } = self;
+        MalformedEvent { reason, position, stored_at, subject, payload }
+    }
+
     /// The sequence in the stream.
     #[must_use]
     pub fn sequence(&self) -> u64 {
