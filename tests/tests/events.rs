@@ -7,12 +7,16 @@
 
 #[path = "events/bases.rs"]
 mod bases;
+#[path = "events/beside_keeper.rs"]
+mod beside_keeper;
 #[path = "events/digests.rs"]
 mod digests;
 #[path = "events/equality/mod.rs"]
 mod equality;
 #[path = "events/explained.rs"]
 mod explained;
+#[path = "events/following.rs"]
+mod following;
 #[path = "events/histories.rs"]
 mod histories;
 #[path = "events/indexed_figures.rs"]

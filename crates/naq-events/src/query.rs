@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use naq_core::events::{
-    AnalyticsRequest, CleanupReport, CleanupRequest, EventAnalytics, EventHistory, EventItem,
-    EventQuery, EventStats, Explanation, HistoryRequest, MadeFrom, QueryAnswer, QueryExplanation,
-    QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
+    AnalyticsRequest, AnswerBasis, CleanupReport, CleanupRequest, EventAnalytics, EventHistory,
+    EventItem, EventQuery, EventStats, Explanation, HistoryRequest, MadeFrom, QueryAnswer,
+    QueryExplanation, QueryRequest, ReadEvents, StatsRequest, TopErrors, TopErrorsRequest,
 };
 use naq_core::{BoxStream, Error, Result};
 
@@ -18,6 +18,16 @@ impl EventService {
     fn sources(&self) -> Sources<'_> {
         let (digests, indexes) = (self.digests.as_deref(), self.indexes.as_ref());
         Sources { log: &self.log, digests, indexes }
+    }
+
+    /// Somebody has an answer: what comes is read ahead of the next question,
+    /// where digests are what answers it.
+    fn has_answered(&self, basis: &AnswerBasis) {
+        if let Some(follower) =
+            self.follower.as_ref().filter(|_| basis.made_from == MadeFrom::Digests)
+        {
+            follower.asked(basis.through);
+        }
     }
 }
 
@@ -51,28 +61,32 @@ impl EventQuery for EventService {
         request.validate()?;
         self.settled(stats::OPERATION).await?;
         let meter = self.log.meter(stats::OPERATION, request.scan);
-        meter.within(stats::stats(self.sources(), &meter, request)).await
+        let answer = meter.within(stats::stats(self.sources(), &meter, request)).await;
+        answer.inspect(|answer| self.has_answered(&answer.basis))
     }
 
     async fn analytics(&self, request: AnalyticsRequest) -> Result<EventAnalytics> {
         request.validate()?;
         self.settled(analytics::OPERATION).await?;
         let meter = self.log.meter(analytics::OPERATION, request.scan);
-        meter.within(analytics::analytics(self.sources(), &meter, request)).await
+        let answer = meter.within(analytics::analytics(self.sources(), &meter, request)).await;
+        answer.inspect(|answer| self.has_answered(&answer.basis))
     }
 
     async fn top_errors(&self, request: TopErrorsRequest) -> Result<TopErrors> {
         request.validate()?;
         self.settled(top_errors::OPERATION).await?;
         let meter = self.log.meter(top_errors::OPERATION, request.scan);
-        meter.within(top_errors::top_errors(self.sources(), &meter, request)).await
+        let answer = meter.within(top_errors::top_errors(self.sources(), &meter, request)).await;
+        answer.inspect(|answer| self.has_answered(&answer.basis))
     }
 
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         request.validate()?;
         self.settled(grouped::OPERATION).await?;
         let meter = self.log.meter(grouped::OPERATION, request.scan);
-        meter.within(grouped::query(self.sources(), &meter, request)).await
+        let answer = meter.within(grouped::query(self.sources(), &meter, request)).await;
+        answer.inspect(|answer| self.has_answered(&answer.basis))
     }
 
     async fn explain_query(&self, request: QueryRequest) -> Result<QueryExplanation> {

@@ -14,7 +14,7 @@ use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::streams::StreamManager;
 use naq_core::{ErrorKind, Result};
 
-use crate::digests::{Digests, Tiers};
+use crate::digests::{Digests, Follower, Tiers};
 use crate::indexes::Indexes;
 use crate::keeper::Keeper;
 use crate::read::{Limits, Log};
@@ -57,7 +57,8 @@ pub struct EventService {
     pub(crate) log: Log,
     pub(crate) digests: Option<Arc<Digests>>,
     pub(crate) indexes: Option<Arc<Indexes>>,
-    pub(crate) keeper: Option<Keeper>,
+    pub(crate) keeper: Option<Arc<Keeper>>,
+    pub(crate) follower: Option<Follower>,
     pub(crate) encoder: Arc<EventEncoder>,
     pub(crate) redactor: Redactor,
     pub(crate) writer: Writer,
@@ -93,6 +94,7 @@ impl EventService {
             digests: None,
             indexes: None,
             keeper: None,
+            follower: None,
             encoder: Arc::clone(&encoder),
             redactor: Redactor::new(&config.redact_drop, &config.redact_mask, None)?,
             writer: Writer::new(&config, Arc::clone(&clock), encoder),
@@ -136,7 +138,11 @@ impl EventService {
             let digests = Arc::new(digests.with_ages(ages.min()));
             let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
             let keeper = Keeper::new(log, Arc::clone(&digests), kv, clock, &self.config);
-            (self.digests, self.keeper) = (Some(digests), Some(keeper));
+            let keeper = Arc::new(keeper);
+            let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
+            let follower = Follower::new(log, Arc::clone(&digests), clock, Arc::clone(&keeper));
+            (self.digests, self.keeper, self.follower) =
+                (Some(digests), Some(keeper), Some(follower));
         }
         self
     }
@@ -219,6 +225,9 @@ impl Service for EventService {
         if let Some(keeper) = &self.keeper {
             keeper.start(self.indexes.as_ref());
         }
+        if let Some(follower) = &self.follower {
+            follower.open();
+        }
         Ok(())
     }
 
@@ -229,6 +238,9 @@ impl Service for EventService {
     /// spool is `kept`.
     async fn stop(&self, within: Duration) -> Result<StopReport> {
         let begun = self.clock.monotonic();
+        if let Some(follower) = &self.follower {
+            follower.close();
+        }
         let report = self.writer.stop(within).await;
         if let Some(keeper) = &self.keeper {
             keeper.stop(within.saturating_sub(self.clock.elapsed_since(begun))).await;
@@ -272,7 +284,7 @@ impl Service for EventService {
         if !is_open {
             return Health::unhealthy("accepts no events: it is not started, or stopped");
         }
-        let keeper = self.keeper.as_ref().map(Keeper::standing).unwrap_or_default();
+        let keeper = self.keeper.as_deref().map(Keeper::standing).unwrap_or_default();
         let begun = self.clock.monotonic();
         let server = self.check_server().await;
         let latency = self.clock.elapsed_since(begun);

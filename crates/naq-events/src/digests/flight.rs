@@ -1,67 +1,101 @@
-//! One question at a time reads what the log's last block has grown by: those
-//! that are asked meanwhile wait, and find what it made.
+//! One at a time reads what lies at the log's end: a question, the follower, or
+//! the keeper of the same service. Those that come meanwhile wait, and find what
+//! it made.
 
 use naq_core::Result;
 use tokio::sync::MutexGuard;
 
-use super::digest::{block_end, block_of};
+use super::digest::{Digest, block_end, block_of};
 use super::gather::Gathering;
-use crate::read::OpenLog;
+use super::kept::Digests;
+use crate::read::{Log, OpenLog};
 
-impl<'a> Gathering<'a> {
-    /// Begins to read what lies at the log's end, once nobody else does; `None`
-    /// where that is still to come, or all of it is in memory.
-    ///
-    /// It waits no longer than its question may.
-    pub(super) async fn begin(&mut self) -> Result<Option<MutexGuard<'a, ()>>> {
-        if self.is_before_the_end() || self.reach() == Some(self.through) {
+impl Digests {
+    /// Reads at the log's end, once nobody else does.
+    pub(super) async fn flight(&self) -> MutexGuard<'_, ()> {
+        self.flight.lock().await
+    }
+
+    /// The log at a later look, where its last block is in memory further than
+    /// it went at that one: somebody has looked later, and read.
+    pub(super) async fn later(
+        &self,
+        operation: &'static str,
+        log: &Log,
+        open: &OpenLog,
+    ) -> Result<Option<OpenLog>> {
+        let (created, last) = (open.info.created, open.info.state.last_sequence);
+        if self.kept(created).reach(block_of(last)) <= Some(last) {
             return Ok(None);
         }
-        let flight = self.digests.flight.lock().await;
-        // The log may have grown while another one read: what that has seen is
-        // not of a server that has lost its end, if the log goes so far now.
-        if self.reach().is_some_and(|reach| reach > self.through) {
-            let open = self.ask.log.open(self.ask.operation).await?;
-            self.look_again(&open);
+        let later = log.open(operation).await?;
+        Ok(Some(later).filter(|later| later.info.created == created))
+    }
+}
+
+impl<'a> Gathering<'a> {
+    /// Begins to read what lies at the log's end; `None` where that is still to
+    /// come, or all of it is in memory.
+    ///
+    /// The window is the last one: up to 32 blocks where nobody has read before,
+    /// else what has come since. It waits no longer than its question may.
+    pub(super) async fn begin(&self) -> Option<MutexGuard<'a, ()>> {
+        let created = self.open().info.created;
+        let is_here = || self.digests.kept(created).reach(block_of(self.through));
+        if self.is_before_the_end() || is_here() == Some(self.through) {
+            return None;
         }
-        Ok(Some(flight))
+        Some(self.digests.flight().await)
     }
 
-    /// Goes by a later look at the log, as far as the blocks go that it looks at.
-    fn look_again(&mut self, open: &OpenLog) {
-        let (before, now) = (&self.ask.open.info, &open.info);
-        let through = now.state.last_sequence.min(block_end(block_of(self.through)));
-        if now.created == before.created && through > self.through {
-            self.through = through;
-            self.basis.through = through;
-            if through == now.state.last_sequence {
-                self.basis.newest_stored = now.state.last_time;
-            }
+    /// Looks at the log again where a digest goes further than it did at the
+    /// question's look: somebody has looked later, and kept what was read.
+    ///
+    /// What is asked goes no further than the block that was the last one.
+    pub(super) async fn look_again(&mut self, digest: &Digest) -> Result<()> {
+        if digest.through <= self.through {
+            return Ok(());
         }
-    }
-
-    /// How far the digest goes that is in memory of a block that still grows.
-    fn reach(&self) -> Option<u64> {
-        let kept = self.digests.kept(self.ask.open.info.created);
-        kept.open.as_ref().map(|open| open.sealed.through)
+        let open = self.ask.log.open(self.ask.operation).await?;
+        let last = open.info.state.last_sequence;
+        let through = last.min(block_end(block_of(self.through)));
+        if open.info.created != self.open().info.created || digest.through > through {
+            // It is of what a server has lost.
+            return Ok(());
+        }
+        (self.through, self.basis.through) = (through, through);
+        if through == last {
+            let now = open.basis();
+            let basis = &mut self.basis;
+            (basis.as_of, basis.removed) = (now.as_of, now.removed);
+            (basis.first_sequence, basis.oldest_stored) = (now.first_sequence, now.oldest_stored);
+            basis.newest_stored = now.newest_stored;
+        }
+        self.look_at(open);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use futures::{FutureExt, StreamExt, stream};
     use naq_core::clock::ManualClock;
     use naq_core::config::{EventsConfig, SubjectLayout};
     use naq_core::connection::SingleJetStream;
     use naq_core::events::{AnswerBasis, EventSubjects, Filter, RecordedEvent, ScanLimits};
-    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_core::jetstream::{
+        JetStream, MockJetStream, PublishMessage, PurgeKeep, PurgeOptions, ReadOptions, ReadUntil,
+        StreamConfig,
+    };
     use naq_kv::KvStoreService;
     use naq_memory::MemoryJetStream;
 
     use super::super::{Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Tally};
     use super::*;
-    use crate::read::{Limits, Log};
+    use crate::read::Limits;
 
     /// Counts events, of digests and of the log.
     #[derive(Default)]
@@ -92,19 +126,25 @@ mod tests {
         js: Arc<MemoryJetStream>,
         log: Log,
         digests: Digests,
+        clock: ManualClock,
     }
 
     impl Own {
         async fn new() -> Self {
+            Self::beginning_at(1).await
+        }
+
+        async fn beginning_at(sequence: u64) -> Self {
             let js = Arc::new(MemoryJetStream::new());
-            js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+            let config = StreamConfig::new("events", ["events.>"]);
+            js.create_stream(config.with_first_sequence(sequence)).await.unwrap();
             let provider = || SingleJetStream::provider(Arc::clone(&js) as Arc<dyn JetStream>);
             let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
             let limits = Limits::of(&EventsConfig::default());
-            let clock = Arc::new(ManualClock::new());
-            let log = Log::new(provider(), clock, "events", subjects, limits);
+            let clock = ManualClock::new();
+            let log = Log::new(provider(), Arc::new(clock.clone()), "events", subjects, limits);
             let kv = Arc::new(KvStoreService::new(provider()));
-            Self { log, digests: Digests::new(kv, "events"), js }
+            Self { log, digests: Digests::new(kv, "events"), clock, js }
         }
 
         async fn store(&self, events: u64) {
@@ -147,12 +187,87 @@ mod tests {
         let own = Own::new().await;
         own.store(300).await;
         let early = own.log.open("test").await.unwrap();
+        own.clock.advance(Duration::from_secs(1));
         own.store(100).await;
         let late = own.log.open("test").await.unwrap();
         let (count, basis) = own.ask(&late).await;
         assert_eq!((count, basis.through, basis.read), (400, 400, 400));
         let (count, basis) = own.ask(&early).await;
         assert_eq!((count, basis.through, basis.read), (400, 400, 0));
+        // All that it says of the log is of the later look.
         assert_eq!(basis.newest_stored, late.info.state.last_time);
+        assert!(early.opened_at < late.opened_at);
+        assert_eq!(basis.as_of, Some(late.opened_at));
+    }
+
+    #[tokio::test]
+    async fn a_question_beside_the_keeper_has_what_that_reads() {
+        let own = Own::new().await;
+        for (stored, all) in [(400, 400), (300, 700)] {
+            own.store(stored).await;
+            let open = own.log.open("test").await.unwrap();
+            let folding = own.digests.fold("test", &own.log, &open, 0, |_, _| {});
+            let (read, (count, basis)) = tokio::join!(folding, own.ask(&open));
+            assert_eq!((read.unwrap(), count, basis.read), (stored, all, 0));
+        }
+        // The keeper goes by what a question has read that has looked later.
+        own.store(100).await;
+        let early = own.log.open("test").await.unwrap();
+        own.clock.advance(Duration::from_secs(1));
+        own.store(100).await;
+        let late = own.log.open("test").await.unwrap();
+        assert_eq!(own.ask(&late).await.0, 900);
+        let read = own.digests.fold("test", &own.log, &early, 0, |_, _| {}).await;
+        assert_eq!(read.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_looked_before_a_block_was_whole_has_what_another_one_made_of_it() {
+        let own = Own::beginning_at(65_530).await;
+        own.store(5).await;
+        let early = own.log.open("test").await.unwrap();
+        own.clock.advance(Duration::from_secs(1));
+        own.store(10).await;
+        let late = own.log.open("test").await.unwrap();
+        assert_eq!(own.ask(&late).await.0, 15);
+        // What it would have to read itself is gone.
+        let keep = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(65_533));
+        own.js.purge_stream("events", keep).await.unwrap();
+        let (count, basis) = own.ask(&early).await;
+        assert_eq!((count, basis.through, basis.read, basis.holes), (7, 65_536, 0, 65_529));
+        // That is not all that there was then.
+        assert_eq!(basis.as_of, Some(early.opened_at));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_given_up_has_kept_each_block_that_it_has_read() {
+        let own = Own::beginning_at(65_530).await;
+        own.store(10).await;
+        let mut open = own.log.open("test").await.unwrap();
+        let created = open.info.created;
+        let options = ReadOptions::default().with_until(ReadUntil::Sequence(65_538));
+        let deliveries: Vec<_> = open.jetstream.read("events", options).collect().await;
+        let (said, stopped) = tokio::sync::oneshot::channel();
+        let mut jetstream = MockJetStream::new();
+        jetstream.expect_read().return_once(move |_, _| {
+            let end = async move {
+                said.send(()).unwrap();
+                std::future::pending().await
+            };
+            stream::iter(deliveries).chain(end.into_stream()).boxed()
+        });
+        open.jetstream = Arc::new(jetstream);
+        tokio::select! {
+            (count, _) = own.ask(&open) => panic!("it has read {count}"),
+            told = stopped => told.unwrap(),
+        }
+        let extents = async || -> Vec<_> {
+            let stored = own.digests.stored(created, &[0, 1]).await.unwrap();
+            stored.iter().map(|it| it.as_ref().map(Digest::extent)).collect()
+        };
+        assert_eq!(extents().await, [Some((7, 65_536)), None]);
+        // What it has of the next one is gone on from.
+        own.digests.checkpoint(created, 1).await.unwrap();
+        assert_eq!(extents().await, [Some((7, 65_536)), Some((2, 65_538))]);
     }
 }

@@ -1,32 +1,27 @@
 //! Folding the log into digests as it grows, for nobody's question.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use futures::StreamExt;
 use naq_core::Result;
 use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 
-use super::digest::{Digest, block_end, block_of, block_start};
-use super::kept::{Digests, Growing, Purpose};
+use super::digest::{block_end, block_of, block_start};
+use super::kept::{Digests, Purpose};
+use super::rests::{Rest, Rests, runs};
 use crate::read::{Log, OpenLog};
 
 /// How many blocks are looked at together: as many digests are in memory at a
 /// time where they are there already.
 const CHUNK: u64 = 8;
 
+/// So many blocks are read in its turn with the questions of the same service:
+/// the one at the log's end, and the one that was there a moment ago.
+const LAST: u64 = 2;
+
 /// After so many messages it says how far it has come.
 const SAY: u64 = 4_096;
-
-/// What is still to be read of a block.
-#[derive(Debug)]
-struct Rest {
-    block: u64,
-    from: u64,
-    to: u64,
-    /// What has seen the part before.
-    digest: Option<Arc<Digest>>,
-}
 
 impl Digests {
     /// Reads what no digest has, from a block on up to the log's end as it
@@ -44,7 +39,7 @@ impl Digests {
         from_block: u64,
         mut reached: impl FnMut(u64, u64) + Send,
     ) -> Result<u64> {
-        let (created, state) = (open.info.created, &open.info.state);
+        let state = &open.info.state;
         let mut read = 0;
         if state.last_sequence == 0 {
             return Ok(read);
@@ -52,30 +47,52 @@ impl Digests {
         let end = block_of(state.last_sequence) + 1;
         // What has left the log can't be folded any more.
         let mut start = from_block.max(block_of(state.first_sequence));
-        while start < end {
-            let blocks = start..end.min(start + CHUNK);
+        while start + LAST < end {
+            let blocks = start..(end - LAST).min(start + CHUNK);
             start = blocks.end;
-            let wanted: Vec<u64> = blocks.clone().collect();
-            let loaded = self
-                .load(created, &wanted, state, Purpose::Keeping)
-                .await
-                .map_err(|error| error.in_operation(operation))?;
-            let mut run: Vec<Rest> = Vec::new();
-            for (block, digest) in blocks.zip(loaded) {
-                let to = block_end(block).min(state.last_sequence);
-                let digest = digest.filter(|digest| digest.through <= to);
-                let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
-                if from > to {
-                    let run = std::mem::take(&mut run);
-                    self.run(operation, log, open, run, &mut read, &mut reached).await?;
-                    reached(to, read);
-                    continue;
-                }
-                run.push(Rest { block, from, to, digest });
-            }
-            self.run(operation, log, open, run, &mut read, &mut reached).await?;
+            self.blocks(operation, log, open, blocks, &mut read, &mut reached).await?;
+        }
+        if start < end {
+            // Who asks meanwhile waits for this, and then has it.
+            let _flight = self.flight().await;
+            let later = self.later(operation, log, open).await?;
+            let open = later.as_ref().unwrap_or(open);
+            self.blocks(operation, log, open, start..end, &mut read, &mut reached).await?;
         }
         Ok(read)
+    }
+
+    /// Reads what no digest has of some blocks.
+    async fn blocks(
+        &self,
+        operation: &'static str,
+        log: &Log,
+        open: &OpenLog,
+        blocks: Range<u64>,
+        read: &mut u64,
+        reached: &mut (impl FnMut(u64, u64) + Send),
+    ) -> Result<()> {
+        let (created, state) = (open.info.created, &open.info.state);
+        let wanted: Vec<u64> = blocks.clone().collect();
+        let loaded = self
+            .load(created, &wanted, state, Purpose::Keeping)
+            .await
+            .map_err(|error| error.in_operation(operation))?;
+        let (mut rests, mut end) = (Vec::new(), 0);
+        for (block, digest) in blocks.zip(loaded) {
+            let to = block_end(block).min(state.last_sequence);
+            let digest = digest.filter(|digest| digest.through <= to);
+            let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
+            if from <= to {
+                rests.push(Rest { block, from, to, fold: Some(digest) });
+            }
+            end = to;
+        }
+        for run in runs(rests) {
+            self.run(operation, log, open, run, read, reached).await?;
+        }
+        reached(end, *read);
+        Ok(())
     }
 
     /// Reads rests that follow one another at one go.
@@ -89,22 +106,14 @@ impl Digests {
         reached: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<()> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-        let replicas = open.info.config.replicas.unwrap_or(1);
         let created = open.info.created;
-        let from = first.from.max(open.info.state.first_sequence);
+        let (from, to) = (first.from.max(open.info.state.first_sequence), last.to);
         let options = ReadOptions::default()
             .with_start(ReadStart::Sequence(from))
-            .with_until(ReadUntil::Sequence(last.to))
+            .with_until(ReadUntil::Sequence(to))
             .with_created(created);
-        let is_there = from <= last.to;
-        let mut deliveries = is_there.then(|| open.jetstream.read(log.stream(), options));
-        // Each is begun once the one before is done: the one that is read is
-        // gone on from where the reading is given up.
-        let mut rests = run.into_iter().map(|rest| -> (u64, Growing<'_>) {
-            let growing = self.begin(created, rest.block, rest.from, rest.digest.as_deref());
-            (rest.to, growing)
-        });
-        let mut now = rests.next();
+        let mut deliveries = (from <= to).then(|| open.jetstream.read(log.stream(), options));
+        let mut rests = Rests::new(self, open, run, Purpose::Keeping);
         while let Some(deliveries) = &mut deliveries
             && let Some(delivery) = deliveries.next().await
         {
@@ -112,43 +121,35 @@ impl Digests {
                 Ok(Delivery::Message(message)) => message,
                 Ok(_) => continue,
                 Err(error) => {
-                    if let Some((_, draft)) = now {
-                        // What it has is kept if it can be; the reading's error says more.
-                        let _ = self.finish(draft, replicas, Purpose::Keeping).await;
-                    }
+                    rests.break_off().await;
                     return Err(error.in_operation(operation));
                 }
             };
             let sequence = message.sequence;
-            while let Some((to, mut draft)) = now.take_if(|(to, _)| sequence > *to) {
-                draft.draft().reach(to);
-                self.finish(draft, replicas, Purpose::Keeping).await?;
+            if let Some(to) = rests.come_to(sequence).await? {
                 reached(to, *read);
-                now = rests.next();
             }
             *read += 1;
-            if let Some((_, draft)) = now.as_mut().filter(|(_, draft)| draft.lacks(sequence)) {
+            if let Some(draft) = rests.lacking(sequence) {
                 match log.as_counted(message, created) {
-                    EventItem::Event(recorded) => draft.draft().observe(&recorded),
-                    _ => draft.draft().malformed(sequence),
+                    EventItem::Event(recorded) => draft.observe(&recorded),
+                    _ => draft.malformed(sequence),
                 }
             }
             if read.is_multiple_of(SAY) {
                 reached(sequence, *read);
             }
         }
-        while let Some((to, mut draft)) = now {
-            draft.draft().reach(to);
-            self.finish(draft, replicas, Purpose::Keeping).await?;
-            reached(to, *read);
-            now = rests.next();
-        }
+        rests.end().await?;
+        reached(to, *read);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures::{FutureExt, stream};
     use naq_core::clock::ManualClock;
     use naq_core::config::EventsConfig;
@@ -159,7 +160,7 @@ mod tests {
     };
     use naq_core::{Error, ErrorKind, Timestamp};
 
-    use super::super::digest::BLOCK;
+    use super::super::digest::{BLOCK, Digest};
     use super::*;
     use crate::read::Limits;
 

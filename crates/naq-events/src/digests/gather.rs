@@ -80,14 +80,18 @@ impl Digests {
         let mut gathering = Gathering::new(self, ask);
         let (grain, cuts) = (tally.grain(), tally.cuts());
         let look = Look { range: ask.range, grain, cuts };
-        while let Some(pieces) = gathering.next(&look, tally) {
-            let flight = gathering.begin().await?;
-            let parts = gathering.parts(pieces, &look, tally).await?;
-            let again = gathering.read(parts, tally).await?;
-            drop(flight);
-            gathering.again(again, tally).await?;
-        }
+        gathering.run(&look, tally).await?;
         Ok(gathering.basis)
+    }
+
+    /// Reads what no digest has from a block on, and makes digests of it, as a
+    /// question does that is about nothing; answers how far it has come.
+    pub(crate) async fn follow(&self, ask: &Ask<'_>, from_block: u64) -> Result<u64> {
+        let mut gathering = Gathering::new(self, ask);
+        gathering.left.start = from_block.min(gathering.left.end);
+        let look = Look { range: ask.range, grain: Grain::Whole, cuts: Vec::new() };
+        gathering.run(&look, &mut Nobody).await?;
+        Ok(gathering.through)
     }
 
     /// Shows a tally what digests have, as [`gather`](Self::gather) does, and
@@ -120,6 +124,27 @@ impl Digests {
     }
 }
 
+/// Adds up nothing.
+struct Nobody;
+
+impl Tally for Nobody {
+    fn grain(&self) -> Grain {
+        Grain::Whole
+    }
+
+    fn lacks(&self, _: &Digest) -> bool {
+        false
+    }
+
+    fn digest(&mut self, _: &Digest) {}
+
+    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
+
+    fn event(&mut self, _: &RecordedEvent) -> bool {
+        false
+    }
+}
+
 /// What of some cells lies in a range, where all of it can be told.
 fn sharp(cells: &[(Key, Cell)], range: &MinuteRange) -> Option<Vec<(Key, Cell)>> {
     let mut inside = Vec::new();
@@ -140,6 +165,8 @@ fn sharp(cells: &[(Key, Cell)], range: &MinuteRange) -> Option<Vec<(Key, Cell)>>
 pub(super) struct Gathering<'a> {
     pub(super) digests: &'a Digests,
     pub(super) ask: &'a Ask<'a>,
+    /// The log at a later look than the question's, where one was needed.
+    later: Option<OpenLog>,
     /// The blocks that are still to be looked at.
     left: Range<u64>,
     /// The last sequence of what is looked at.
@@ -151,7 +178,28 @@ impl<'a> Gathering<'a> {
     fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Self {
         let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Self { digests, ask, left, through: last, basis: ask.open.basis() }
+        Self { digests, ask, later: None, left, through: last, basis: ask.open.basis() }
+    }
+
+    /// The log as it was looked at last.
+    pub(super) fn open(&self) -> &OpenLog {
+        self.later.as_ref().unwrap_or(self.ask.open)
+    }
+
+    /// Goes by a later look from now on.
+    pub(super) fn look_at(&mut self, open: OpenLog) {
+        self.later = Some(open);
+    }
+
+    /// Goes through the pieces of the log, one window after the other.
+    async fn run(&mut self, look: &Look, tally: &mut impl Tally) -> Result<()> {
+        while let Some(pieces) = self.next(look, tally) {
+            let flight = self.begin().await;
+            let parts = self.parts(pieces, look, tally).await?;
+            let again = self.read(parts, flight, tally).await?;
+            self.again(again, tally).await?;
+        }
+        Ok(())
     }
 
     /// Whether there is more to be looked at than what was begun with.
@@ -164,7 +212,7 @@ impl<'a> Gathering<'a> {
         if self.left.is_empty() {
             return None;
         }
-        let info = &self.ask.open.info;
+        let info = &self.open().info;
         let is_told = |run: &Run| self.is_told(&[&run.sum], run.place, tally);
         let mut kept = self.digests.kept(info.created);
         let (pieces, next) = kept.pieces(self.left.clone(), &info.state, look, is_told);
@@ -179,7 +227,7 @@ impl<'a> Gathering<'a> {
         look: &Look,
         tally: &mut impl Tally,
     ) -> Result<Vec<Part>> {
-        let (ask, created) = (self.ask, self.ask.open.info.created);
+        let (ask, created) = (self.ask, self.open().info.created);
         let block = |piece: &Piece| match piece {
             Piece::Block(block, _) => Some(*block),
             _ => None,
@@ -187,9 +235,12 @@ impl<'a> Gathering<'a> {
         let blocks: Vec<u64> = pieces.iter().filter_map(block).collect();
         let loaded = self
             .digests
-            .load(created, &blocks, &ask.open.info.state, Purpose::Question)
+            .load(created, &blocks, &self.open().info.state, Purpose::Question)
             .await
             .map_err(|error| error.in_operation(ask.operation))?;
+        if let Some(last) = loaded.last().and_then(Option::as_deref) {
+            self.look_again(last).await?;
+        }
         let mut loaded = loaded.into_iter();
         let mut known = Vec::new();
         for piece in pieces {

@@ -9,7 +9,7 @@ use super::head::{Head, Look};
 use super::hours::Grain;
 use super::memory::Memory;
 use super::range::Lies;
-use super::reading::Rest;
+use super::rests::Rest;
 use super::runs::{Place, Run};
 
 /// What a piece of the log comes to before anything is read.
@@ -82,13 +82,13 @@ impl Gathering<'_> {
     }
 
     fn kept(&self) -> MutexGuard<'_, Memory> {
-        self.digests.kept(self.ask.open.info.created)
+        self.digests.kept(self.open().info.created)
     }
 
     /// Whether the log still has all of a block, as far as is known: where
     /// anything was removed from its midst, it may be this block's.
     fn is_there(&self, block: u64) -> bool {
-        let state = &self.ask.open.info.state;
+        let state = &self.open().info.state;
         state.first_sequence <= block_start(block) && state.num_deleted == 0
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Digests {
     may_write: AtomicBool,
     /// After how long what is known of blocks that left the log is renewed.
     renewed_after: Option<Duration>,
+    /// Whether the last one could not be kept: that is told when it begins.
+    has_failed: AtomicBool,
 }
 
 impl Digests {
@@ -51,6 +53,7 @@ impl Digests {
             flight: tokio::sync::Mutex::default(),
             may_write: AtomicBool::new(true),
             renewed_after: None,
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -371,9 +374,13 @@ impl Digests {
                 tracing::info!(%error, "these credentials may keep no digests");
                 Ok(None)
             }
-            result => result.inspect_err(|error| {
-                tracing::warn!(%error, block = digest.block, "a digest was not kept");
-            }),
+            result => {
+                let had_failed = self.has_failed.swap(result.is_err(), Ordering::Relaxed);
+                result.inspect_err(|error| match had_failed {
+                    true => tracing::debug!(%error, block = digest.block, "a digest was not kept"),
+                    false => tracing::warn!(%error, block = digest.block, "a digest was not kept"),
+                })
+            }
         }
     }
 }

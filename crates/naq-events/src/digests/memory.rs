@@ -152,6 +152,15 @@ impl Memory {
         (digest, is_current)
     }
 
+    /// How far the digest of a block goes that is in memory.
+    pub(super) fn reach(&self, block: u64) -> Option<u64> {
+        let is_known = |known: &Known| known.head.is_some_and(|head| head.seen > 0);
+        match self.open.as_ref().filter(|open| open.sealed.block == block) {
+            Some(open) => Some(open.sealed.through),
+            None => self.blocks.get(&block).filter(|it| is_known(it)).map(|_| block_end(block)),
+        }
+    }
+
     /// The pieces of some blocks as far as they can be looked at together, and
     /// the block behind them. `is_told` says of a run whether it tells enough.
     pub(super) fn pieces(

@@ -23,10 +23,11 @@
 //! | `ageing.rs`, `tiers.rs` | removing digests that are too old, and making old ones coarser |
 //! | `digested.rs` | how far the store's digests reach |
 //! | `range.rs`, `choose.rs` | what of a question cells can answer |
-//! | `flight.rs` | one question at a time reads what came |
+//! | `flight.rs` | one at a time reads what came |
+//! | `follower.rs` | reading what comes while somebody asks |
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
 //! | `halves.rs` | what of them is put together for it |
-//! | `reading.rs` | the rest of it: what is read, and folded on the way |
+//! | `reading.rs`, `rests.rs` | the rest of it: what is read, and folded on the way |
 
 mod ageing;
 mod bytes;
@@ -42,6 +43,7 @@ mod errors;
 mod fingerprint;
 mod flight;
 mod fold;
+mod follower;
 mod gather;
 mod halves;
 mod head;
@@ -52,6 +54,7 @@ mod moment;
 mod range;
 mod reading;
 mod recent;
+mod rests;
 mod runs;
 mod store;
 #[cfg(test)]
@@ -72,6 +75,7 @@ pub(crate) use digested::Digested;
 pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};
 pub(crate) use fingerprint::fingerprint;
+pub(crate) use follower::Follower;
 pub(crate) use gather::{Ask, Tally};
 pub(crate) use hours::Grain;
 pub(crate) use kept::Digests;

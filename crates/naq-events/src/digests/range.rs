@@ -23,6 +23,9 @@ pub(crate) enum Lies {
 }
 
 impl MinuteRange {
+    /// The range in which nothing lies: it ends before it begins.
+    pub(crate) const NOTHING: Self = Self::new(Some(Timestamp::MAX), Some(Timestamp::MIN));
+
     /// The range between these ends.
     pub(crate) const fn new(start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
         Self { start, end }
@@ -81,5 +84,8 @@ mod tests {
         assert_eq!(open.minute(Minute(-7)), Lies::Inside);
         let point = MinuteRange::new(at(61), at(61));
         assert_eq!(point.minute(Minute(1)), Lies::Across);
+        let (least, greatest) = open.minutes();
+        let lies = [least, Minute(0), greatest].map(|minute| MinuteRange::NOTHING.minute(minute));
+        assert_eq!(lies, [Lies::Outside; 3]);
     }
 }

@@ -6,11 +6,13 @@ use futures::{StreamExt, stream};
 use naq_core::events::{EventItem, RecordedEvent};
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{BoxStream, Result};
+use tokio::sync::MutexGuard;
 
 use super::cell::Minute;
 use super::digest::{Digest, Span};
 use super::gather::{Gathering, Tally};
-use super::kept::{Growing, Purpose};
+use super::kept::Purpose;
+use super::rests::{Rest, Rests, runs};
 
 /// How many parts are read again at the same time.
 const AT_ONCE: usize = 4;
@@ -55,16 +57,6 @@ impl Which {
     }
 }
 
-/// What no digest has of a block, or what is read although one has it.
-#[derive(Debug)]
-pub(super) struct Rest {
-    pub(super) block: u64,
-    pub(super) from: u64,
-    pub(super) to: u64,
-    /// What a digest has seen before; `None` where it is not to be folded.
-    pub(super) fold: Option<Option<Arc<Digest>>>,
-}
-
 /// The reading of a minute of which only some events lie in the range, and
 /// whose cells don't tell all of them apart.
 pub(super) fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
@@ -76,27 +68,37 @@ pub(super) fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
 }
 
 impl Gathering<'_> {
-    /// Reads what no digest has, what follows one another at one go, and
-    /// answers what is to be read again.
+    /// Reads what no digest has, and answers what is to be read again.
+    ///
+    /// The flight is over where digests are made of no more: nobody has to wait
+    /// for what only this question needs.
     pub(super) async fn read(
         &mut self,
         parts: Vec<Part>,
+        flight: Option<MutexGuard<'_, ()>>,
         tally: &mut impl Tally,
     ) -> Result<Vec<Again>> {
-        let (mut run, mut again) = (Vec::<Rest>::new(), Vec::new());
+        let (mut made, mut told, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             match part {
-                Part::Rest(rest) => {
-                    if run.last().is_some_and(|last| last.to + 1 != rest.from) {
-                        self.rests(std::mem::take(&mut run), tally).await?;
-                    }
-                    run.push(rest);
-                }
+                Part::Rest(rest) if rest.fold.is_some() => made.push(rest),
+                Part::Rest(rest) => told.push(rest),
                 Part::Again(part) => again.push(part),
             }
         }
-        self.rests(run, tally).await?;
+        self.all_rests(made, tally).await?;
+        drop(flight);
+        self.all_rests(told, tally).await?;
         Ok(again)
+    }
+
+    /// Reads what follows one another at one go.
+    async fn all_rests(&mut self, rests: Vec<Rest>, tally: &mut impl Tally) -> Result<()> {
+        for run in runs(rests) {
+            // An answer that reads nothing is not as large as what reading takes.
+            Box::pin(self.rests(run, tally)).await?;
+        }
+        Ok(())
     }
 
     /// Reads again what digests have seen and can't tell apart, a few parts at a time.
@@ -123,85 +125,50 @@ impl Gathering<'_> {
         Ok(())
     }
 
-    /// Reads what no digest has, and makes digests of it.
+    /// Reads rests that follow one another, and makes digests of them.
     async fn rests(&mut self, run: Vec<Rest>, tally: &mut impl Tally) -> Result<()> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-        let (from, to, created) = (first.from, last.to, self.ask.open.info.created);
-        let replicas = self.ask.open.info.config.replicas.unwrap_or(1);
-        let (digests, mut met, mut malformed) = (self.digests, 0, 0);
-        let begin = |rest: &Rest| -> Option<Growing<'_>> {
-            let digest = rest.fold.as_ref()?.as_deref();
-            Some(digests.begin(created, rest.block, rest.from, digest))
-        };
-        let mut folded = Vec::new();
-        let mut rests = run.into_iter();
-        let mut rest = rests.next();
-        let mut open = rest.as_ref().and_then(begin);
-        let result = {
-            let mut visit = |sequence: u64, item: EventItem| {
-                while rest.as_ref().is_some_and(|rest| sequence > rest.to) {
-                    folded.extend(open.take().zip(rest.take()));
-                    rest = rests.next();
-                    open = rest.as_ref().and_then(begin);
-                }
-                met += 1;
-                let mut open = open.as_mut().filter(|open| open.lacks(sequence));
-                match item {
-                    EventItem::Event(recorded) => {
-                        if let Some(open) = &mut open {
-                            open.draft().observe(&recorded);
-                        }
-                        tally.event(&recorded);
-                    }
-                    _ => {
-                        if let Some(open) = &mut open {
-                            open.draft().malformed(sequence);
-                        }
-                        malformed += 1;
-                    }
+        let (from, to) = (first.from, last.to);
+        let mut deliveries = self.deliveries(from, to);
+        let mut rests = Rests::new(self.digests, self.open(), run, Purpose::Question);
+        let (mut met, mut malformed) = (0, 0);
+        while let Some(delivery) = deliveries.next().await {
+            let (sequence, item) = match self.item(delivery) {
+                Ok(Some(message)) => message,
+                Ok(None) => continue,
+                Err(error) => {
+                    rests.break_off().await;
+                    return Err(error);
                 }
             };
-            self.messages(from, to, &mut visit).await
-        };
-        let is_whole = result.is_ok();
-        folded.extend(open.take().zip(rest.take()));
-        while let Some(rest) = rests.next().filter(|_| is_whole) {
-            folded.extend(begin(&rest).zip(Some(rest)));
-        }
-        let count = folded.len();
-        for (place, (mut open, rest)) in folded.into_iter().enumerate() {
-            // The last one that a broken reading was in has no end yet.
-            if is_whole || place + 1 < count {
-                open.draft().reach(rest.to);
-            }
             // What is not kept was told, and the answer has it all the same.
-            let _ = digests.finish(open, replicas, Purpose::Question).await;
+            let _ = rests.come_to(sequence).await;
+            met += 1;
+            let draft = rests.lacking(sequence);
+            match item {
+                EventItem::Event(recorded) => {
+                    if let Some(draft) = draft {
+                        draft.observe(&recorded);
+                    }
+                    tally.event(&recorded);
+                }
+                _ => {
+                    if let Some(draft) = draft {
+                        draft.malformed(sequence);
+                    }
+                    malformed += 1;
+                }
+            }
         }
-        result?;
+        let _ = rests.end().await;
         self.basis.malformed += malformed;
         self.basis.holes += (to + 1).saturating_sub(from).saturating_sub(met);
         Ok(())
     }
 
-    /// Shows each message between two sequences, both included, that is still there.
-    async fn messages(
-        &mut self,
-        from: u64,
-        to: u64,
-        mut visit: impl FnMut(u64, EventItem) + Send,
-    ) -> Result<()> {
-        let mut deliveries = self.deliveries(from, to);
-        while let Some(delivery) = deliveries.next().await {
-            if let Some((sequence, item)) = self.item(delivery)? {
-                visit(sequence, item);
-            }
-        }
-        Ok(())
-    }
-
     /// What the log still has between two sequences, both included.
     fn deliveries(&self, from: u64, to: u64) -> BoxStream<'static, Result<Delivery>> {
-        let (log, open) = (self.ask.log, self.ask.open);
+        let (log, open) = (self.ask.log, self.open());
         let from = from.max(open.info.state.first_sequence);
         if from > to {
             return stream::empty().boxed();

@@ -16,13 +16,15 @@ use crate::Timestamp;
 pub struct AnswerBasis {
     /// What it was made from, beside what was read.
     pub made_from: MadeFrom,
-    /// When the log was looked at, by the clock of who asked: what was stored
-    /// later is not in it.
+    /// When the log was looked at, by the clock of who asked: all that was
+    /// stored before, and is not counted as missing, is in it.
     pub as_of: Option<Timestamp>,
-    /// The newest sequence that is in it: the log's end when it was asked.
+    /// The newest sequence that is in it: the log's end when it was looked at.
+    /// From digests it may be a little more, up to the end of a block: what
+    /// another question has read that looked later.
     pub through: u64,
-    /// When the log's newest message was stored, by the server's clock; `None`
-    /// where it has none.
+    /// When the newest message of the log as it was looked at was stored, by
+    /// the server's clock; `None` where it has none.
     pub newest_stored: Option<Timestamp>,
     /// The oldest sequence that the log still holds: what was stored before is
     /// known from digests alone, and has no events behind it any more.

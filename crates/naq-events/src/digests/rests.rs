@@ -1,0 +1,129 @@
+//! What no digest has of some blocks, while it is read: each block is kept as
+//! soon as it is read to its end.
+
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use naq_core::{Result, Timestamp};
+
+use super::digest::Digest;
+use super::draft::Draft;
+use super::kept::{Digests, Growing, Purpose};
+use crate::read::OpenLog;
+
+/// What no digest has of a block, or what is read although one has it.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) block: u64,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// What a digest has seen before; `None` where it is not to be folded.
+    pub(super) fold: Option<Option<Arc<Digest>>>,
+}
+
+/// Puts together what follows one another: it is read at one go.
+pub(super) fn runs(rests: Vec<Rest>) -> Vec<Vec<Rest>> {
+    let mut runs = Vec::<Vec<Rest>>::new();
+    for rest in rests {
+        let follows = |run: &&mut Vec<Rest>| run.last().is_some_and(|it| it.to + 1 == rest.from);
+        match runs.last_mut().filter(follows) {
+            Some(run) => run.push(rest),
+            None => runs.push(vec![rest]),
+        }
+    }
+    runs
+}
+
+/// Rests that follow one another. One of them at a time is in memory; dropped
+/// amid it, what was counted is gone on from by the next reading.
+#[derive(Debug)]
+pub(super) struct Rests<'a> {
+    digests: &'a Digests,
+    created: Timestamp,
+    replicas: u32,
+    purpose: Purpose,
+    left: IntoIter<Rest>,
+    now: Option<(u64, Option<Growing<'a>>)>,
+}
+
+impl<'a> Rests<'a> {
+    /// Begins with the first one.
+    pub(super) fn new(
+        digests: &'a Digests,
+        open: &OpenLog,
+        rests: Vec<Rest>,
+        purpose: Purpose,
+    ) -> Self {
+        let (created, replicas) = (open.info.created, open.replicas());
+        let left = rests.into_iter();
+        let mut rests = Self { digests, created, replicas, purpose, left, now: None };
+        rests.begin_next();
+        rests
+    }
+
+    fn begin_next(&mut self) {
+        self.now = self.left.next().map(|rest| {
+            let begin = |digest: Option<Arc<Digest>>| {
+                self.digests.begin(self.created, rest.block, rest.from, digest.as_deref())
+            };
+            (rest.to, rest.fold.map(begin))
+        });
+    }
+
+    /// What a message is counted in, unless that has been done.
+    pub(super) fn lacking(&mut self, sequence: u64) -> Option<&mut Draft> {
+        let (_, growing) = self.now.as_mut()?;
+        growing.as_mut().filter(|growing| growing.lacks(sequence)).map(Growing::draft)
+    }
+
+    /// Comes to a message: the rests before it are done, and kept. Answers where
+    /// the last of them ends.
+    ///
+    /// # Errors
+    /// The first one of keeping them; none of them is in the way of going on.
+    pub(super) async fn come_to(&mut self, sequence: u64) -> Result<Option<u64>> {
+        let (mut done, mut result) = (None, Ok(()));
+        while let Some((to, growing)) = self.now.take_if(|(to, _)| sequence > *to) {
+            if let Some(mut growing) = growing {
+                growing.draft().reach(to);
+                let kept = self.digests.finish(growing, self.replicas, self.purpose).await;
+                result = result.and(kept);
+            }
+            done = Some(to);
+            self.begin_next();
+        }
+        result.map(|()| done)
+    }
+
+    /// All is read to its end.
+    ///
+    /// # Errors
+    /// As [`come_to`](Self::come_to).
+    pub(super) async fn end(mut self) -> Result<()> {
+        self.come_to(u64::MAX).await.map(drop)
+    }
+
+    /// The reading is broken: what was counted is kept, if it can be. The error
+    /// of the reading says more than one of that.
+    pub(super) async fn break_off(mut self) {
+        if let Some((_, Some(growing))) = self.now.take() {
+            let _ = self.digests.finish(growing, self.replicas, self.purpose).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_one_another_is_one_run() {
+        let rest = |from, to| Rest { block: 0, from, to, fold: None };
+        let rests = vec![rest(3, 4), rest(5, 9), rest(11, 11), rest(12, 20)];
+        let runs: Vec<Vec<u64>> = runs(rests)
+            .into_iter()
+            .map(|run| run.into_iter().map(|rest| rest.from).collect())
+            .collect();
+        assert_eq!(runs, [vec![3, 5], vec![11, 12]]);
+    }
+}
