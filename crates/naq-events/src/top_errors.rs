@@ -1,8 +1,11 @@
 //! The errors of a range of time by how often they occurred, with their trend.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
 use naq_core::events::{ErrorGroup, Filter, RecordedEvent, TimeRange, TopErrors, TopErrorsRequest};
 use naq_core::{Result, Timestamp};
 
@@ -34,7 +37,10 @@ pub(crate) async fn top_errors(
         meter,
     };
     let mut fold = ErrorsFold::new(&request, open.opened_at);
-    let answered = sources.answer(&question, &mut fold).await?;
+    let mut answered = sources.answer(&question, &mut fold).await?;
+    if fold.begins_again() {
+        answered = sources.answer(&question, &mut fold).await?;
+    }
     let mut answer = fold.finish();
     answer.basis = answered.basis;
     Ok(answer)
@@ -43,12 +49,36 @@ pub(crate) async fn top_errors(
 /// Minutes from one to another, both included.
 type Minutes = (Minute, Minute);
 
+/// How many errors are counted by their hashes at most, to find those that
+/// occurred most.
+const MOST_COUNTED: usize = 1 << 18;
+
 struct ErrorsFold<'a> {
     request: &'a TopErrorsRequest,
     range: Minutes,
     before: Option<Minutes>,
+    round: Round,
     groups: HashMap<ErrorKey, Group>,
     unlisted: u64,
+}
+
+/// A log may have far more errors behind it than are told apart. Which of them
+/// occurred in the range is known at the end alone, and then since when at the
+/// end of a second round.
+#[derive(Debug, Default)]
+enum Round {
+    /// Each error has a group: as yet they are not too many.
+    #[default]
+    All,
+    /// They are too many: it is counted how often each occurred in the range.
+    Counting(HashMap<u64, u64>),
+    /// Those that occurred most in the range have groups.
+    Chosen(HashSet<u64>),
+}
+
+/// The same in each process, so that of equal ones the same are chosen.
+fn hash(error: &ErrorKey) -> u64 {
+    FixedState::default().hash_one(error)
 }
 
 /// What is known of an error.
@@ -68,23 +98,54 @@ impl<'a> ErrorsFold<'a> {
             let length = Minute::of(request.end.unwrap_or(now)).0 - first + 1;
             (length > 0).then_some((Minute(first - length), Minute(first - 1)))
         });
-        Self { request, range, before, groups: HashMap::new(), unlisted: 0 }
+        let (round, groups) = (Round::default(), HashMap::new());
+        Self { request, range, before, round, groups, unlisted: 0 }
     }
 
     fn add(&mut self, error: &ErrorKey, more: &Occurrences) {
-        // Looked up twice, because an entry would need an owned key each time.
-        if !self.groups.contains_key(error) {
-            if self.groups.len() >= TopErrors::MAX_GROUPS {
-                self.unlisted += more.count();
+        if matches!(self.round, Round::All)
+            && self.groups.len() >= TopErrors::MAX_GROUPS
+            && !self.groups.contains_key(error)
+        {
+            let occurred = self.groups.drain().filter(|(_, group)| group.count > 0);
+            let counts = occurred.map(|(error, group)| (hash(&error), group.count)).collect();
+            self.round = Round::Counting(counts);
+        }
+        let count = within(more, self.range);
+        match &mut self.round {
+            Round::All => {}
+            Round::Counting(counts) => {
+                let place = hash(error);
+                if count > 0 && (counts.len() < MOST_COUNTED || counts.contains_key(&place)) {
+                    *counts.entry(place).or_default() += count;
+                }
                 return;
             }
+            Round::Chosen(chosen) if chosen.contains(&hash(error)) => {}
+            Round::Chosen(_) => {
+                self.unlisted += count;
+                return;
+            }
+        }
+        // Looked up twice, because an entry would need an owned key each time.
+        if !self.groups.contains_key(error) {
             self.groups.insert(error.clone(), Group::default());
         }
         let Some(group) = self.groups.get_mut(error) else { return };
-        let within = |(first, last): Minutes| more.minutes.range(first..=last).map(|it| it.1);
-        group.count += within(self.range).sum::<u64>();
-        group.count_before += self.before.map_or(0, |before| within(before).sum());
+        group.count += count;
+        group.count_before += self.before.map_or(0, |before| within(more, before));
         group.ends.merge_ends(more);
+    }
+
+    /// Answers whether a second round is needed, and begins it.
+    fn begins_again(&mut self) -> bool {
+        let Round::Counting(counts) = std::mem::take(&mut self.round) else { return false };
+        let mut most: Vec<(u64, u64)> = counts.into_iter().collect();
+        most.sort_unstable_by_key(|(error, count)| (Reverse(*count), *error));
+        most.truncate(TopErrors::MAX_GROUPS);
+        self.round = Round::Chosen(most.into_iter().map(|(error, _)| error).collect());
+        self.unlisted = 0;
+        true
     }
 
     fn finish(self) -> TopErrors {
@@ -122,6 +183,11 @@ impl<'a> ErrorsFold<'a> {
         answer.errors.truncate(request.limit);
         answer
     }
+}
+
+/// How often an error occurred in these minutes.
+fn within(all: &Occurrences, (first, last): Minutes) -> u64 {
+    all.minutes.range(first..=last).map(|(_, count)| count).sum()
 }
 
 impl Tally for ErrorsFold<'_> {
@@ -222,5 +288,50 @@ mod tests {
         let first = asked(&TopErrorsRequest::default().with_limit(1));
         assert_eq!((first.errors.len(), first.different, first.total), (1, 2, 6));
         assert_eq!(first.errors[0].count, 4);
+    }
+
+    #[test]
+    fn what_is_new_is_found_among_more_errors_than_are_told_apart() {
+        const OLD: usize = TopErrors::MAX_GROUPS + 500;
+        let name = |n: usize| -> String {
+            n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'k')).collect()
+        };
+        let mut events: Vec<_> =
+            (0..OLD).map(|n| failure(10 + n as i64 % 50, &name(n), "old")).collect();
+        // One of the old ones is back, and another one is new.
+        events.extend((0..3).map(|n| failure(3_600 + n, &name(OLD - 1), "back")));
+        events.extend((0..9).map(|n| failure(3_700 + n, "disk is full", "new")));
+        let start = Some(Timestamp::from_nanos(3_600_000_000_000));
+        // In whatever order they come.
+        for _ in 0..2 {
+            let ask = |request: &TopErrorsRequest| {
+                let mut fold = ErrorsFold::new(request, Timestamp::from_nanos(7_200_000_000_000));
+                let mut rounds = 0;
+                while rounds == 0 || fold.begins_again() {
+                    events.iter().for_each(|event| {
+                        fold.event(event);
+                    });
+                    rounds += 1;
+                }
+                (rounds, fold.finish())
+            };
+            let (rounds, answer) = ask(&TopErrorsRequest::default().with_range(start, None));
+            let found: Vec<_> = answer
+                .errors
+                .iter()
+                .map(|it| {
+                    (it.fingerprint.as_str(), it.count, it.first_seen.as_nanos() < 60_000_000_000)
+                })
+                .collect();
+            assert_eq!(found, [("disk is full", 9, false), (&*name(OLD - 1), 3, true)]);
+            assert_eq!((rounds, answer.different, answer.total, answer.unlisted), (2, 2, 12, 0));
+
+            // Where all occurred in the range, those that did most are told apart.
+            let (_, all) = ask(&TopErrorsRequest::default());
+            let first: Vec<_> = all.errors.iter().take(2).map(|it| it.count).collect();
+            assert_eq!((first, all.different), (vec![9, 4], TopErrors::MAX_GROUPS as u64));
+            assert_eq!(all.total + all.unlisted, OLD as u64 + 12);
+            events.reverse();
+        }
     }
 }

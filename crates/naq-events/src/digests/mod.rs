@@ -62,6 +62,8 @@ mod tests;
 #[cfg(test)]
 mod tests_of_answers;
 #[cfg(test)]
+mod tests_of_errors;
+#[cfg(test)]
 mod tests_of_loading;
 #[cfg(test)]
 mod tests_of_tiers;

@@ -95,16 +95,19 @@ pub struct TopErrors {
     pub different: u64,
     /// Those that occurred most, in this order.
     pub errors: Vec<ErrorGroup>,
-    /// Occurrences, at any time, that are in no group, because there are over
-    /// [`MAX_GROUPS`](Self::MAX_GROUPS) different errors, or too many in one
-    /// digest of events that are gone.
+    /// Occurrences that are in no group: those in the range of errors beyond the
+    /// [`MAX_GROUPS`](Self::MAX_GROUPS) that occurred most in it, and, at any
+    /// time, those of which there were too many in one digest of events that
+    /// are gone.
     pub unlisted: u64,
     /// What it was made from.
     pub basis: AnswerBasis,
 }
 
 impl TopErrors {
-    /// How many different errors of the whole log are told apart.
+    /// How many different errors of the range are told apart, however many
+    /// there are in the whole log. Where those are more, the log's digests are
+    /// gone through twice.
     pub const MAX_GROUPS: usize = 10_000;
 
     /// No error in a range.
