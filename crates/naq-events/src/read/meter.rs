@@ -118,7 +118,8 @@ impl Meter {
     /// # Errors
     /// `LimitReached` where they may not.
     pub(super) fn check(&self, (messages, bytes): (u64, usize), sequence: u64) -> Result<()> {
-        let messages = self.messages.load(Ordering::Relaxed).saturating_add(messages);
+        let before = self.messages.load(Ordering::Relaxed);
+        let messages = before.saturating_add(messages);
         if messages > self.limits.messages {
             return Err(self.too_many_messages(sequence));
         }
@@ -128,7 +129,8 @@ impl Meter {
                 .stopped("scan_limit_bytes", sequence, TOO_MUCH)
                 .with("max_bytes", self.limits.bytes.to_string()));
         }
-        if messages.is_multiple_of(LOOK_AFTER) && self.clock.monotonic() >= self.deadline() {
+        let is_due = messages / LOOK_AFTER > before / LOOK_AFTER;
+        if is_due && self.clock.monotonic() >= self.deadline() {
             return Err(self.too_long(sequence));
         }
         Ok(())
@@ -237,5 +239,29 @@ impl Stream for Limited {
         ready!(timer.poll_unpin(cx));
         self.has_ended = true;
         Poll::Ready(Some(Err(meter.too_long(meter.at.load(Ordering::Relaxed)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_however_many_messages_are_counted_together() {
+        let clock = ManualClock::new();
+        let limits = Limits::of(&EventsConfig::default());
+        for step in [1, 7, 255, 256, 300, 512] {
+            let meter = Meter::new("test", Arc::from("events"), Arc::new(clock.clone()), limits);
+            let count = |sequence| {
+                meter.check((step, 0), sequence).inspect(|()| meter.add((step, 0), sequence))
+            };
+            // From its first look on it has so much time.
+            (1..=LOOK_AFTER).for_each(|sequence| count(sequence).unwrap());
+            clock.advance(limits.time);
+            let error = (0..=LOOK_AFTER / step).find_map(|sequence| count(sequence).err());
+            assert!(error.unwrap().is(ErrorKind::LimitReached), "{step}");
+        }
     }
 }
