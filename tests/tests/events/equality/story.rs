@@ -36,6 +36,8 @@ pub(super) struct Story {
     model: Model,
     keeper: Option<Keeper>,
     held: Held,
+    /// The log's end when the long-lived service was asked last.
+    asked_through: u64,
 }
 
 /// The keeper, while there is one.
@@ -56,7 +58,7 @@ impl Story {
         }
         let manner = Manner::some(&mut random);
         let (model, held) = (Model::default(), Held::default());
-        Self { seed, random, own, manner, model, keeper: None, held }
+        Self { seed, random, own, manner, model, keeper: None, held, asked_through: 0 }
     }
 
     /// Plays it to its end.
@@ -179,9 +181,14 @@ impl Story {
         let stats = service.get_event_stats(None, None).await.unwrap();
         let mut kept = self.model.kept();
         self.model.count_what_is_there(&mut kept);
-        if stats.basis.holes > self.model.lacks(counted) && self.model.kept_through > 0 {
+        let (holes, lacks) = (stats.basis.holes, self.model.lacks(counted));
+        if holes > lacks {
+            // One that has not is no reason to lose what was counted.
+            let (reach, asked) = (self.model.kept_through, self.asked_through);
+            assert!(reach > asked, "seed {}, {about}: {holes} > {lacks}: {reach}", self.seed);
             *counted = kept;
         }
+        self.asked_through = self.model.end();
         let told = format!("seed {}, {about}", self.seed);
         self.asked(service, counted, told).everything().await;
         self.something(service, counted, 2, about).await;
