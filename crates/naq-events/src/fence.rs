@@ -17,7 +17,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use naq_core::jetstream::{Consistency, GetMessage, StreamInfo, Which, is_no_message};
+use naq_core::jetstream::{
+    Consistency, GetMessage, StoredMessage, StreamInfo, Which, is_no_message,
+};
 use naq_core::{ErrorKind, Result, Timestamp};
 
 use crate::read::OpenLog;
@@ -35,6 +37,12 @@ pub(crate) struct Mark {
     pub(crate) sequence: u64,
     /// When the server stored it.
     pub(crate) stored_at: Timestamp,
+}
+
+impl From<&StoredMessage> for Mark {
+    fn from(message: &StoredMessage) -> Self {
+        Self { sequence: message.sequence, stored_at: message.stored_at }
+    }
 }
 
 impl Mark {
@@ -198,13 +206,19 @@ impl Turn {
 
 #[cfg(test)]
 impl OpenLog {
-    /// A log as it is told of here.
+    /// A log as it is told of here, in no turn yet: marks aren't looked at.
     pub(crate) fn of(
         jetstream: Arc<dyn naq_core::jetstream::JetStream>,
         info: StreamInfo,
         opened_at: Timestamp,
     ) -> Self {
-        let turn = Arc::<Fence>::default().turn(String::new(), &info);
+        let turn = Turn { fence: Arc::default(), number: 0, server: String::new() };
         Self { jetstream, info, opened_at, turn }
+    }
+
+    /// The same in a turn.
+    pub(crate) fn in_turn(mut self, number: u64) -> Self {
+        self.turn.number = number;
+        self
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn log_anew_from(anew: &'static [u64], last: u64) -> (Log, OpenLog) {
     let limits = Limits::of(&EventsConfig::default());
     let connections = SingleJetStream::provider(Arc::clone(&js));
     let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);
-    (log, OpenLog::of(js, info, CREATED))
+    (log, OpenLog::of(js, info, CREATED).in_turn(1))
 }
 
 /// A store in this process.

@@ -14,6 +14,7 @@ use super::encode::{
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
 use super::hours::{Grain, Hours};
 use super::moment::{Moment, Nanos};
+use crate::fence::Mark;
 
 const OPERATION: &str = "read_digest";
 
@@ -63,6 +64,10 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
     if grain != Grain::Minute && through < block_end(block) {
         return None;
     }
+    let mark = match version {
+        ..4 => Mark::default(),
+        _ => mark(reader, created, start)?,
+    };
     let names = many(reader, |reader| reader.text().map(str::to_owned))?;
     let mut before = 0_i64;
     let spans = many(reader, |reader| {
@@ -88,6 +93,7 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         created,
         block,
         through,
+        mark,
         seen,
         malformed,
         grain,
@@ -98,6 +104,18 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         errors,
         unlisted_errors,
         hours: Hours::default(),
+    })
+}
+
+/// The last message that a digest of a block which starts there was made of.
+fn mark(reader: &mut Reader<'_>, created: Timestamp, start: u64) -> Option<Mark> {
+    Some(match reader.u64().filter(|place| *place <= BLOCK)? {
+        0 => Mark::default(),
+        place => {
+            let since = reader.i64()?;
+            let stored_at = Timestamp::from_nanos(created.as_nanos().wrapping_add(since));
+            Mark { sequence: start - 1 + place, stored_at }
+        }
     })
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use naq_core::Timestamp;
-use naq_core::jetstream::StreamState;
 
 use super::cell::{Cell, Key, Minute, Name};
 use super::errors::{ErrorKey, Occurrences};
 use super::hours::{Grain, Hours, whole_hours};
+use crate::fence::Mark;
 
 /// How many sequences a block has.
 pub(crate) const BLOCK: u64 = 65_536;
@@ -56,6 +56,8 @@ pub(crate) struct Digest {
     pub(crate) block: u64,
     /// The last sequence that was looked at; before the block's first, nothing was.
     pub(crate) through: u64,
+    /// The last message that it was made of; none where that isn't known.
+    pub(crate) mark: Mark,
     /// How many messages there were: what is missing was gone before.
     pub(crate) seen: u64,
     /// How many of them were no events.
@@ -86,11 +88,11 @@ impl Digest {
     }
 
     /// How many sequences would be holes at most, were it read on through one in
-    /// a log of such a state.
-    pub(crate) fn holes_through(&self, through: u64, state: &StreamState) -> u64 {
-        let there = state.first_sequence.max(self.through + 1).min(through + 1);
+    /// a log that begins with this sequence and lacks so many behind it.
+    fn holes_through(&self, through: u64, (first, deleted): (u64, u64)) -> u64 {
+        let there = first.max(self.through + 1).min(through + 1);
         let (before, behind) = (there.saturating_sub(self.through + 1), through + 1 - there);
-        self.holes() + before + behind.min(state.num_deleted)
+        self.holes() + before + behind.min(deleted)
     }
 
     /// How much of its block is in it, to tell the better one of two.
@@ -118,10 +120,17 @@ impl Digest {
         }
     }
 
-    /// Whether it says more of its block than another one that was made from
-    /// one of such an extent: it has seen more, or what the other found gone.
-    pub(crate) fn has_more_than(&self, other: &Self, base: (u64, u64)) -> bool {
-        self.extent() > other.extent() || (self.extent() != base && self.holes() < other.holes())
+    /// Whether it is the one to go on from, and not another one of its block
+    /// that was made from one of such an extent: read on through the same
+    /// sequence, it has seen as much, and more, or what the other found gone.
+    /// `gone` is the log's first sequence, and how many are gone behind it.
+    pub(crate) fn is_better_than(&self, other: &Self, base: (u64, u64), gone: (u64, u64)) -> bool {
+        let has_new = self.extent() != base;
+        if self.through < other.through {
+            return has_new && self.holes_through(other.through, gone) < other.holes();
+        }
+        let has_more = self.extent() > other.extent() || (has_new && self.holes() < other.holes());
+        has_more && self.holes() <= other.holes_through(self.through, gone)
     }
 
     /// The cells of the minutes between two, both included; not those counted apart.

@@ -19,7 +19,8 @@ const MOST_TYPES: usize = 10_000;
 /// looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Digested {
-    created: Timestamp,
+    /// When the log was made, and the turn in which it was looked at.
+    of: (Timestamp, u64),
     /// The blocks below it that have events are in whole digests.
     below: u64,
     types: BTreeSet<String>,
@@ -57,8 +58,10 @@ impl Digested {
     /// A whole digest is looked at once, and then taken to stay.
     pub(crate) async fn look(&mut self, digests: &Digests, open: &OpenLog) -> Result<u64> {
         let (created, state) = (open.info.created, &open.info.state);
-        if self.created != created {
-            *self = Self { created, ..Self::default() };
+        digests.look(open).await?;
+        let of = (created, open.turn());
+        if self.of != of {
+            *self = Self { of, ..Self::default() };
         }
         if state.last_sequence == 0 {
             return Ok(0);

@@ -11,6 +11,7 @@ use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
 use super::hours::{Grain, Hours};
+use crate::fence::Mark;
 
 /// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
 pub(crate) const MOST_BYTES: usize = 900 * 1024;
@@ -28,6 +29,7 @@ pub(crate) struct Draft {
     created: Timestamp,
     block: u64,
     through: u64,
+    mark: Mark,
     seen: u64,
     malformed: u64,
     names: Names,
@@ -44,6 +46,7 @@ impl Draft {
             created,
             block,
             through: block_start(block) - 1,
+            mark: Mark::default(),
             seen: 0,
             malformed: 0,
             names: Names::default(),
@@ -69,6 +72,16 @@ impl Draft {
     /// The last sequence that was looked at.
     pub(crate) const fn through(&self) -> u64 {
         self.through
+    }
+
+    /// The last message that it was made of.
+    pub(crate) const fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Remembers the last message that it was made of.
+    pub(crate) fn marks(&mut self, message: Mark) {
+        self.mark = self.mark.max(message);
     }
 
     /// How many messages were seen.
@@ -120,6 +133,7 @@ impl Draft {
         self.malformed += other.malformed;
         self.unlisted_errors += other.unlisted_errors;
         self.reach(other.through);
+        self.marks(other.mark);
         for (key, cell) in &other.cells {
             let mut mine = |name: Name| match name {
                 Name::At(_) => self.names.name(other.name(name)),
@@ -187,6 +201,7 @@ impl Draft {
             created: self.created,
             block: self.block,
             through: self.through,
+            mark: self.mark,
             seen: self.seen,
             malformed: self.malformed,
             grain: Grain::Minute,

@@ -17,8 +17,8 @@ pub(crate) const MARK: &[u8; 4] = b"naqD";
 
 /// The version of the format. Each reads those from [`OLDEST`] on, so that
 /// digests outlive an update; from the third on they say how finely they tell
-/// times apart.
-pub(crate) const VERSION: u8 = 3;
+/// times apart, from the fourth on which message was their last.
+pub(crate) const VERSION: u8 = 4;
 
 /// The oldest version that is read.
 pub(crate) const OLDEST: u8 = 2;
@@ -88,6 +88,12 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     out.u64(digest.seen);
     out.u64(digest.malformed);
     out.len(GRAINS.iter().position(|grain| *grain == digest.grain).unwrap_or_default());
+    // 0 where no message is known.
+    let place = (digest.mark.sequence + 1).saturating_sub(start);
+    out.u64(place);
+    if place > 0 {
+        out.i64(digest.mark.stored_at.as_nanos().wrapping_sub(digest.created.as_nanos()));
+    }
     out.len(digest.names.len());
     digest.names.iter().for_each(|name| out.text(name));
 

@@ -90,6 +90,7 @@ mod tests {
         JetStream, MockJetStream, PublishMessage, PurgeKeep, PurgeOptions, ReadOptions, ReadUntil,
         StreamConfig,
     };
+    use naq_core::{Error, ErrorKind};
     use naq_kv::KvStoreService;
     use naq_memory::MemoryJetStream;
 
@@ -248,7 +249,11 @@ mod tests {
         let options = ReadOptions::default().with_until(ReadUntil::Sequence(65_538));
         let deliveries: Vec<_> = open.jetstream.read("events", options).collect().await;
         let (said, stopped) = tokio::sync::oneshot::channel();
-        let mut jetstream = MockJetStream::new();
+        let (mut jetstream, server) = (MockJetStream::new(), own.js.server_info());
+        jetstream.expect_server_info().returning(move || server.clone());
+        jetstream.expect_get_message().returning(|_, _| {
+            Err(Error::new(ErrorKind::PermissionDenied, "get_message", "not by these credentials"))
+        });
         jetstream.expect_read().return_once(move |_, _| {
             let end = async move {
                 said.send(()).unwrap();

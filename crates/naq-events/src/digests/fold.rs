@@ -10,6 +10,7 @@ use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use super::digest::{block_end, block_of, block_start};
 use super::kept::{Digests, Purpose};
 use super::rests::{Rest, Rests, runs};
+use crate::fence::Mark;
 use crate::read::{Log, OpenLog};
 
 /// How many blocks are looked at together: as many digests are in memory at a
@@ -41,6 +42,7 @@ impl Digests {
     ) -> Result<u64> {
         let state = &open.info.state;
         let mut read = 0;
+        self.look(open).await.map_err(|error| error.in_operation(operation))?;
         if state.last_sequence == 0 {
             return Ok(read);
         }
@@ -108,12 +110,12 @@ impl Digests {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let created = open.info.created;
         let (from, to) = (first.from.max(open.info.state.first_sequence), last.to);
+        let mut rests = Rests::new(self, open, run, Purpose::Keeping);
         let options = ReadOptions::default()
-            .with_start(ReadStart::Sequence(from))
+            .with_start(ReadStart::Sequence(rests.start(from)))
             .with_until(ReadUntil::Sequence(to))
             .with_created(created);
         let mut deliveries = (from <= to).then(|| open.jetstream.read(log.stream(), options));
-        let mut rests = Rests::new(self, open, run, Purpose::Keeping);
         while let Some(deliveries) = &mut deliveries
             && let Some(delivery) = deliveries.next().await
         {
@@ -125,12 +127,17 @@ impl Digests {
                     return Err(error.in_operation(operation));
                 }
             };
+            let mark = Mark::from(&message);
+            rests.meet(mark).map_err(|error| error.in_operation(operation))?;
             let sequence = message.sequence;
+            if sequence < from {
+                continue;
+            }
             if let Some(to) = rests.come_to(sequence).await? {
                 reached(to, *read);
             }
             *read += 1;
-            if let Some(draft) = rests.lacking(sequence) {
+            if let Some(draft) = rests.lacking(mark) {
                 match log.as_counted(message, created) {
                     EventItem::Event(recorded) => draft.observe(&recorded),
                     _ => draft.malformed(sequence),

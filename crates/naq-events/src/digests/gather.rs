@@ -77,7 +77,7 @@ impl Digests {
         ask: &Ask<'_>,
         tally: &mut impl Tally,
     ) -> Result<AnswerBasis> {
-        let mut gathering = Gathering::new(self, ask);
+        let mut gathering = Gathering::new(self, ask).await?;
         let (grain, cuts) = (tally.grain(), tally.cuts());
         let look = Look { range: ask.range, grain, cuts };
         gathering.run(&look, tally).await?;
@@ -87,7 +87,7 @@ impl Digests {
     /// Reads what no digest has from a block on, and makes digests of it, as a
     /// question does that is about nothing; answers how far it has come.
     pub(crate) async fn follow(&self, ask: &Ask<'_>, from_block: u64) -> Result<u64> {
-        let mut gathering = Gathering::new(self, ask);
+        let mut gathering = Gathering::new(self, ask).await?;
         gathering.left.start = from_block.min(gathering.left.end);
         let look = Look { range: ask.range, grain: Grain::Whole, cuts: Vec::new() };
         gathering.run(&look, &mut Nobody).await?;
@@ -101,7 +101,7 @@ impl Digests {
         ask: &Ask<'_>,
         tally: &mut impl Tally,
     ) -> Result<(AnswerBasis, u64)> {
-        let (mut gathering, mut parts) = (Gathering::new(self, ask), 0);
+        let (mut gathering, mut parts) = (Gathering::new(self, ask).await?, 0);
         let first = ask.open.info.state.first_sequence;
         // Nothing is put together for it.
         let look = Look { range: ask.range, grain: Grain::Minute, cuts: Vec::new() };
@@ -175,10 +175,11 @@ pub(super) struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Self {
+    async fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Result<Self> {
+        digests.look(ask.open).await.map_err(|error| error.in_operation(ask.operation))?;
         let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Self { digests, ask, later: None, left, through: last, basis: ask.open.basis() }
+        Ok(Self { digests, ask, later: None, left, through: last, basis: ask.open.basis() })
     }
 
     /// The log as it was looked at last.

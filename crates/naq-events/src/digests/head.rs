@@ -6,6 +6,7 @@ use super::cell::Minute;
 use super::digest::{BLOCK, Digest};
 use super::hours::Grain;
 use super::range::{Lies, MinuteRange};
+use crate::fence::Mark;
 
 /// What tells whether a question needs more of a block, or of blocks that
 /// follow one another.
@@ -25,6 +26,8 @@ pub(super) struct Head {
     has_apart: bool,
     /// How finely the times of the others are told.
     grain: Grain,
+    /// The last message of them; none where that isn't known.
+    pub(super) mark: Mark,
 }
 
 impl Head {
@@ -37,6 +40,7 @@ impl Head {
         errors: None,
         has_apart: false,
         grain: Grain::Minute,
+        mark: Mark { sequence: 0, stored_at: Timestamp::from_nanos(0) },
     };
 
     /// That of a digest.
@@ -51,6 +55,7 @@ impl Head {
             errors: errors.reduce(both).map(|(first, last)| (Minute::of(first), Minute::of(last))),
             has_apart: !digest.cells_apart().is_empty(),
             grain: digest.grain,
+            mark: digest.mark,
         }
     }
 
@@ -64,6 +69,7 @@ impl Head {
             errors: self.errors.into_iter().chain(other.errors).reduce(both),
             has_apart: self.has_apart || other.has_apart,
             grain: self.grain.max(other.grain),
+            mark: self.mark.max(other.mark),
         }
     }
 

@@ -8,8 +8,9 @@ use naq_core::jetstream::StreamState;
 use naq_core::kv::KvStore;
 use naq_core::{ErrorKind, Result, Timestamp};
 
-use super::digest::{Digest, block_end, block_start};
+use super::digest::{Digest, block_end};
 use super::draft::Draft;
+use super::growing::Growing;
 use super::memory::{Memory, Open};
 use super::store::DigestStore;
 
@@ -73,9 +74,19 @@ impl Digests {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.created != created {
             // The stream was made anew.
-            *kept = Memory::new(created, self.renewed_after);
+            *kept = self.nothing_of(created);
         }
         kept
+    }
+
+    /// A memory that knows nothing of a stream which was made at that time.
+    pub(super) fn nothing_of(&self, created: Timestamp) -> Memory {
+        Memory::new(created, self.renewed_after)
+    }
+
+    /// What is in memory of the stream that was looked at last.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The digests of these blocks of a log in such a state, from memory or the store.
@@ -92,6 +103,7 @@ impl Digests {
         let gone = (state.first_sequence, state.num_deleted);
         let aged = {
             let mut kept = self.kept(created);
+            kept.front = gone;
             let has_lost = kept.gone != gone;
             for (place, block) in blocks.iter().copied().enumerate() {
                 let (known, is_current) = kept.digest(block, state);
@@ -109,7 +121,7 @@ impl Digests {
             return Ok(found);
         }
         let wanted: Vec<u64> = missing.iter().map(|(_, block)| *block).collect();
-        let digests = match self.store.get(created, &wanted).await {
+        let digests = match self.stored(created, &wanted).await {
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 // All is read from the log then, as where there are no digests.
                 tracing::info!(%error, "these credentials may read no digests");
@@ -139,12 +151,7 @@ impl Digests {
                     (Some(theirs), Some(_)) if open.is_some_and(|it| it.has_outgrown(theirs)) => {
                         false
                     }
-                    (Some(theirs), Some(mine)) => {
-                        // What has counted more of what is gone is read on, where the rest is there.
-                        let lacks_less =
-                            theirs.holes() <= mine.holes_through(theirs.through, state);
-                        lacks_less && theirs.has_more_than(mine, base)
-                    }
+                    (Some(theirs), Some(mine)) => theirs.is_better_than(mine, base, gone),
                     (theirs, mine) => theirs.is_some() && mine.is_none(),
                 };
                 if !is_better && slot.is_some() {
@@ -217,7 +224,7 @@ impl Digests {
         from: Option<&Digest>,
     ) -> Growing<'_> {
         let open = self.begun(created, block, sequence, from);
-        Growing { digests: self, open, is_done: false }
+        Growing::new(self, open)
     }
 
     fn begun(&self, created: Timestamp, block: u64, sequence: u64, from: Option<&Digest>) -> Open {
@@ -249,6 +256,7 @@ impl Digests {
         replicas: u32,
         purpose: Purpose,
     ) -> Result<()> {
+        growing.check()?;
         let open = &mut growing.open;
         let (created, block) = (open.sealed.created, open.sealed.block);
         let is_whole = open.draft.through() >= block_end(block);
@@ -284,13 +292,16 @@ impl Digests {
             growing.is_done = true;
             let mut kept = self.kept(created);
             // What isn't in the store is not known for good.
-            if result.is_ok() && purpose == Purpose::Question {
+            if result.is_ok() && purpose == Purpose::Question && kept.turn() == growing.turn {
                 let open = &growing.open;
                 let digest = (open.draft.seen() > 0).then(|| Arc::clone(&open.sealed));
                 kept.insert(block, digest);
                 if !self.may_keep() {
                     kept.is_own(block);
                 }
+            }
+            if kept.turn() == growing.turn {
+                kept.last = growing.open.draft.mark();
             }
             kept.open.take_if(|open| open.sealed.block <= block);
         }
@@ -311,7 +322,8 @@ impl Digests {
         }
         let (digest, bytes) = open.draft.seal();
         open.sealed = Arc::new(digest);
-        self.store.save(&open.sealed, bytes, open.base, replicas).await?;
+        let front = self.kept(created).front;
+        self.store.save(&open.sealed, bytes, (open.base, front), replicas).await?;
         open.saved = open.sealed.through;
         open.base = open.sealed.extent();
         let mut kept = self.kept(created);
@@ -347,15 +359,6 @@ impl Digests {
         self.may_write.load(Ordering::Relaxed)
     }
 
-    /// The digests of these blocks as the store has them.
-    pub(crate) async fn stored(
-        &self,
-        created: Timestamp,
-        blocks: &[u64],
-    ) -> Result<Vec<Option<Digest>>> {
-        self.store.get(created, blocks).await
-    }
-
     /// Keeps a digest, and answers the one in the store where that is better.
     /// Credentials that may not keep any are found out once.
     async fn save(
@@ -368,7 +371,8 @@ impl Digests {
         if !self.may_keep() {
             return Ok(None);
         }
-        match self.store.save(digest, bytes, base, replicas).await {
+        let front = self.kept(digest.created).front;
+        match self.store.save(digest, bytes, (base, front), replicas).await {
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 self.may_write.store(false, Ordering::Relaxed);
                 tracing::info!(%error, "these credentials may keep no digests");
@@ -385,57 +389,13 @@ impl Digests {
     }
 }
 
-/// A block that is being read. Whatever ends the reading, what it has grown to
-/// is there for the next one: it may have left the log meanwhile.
-#[derive(Debug)]
-pub(crate) struct Growing<'a> {
-    digests: &'a Digests,
-    open: Open,
-    /// Whether nobody goes on from it.
-    is_done: bool,
-}
-
-impl Growing<'_> {
-    /// Whether a sequence is not in the draft yet.
-    pub(crate) const fn lacks(&self, sequence: u64) -> bool {
-        sequence > self.open.draft.through()
-    }
-
-    /// What it is made into.
-    pub(crate) const fn draft(&mut self) -> &mut Draft {
-        &mut self.open.draft
-    }
-}
-
-impl Drop for Growing<'_> {
-    fn drop(&mut self) {
-        if self.is_done {
-            return;
-        }
-        let (created, block) = (self.open.sealed.created, self.open.sealed.block);
-        if self.open.draft.through() < block_start(block) {
-            // Nothing was looked at: what is there has more to go on from.
-            return;
-        }
-        let mut kept = self.digests.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.created == created && kept.is_behind(block, self.open.draft.through()) {
-            let nothing = Open {
-                draft: Draft::new(created, block),
-                sealed: Arc::clone(&self.open.sealed),
-                saved: 0,
-                base: (0, 0),
-            };
-            kept.open = Some(std::mem::replace(&mut self.open, nothing));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use naq_core::Error;
     use naq_core::events::{Event, Position, RecordedEvent};
     use naq_core::kv::MockKvStore;
 
+    use super::super::digest::block_start;
     use super::*;
 
     fn log(sequence: u64) -> RecordedEvent {
@@ -472,17 +432,42 @@ mod tests {
     async fn what_has_seen_more_of_what_is_gone_is_not_replaced_by_what_has_come_further() {
         let store = DigestStore::new(kv(), "events");
         let (early, bytes) = digest(1..=9, 9);
-        assert_eq!(store.save(&early, bytes, (0, 0), 1).await.unwrap(), None);
+        assert_eq!(store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap(), None);
         // Another one has counted the first two, and found the others gone.
         let (far, bytes) = digest([1, 2].into_iter().chain(10..40), 40);
         assert!(far.extent() > early.extent() && far.holes() > 0);
-        let better = store.save(&far, bytes.clone(), (2, 2), 1).await.unwrap();
+        let better = store.save(&far, bytes.clone(), ((2, 2), (10, 0)), 1).await.unwrap();
         assert_eq!(better.as_ref(), Some(&early));
         // Made from the one in the store it is the better one, holes or not.
         let (on, bytes) = digest((1..=9).chain(20..40), 40);
-        assert_eq!(store.save(&on, bytes, early.extent(), 1).await.unwrap(), None);
+        assert_eq!(store.save(&on, bytes, (early.extent(), (10, 0)), 1).await.unwrap(), None);
         let stored = store.get(early.created, &[0]).await.unwrap();
         assert_eq!(stored, [Some(on)]);
+    }
+
+    #[tokio::test]
+    async fn what_has_fewer_holes_and_lacks_what_is_gone_does_not_replace_what_has_come_further() {
+        let store = DigestStore::new(kv(), "events");
+        let (early, bytes) = digest(1..=10, 10);
+        assert_eq!(store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap(), None);
+        // Another one has found some of that gone, and counted what went since.
+        let (far, bytes) = digest((1..=3).chain(30..=60), 60);
+        assert!(far.holes() > early.holes());
+        assert_eq!(store.save(&far, bytes, ((0, 0), (55, 0)), 1).await.unwrap(), None);
+        assert_eq!(store.get(far.created, &[0]).await.unwrap(), [Some(far)]);
+        // Nor is one that grows given up for it, though that is what the store has.
+        let kv = kv();
+        let store = DigestStore::new(Arc::clone(&kv), "events");
+        let (early, bytes) = digest(1..=10, 10);
+        store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap();
+        let digests = Digests::new(kv, "events");
+        let mut growing = digests.begin(early.created, 0, 1, None);
+        (1..=3).chain(30..=60).for_each(|sequence| growing.draft().observe(&log(sequence)));
+        drop(growing);
+        let mut state = StreamState::default();
+        (state.first_sequence, state.last_sequence) = (55, 60);
+        let found = digests.load(early.created, &[0], &state, Purpose::Question).await.unwrap();
+        assert_eq!(found[0].as_ref().map(|it| it.extent()), Some((34, 60)));
     }
 
     #[tokio::test]

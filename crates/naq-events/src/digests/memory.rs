@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use naq_core::Timestamp;
 use naq_core::jetstream::StreamState;
 
-use super::digest::{Digest, block_end};
+use super::digest::{Digest, block_end, block_of};
 use super::draft::Draft;
 use super::head::{Head, Look};
 use super::hours::Grain;
 use super::range::Lies;
 use super::recent::Recent;
 use super::runs::{Place, Run};
+use crate::fence::{Mark, newest_first};
+use crate::read::OpenLog;
 
 /// How many bytes of digests are held in memory, at most and about; the hours
 /// of each come to some more where questions ask for them.
@@ -48,6 +50,15 @@ pub(super) struct Memory {
     /// The log's first sequence, and how many behind it were gone, when the
     /// open block was looked for in the store last.
     pub(super) gone: (u64, u64),
+    /// The same when anything was looked for last.
+    pub(super) front: (u64, u64),
+    /// The log as it was opened in the turn in which all that is here was
+    /// found to be of messages that it has.
+    pub(super) log: Option<Arc<OpenLog>>,
+    /// Through which sequence what the store has was found to be so too.
+    pub(super) checked: u64,
+    /// The last message of the last block that was made whole.
+    pub(super) last: Mark,
 }
 
 /// A run, `None` for one that is too much, and since when the oldest of what is
@@ -133,7 +144,32 @@ impl Memory {
             aged: 0,
             open: None,
             gone: (0, 0),
+            front: (0, 0),
+            log: None,
+            checked: 0,
+            last: Mark::default(),
         }
+    }
+
+    /// The turn in which it was looked at last; 0 for never.
+    pub(super) fn turn(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.turn())
+    }
+
+    /// The last messages of what is known, the newest first.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        let heads = self.blocks.values().filter_map(|known| known.head);
+        let open = self.open.iter().flat_map(|open| [open.draft.mark(), open.sealed.mark]);
+        newest_first(heads.map(|head| head.mark).chain(open).chain([self.last]))
+    }
+
+    /// The last message of the block before this one, as far as is known.
+    pub(super) fn mark_before(&self, block: u64) -> Mark {
+        let Some(before) = block.checked_sub(1) else { return Mark::default() };
+        let is_of_it = |last: &Mark| last.sequence > 0 && block_of(last.sequence) == before;
+        let of_last = Some(self.last).filter(is_of_it);
+        let head = || self.blocks.get(&before).and_then(|known| known.head);
+        of_last.or_else(|| head().map(|head| head.mark)).unwrap_or_default()
     }
 
     /// The digest of a block that is whole, and whether the store needn't be asked.

@@ -18,6 +18,8 @@
 //! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | the digests that a service has, and the block that grows |
+//! | `growing.rs` | the digest of a block that is being read |
+//! | `lost.rs` | digests of messages that the server has lost |
 //! | `memory.rs`, `recent.rs` | what of them is in memory |
 //! | `fold.rs` | digests for nobody's question |
 //! | `ageing.rs`, `tiers.rs` | removing digests that are too old, and making old ones coarser |
@@ -45,10 +47,12 @@ mod flight;
 mod fold;
 mod follower;
 mod gather;
+mod growing;
 mod halves;
 mod head;
 mod hours;
 mod kept;
+mod lost;
 mod memory;
 mod moment;
 mod range;

@@ -13,6 +13,7 @@ use super::digest::{Digest, Span};
 use super::gather::{Gathering, Tally};
 use super::kept::Purpose;
 use super::rests::{Rest, Rests, runs};
+use crate::fence::Mark;
 
 /// How many parts are read again at the same time.
 const AT_ONCE: usize = 4;
@@ -129,10 +130,21 @@ impl Gathering<'_> {
     async fn rests(&mut self, run: Vec<Rest>, tally: &mut impl Tally) -> Result<()> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let (from, to) = (first.from, last.to);
-        let mut deliveries = self.deliveries(from, to);
         let mut rests = Rests::new(self.digests, self.open(), run, Purpose::Question);
+        let mut deliveries = self.deliveries(rests.start(from), to);
         let (mut met, mut malformed) = (0, 0);
         while let Some(delivery) = deliveries.next().await {
+            let met_now = match &delivery {
+                Ok(Delivery::Message(message)) => Mark::from(message),
+                _ => Mark::default(),
+            };
+            if met_now.sequence > 0 {
+                let operation = self.ask.operation;
+                rests.meet(met_now).map_err(|error| error.in_operation(operation))?;
+                if met_now.sequence < from {
+                    continue;
+                }
+            }
             let (sequence, item) = match self.item(delivery) {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
@@ -144,7 +156,7 @@ impl Gathering<'_> {
             // What is not kept was told, and the answer has it all the same.
             let _ = rests.come_to(sequence).await;
             met += 1;
-            let draft = rests.lacking(sequence);
+            let draft = rests.lacking(met_now);
             match item {
                 EventItem::Event(recorded) => {
                     if let Some(draft) = draft {

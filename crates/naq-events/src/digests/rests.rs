@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use naq_core::{Result, Timestamp};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::digest::Digest;
 use super::draft::Draft;
-use super::kept::{Digests, Growing, Purpose};
+use super::growing::Growing;
+use super::kept::{Digests, Purpose};
+use crate::fence::Mark;
 use crate::read::OpenLog;
 
 /// What no digest has of a block, or what is read although one has it.
@@ -40,6 +42,7 @@ pub(super) fn runs(rests: Vec<Rest>) -> Vec<Vec<Rest>> {
 pub(super) struct Rests<'a> {
     digests: &'a Digests,
     created: Timestamp,
+    first_sequence: u64,
     replicas: u32,
     purpose: Purpose,
     left: IntoIter<Rest>,
@@ -54,9 +57,11 @@ impl<'a> Rests<'a> {
         rests: Vec<Rest>,
         purpose: Purpose,
     ) -> Self {
-        let (created, replicas) = (open.info.created, open.replicas());
-        let left = rests.into_iter();
-        let mut rests = Self { digests, created, replicas, purpose, left, now: None };
+        let info = &open.info;
+        let (created, first_sequence) = (info.created, info.state.first_sequence);
+        let (replicas, left) = (open.replicas(), rests.into_iter());
+        let mut rests =
+            Self { digests, created, first_sequence, replicas, purpose, left, now: None };
         rests.begin_next();
         rests
     }
@@ -70,10 +75,35 @@ impl<'a> Rests<'a> {
         });
     }
 
+    /// The sequence that reading begins with, for what is wanted from one on.
+    pub(super) fn start(&self, from: u64) -> u64 {
+        let growing = self.now.as_ref().and_then(|(_, growing)| growing.as_ref());
+        growing.map_or(from, |growing| growing.start(from, self.first_sequence))
+    }
+
+    /// Meets a message, wanted or not.
+    ///
+    /// # Errors
+    /// `Unavailable` where what was to be gone on from is of messages that the
+    /// server has lost: it is thrown away, and the next reading begins anew.
+    pub(super) fn meet(&mut self, message: Mark) -> Result<()> {
+        let growing = self.now.as_mut().and_then(|(_, growing)| growing.as_mut());
+        if growing.is_none_or(|growing| growing.meets(message)) {
+            return Ok(());
+        }
+        self.now = None;
+        let text = "the log's server has lost messages that were counted, and has others now";
+        Err(Error::new(ErrorKind::Unavailable, "read_log", text)
+            .with("sequence", message.sequence.to_string())
+            .with_hint("ask again: what was made of them is made anew"))
+    }
+
     /// What a message is counted in, unless that has been done.
-    pub(super) fn lacking(&mut self, sequence: u64) -> Option<&mut Draft> {
+    pub(super) fn lacking(&mut self, message: Mark) -> Option<&mut Draft> {
         let (_, growing) = self.now.as_mut()?;
-        growing.as_mut().filter(|growing| growing.lacks(sequence)).map(Growing::draft)
+        let draft = growing.as_mut().filter(|it| it.lacks(message.sequence)).map(Growing::draft)?;
+        draft.marks(message);
+        Some(draft)
     }
 
     /// Comes to a message: the rests before it are done, and kept. Answers where

@@ -169,6 +169,21 @@ impl DigestStore {
         }
     }
 
+    /// Removes a digest that was got, unless it was replaced meanwhile.
+    pub(crate) async fn discard(&self, digest: &Digest) -> Result<()> {
+        let key = self.key(digest.created, digest.block);
+        let bucket = self.kv.bucket(BUCKET)?;
+        let Some(entry) = bucket.get(&key).await? else { return Ok(()) };
+        if decode(&entry.value).is_ok_and(|it| it.mark != digest.mark) {
+            return Ok(());
+        }
+        let options = RemoveOptions::purge().with_expected(entry.revision);
+        match bucket.remove(&key, options).await {
+            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
+            removed => removed.map(drop),
+        }
+    }
+
     /// Removes a digest, unless it was replaced since it was listed; answers
     /// whether it did.
     pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
@@ -181,13 +196,14 @@ impl DigestStore {
 
     /// Keeps a digest, unless one is there that has seen as much, or that has
     /// seen what this one found gone: then that is the answer. `base` is the
-    /// extent of the one that it was made from. A bucket that has to be made
-    /// gets so many replicas.
+    /// extent of the one that it was made from, `gone` the log's first sequence
+    /// and how many are gone behind it. A bucket that has to be made gets so
+    /// many replicas.
     pub(crate) async fn save(
         &self,
         digest: &Digest,
         bytes: Vec<u8>,
-        base: (u64, u64),
+        (base, gone): ((u64, u64), (u64, u64)),
         replicas: u32,
     ) -> Result<Option<Digest>> {
         let key = self.key(digest.created, digest.block);
@@ -208,7 +224,9 @@ impl DigestStore {
                         continue;
                     };
                     let is_better = |theirs: &Digest| {
-                        theirs.extent() == digest.extent() || theirs.has_more_than(digest, base)
+                        !theirs.mark.contradicts(&digest.mark)
+                            && (theirs.extent() == digest.extent()
+                                || theirs.is_better_than(digest, base, gone))
                     };
                     match read(&entry, digest.created, digest.block) {
                         Ok(theirs) if is_better(&theirs) => return Ok(Some(theirs)),
@@ -289,10 +307,10 @@ mod tests {
         newer.truncate(newer.len() - 4);
         newer[4] = VERSION + 1;
         newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
-        store.save(&digest, newer, (0, 0), 1).await.unwrap();
+        store.save(&digest, newer, ((0, 0), (0, 0)), 1).await.unwrap();
         for seen in [10, BLOCK - 1, BLOCK] {
             let (digest, bytes) = draft(seen);
-            assert_eq!(store.save(&digest, bytes, (0, 0), 1).await.unwrap(), None);
+            assert_eq!(store.save(&digest, bytes, ((0, 0), (0, 0)), 1).await.unwrap(), None);
             let stored = store.get(created, &[0]).await.unwrap();
             assert_eq!(stored[0].is_some(), seen == BLOCK, "{seen}");
         }

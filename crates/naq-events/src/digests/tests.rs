@@ -10,6 +10,7 @@ use super::digest::{BLOCK, block_end, block_of, block_start};
 use super::distribution::Distribution;
 use super::draft::{Draft, MOST_BYTES, MOST_ERRORS, MOST_MINUTES};
 use super::encode::{OLDEST, VERSION, encode};
+use crate::fence::Mark;
 
 const CREATED: Timestamp = Timestamp::from_nanos(1_764_000_000_000_000_000);
 
@@ -236,18 +237,34 @@ fn another_version_is_told_and_not_misread() {
 }
 
 #[test]
-fn a_digest_of_the_version_before_is_read_as_one_of_minutes() {
+fn digests_of_versions_before_are_read_as_ones_of_minutes_that_know_no_message() {
     let mut draft = Draft::new(CREATED, 0);
     (1..=9).for_each(|n| draft.observe(&recorded(n, second(7 * n.cast_signed()), Event::log("x"))));
     let (digest, mut bytes) = draft.seal();
-    // It has no grain, which stands behind version, units, creation time and
-    // four counts here.
-    assert_eq!((bytes[4], bytes[20]), (VERSION, 0));
-    bytes[4] = OLDEST;
-    bytes.remove(20);
-    bytes.truncate(bytes.len() - 4);
-    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-    assert_eq!(decode(&bytes).unwrap(), digest);
+    // Behind version, units, creation time and four counts stand the grain and
+    // the last message here: the one before has only the former.
+    assert_eq!((bytes[4], &bytes[20..22]), (VERSION, &[0, 0][..]));
+    for (version, left_out) in [(VERSION - 1, 21), (OLDEST, 20)] {
+        bytes[4] = version;
+        bytes.remove(left_out);
+        bytes.truncate(bytes.len() - 4);
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        assert_eq!(decode(&bytes).unwrap(), digest);
+    }
+}
+
+#[test]
+fn a_digest_knows_its_last_message() {
+    let stored_at = Timestamp::from_nanos(CREATED.as_nanos() + 5);
+    for sequence in [1, BLOCK] {
+        let mut draft = Draft::new(CREATED, 0);
+        draft.malformed(sequence);
+        draft.marks(Mark { sequence, stored_at });
+        let (digest, bytes) = draft.seal();
+        let decoded = decode(&bytes).unwrap();
+        assert_eq!((decoded.mark, &decoded), (Mark { sequence, stored_at }, &digest));
+        assert_eq!(Draft::from_digest(&decoded).mark(), decoded.mark);
+    }
 }
 
 /// A block in which each event is in a minute, a queue and of a kind of its own.

@@ -68,7 +68,7 @@ impl Gone {
                 continue;
             }
             let digest = gone.digest(block, blocks);
-            digests.store().save(&digest, encode(&digest), (0, 0), 1).await.unwrap();
+            digests.store().save(&digest, encode(&digest), ((0, 0), (0, 0)), 1).await.unwrap();
         }
         let more = gone.random.u64(0..4);
         let stored = gone.store(there + more).await;
@@ -83,7 +83,7 @@ impl Gone {
                 draft.observe(&gone.recorded(sequence, event));
             }
             let (digest, bytes) = draft.seal();
-            digests.store().save(&digest, bytes, (0, 0), 1).await.unwrap();
+            digests.store().save(&digest, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
         }
         gone
     }

@@ -76,7 +76,7 @@ async fn what_is_new_is_found_in_blocks_one_by_one_and_put_together() {
     for block in 0..BLOCKS {
         let digest = digest(created, block);
         assert_eq!(digest.unlisted_errors, 0);
-        first.store().save(&digest, encode(&digest), (0, 0), 1).await.unwrap();
+        first.store().save(&digest, encode(&digest), ((0, 0), (0, 0)), 1).await.unwrap();
     }
     // The open block has an event, so that all others are whole.
     let subject = format!("{}.log", config.subject_root);

@@ -63,7 +63,7 @@ async fn what_a_reading_puts_back_while_the_store_is_asked_is_gone_on_from() {
         if stored > 0 {
             let (theirs, bytes) = digest(stored, stored);
             let store = DigestStore::new(Arc::clone(&kv), "events");
-            store.save(&theirs, bytes, (0, 0), 1).await.unwrap();
+            store.save(&theirs, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
         }
         let (digests, meanwhile) = with_meanwhile(kv);
         let mut growing = digests.begin(CREATED, 0, 1, None);
@@ -85,7 +85,7 @@ async fn an_older_digest_is_not_put_over_a_better_one_that_another_question_brin
     let kv = kv();
     let (older, bytes) = digest(1, block_end(0));
     let store = DigestStore::new(Arc::clone(&kv), "events");
-    store.save(&older, bytes, (0, 0), 1).await.unwrap();
+    store.save(&older, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
     let (digests, meanwhile) = with_meanwhile(kv);
     let better = Arc::new(digest(2, block_end(0)).0);
     let brought = Some(Arc::clone(&better));
@@ -104,7 +104,7 @@ async fn what_was_removed_while_it_was_fetched_is_not_known_afterwards() {
     let kv = kv();
     let (stored, bytes) = digest(1, block_end(0));
     let store = DigestStore::new(Arc::clone(&kv), "events");
-    store.save(&stored, bytes, (0, 0), 1).await.unwrap();
+    store.save(&stored, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
     let (digests, meanwhile) = with_meanwhile(kv);
     *meanwhile.lock().unwrap() = Some(Box::new(move || digests.look_again(CREATED, 0)));
     let mut state = StreamState::default();

@@ -74,7 +74,7 @@ async fn keep(gone: &Gone, block: u64, minutes: impl Iterator<Item = i64>) -> Di
     }
     let (digest, bytes) = draft.seal();
     let store = gone.asked_nothing();
-    store.store().save(&digest, bytes, (0, 0), 1).await.unwrap();
+    store.store().save(&digest, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
     digest
 }
 
@@ -139,7 +139,11 @@ async fn what_a_keeper_removes_is_answered_from_no_longer_where_digests_age() {
     for block in 0..2 {
         let partial = keep(&gone, block, 0..60).await;
         let whole = Digest { seen: BLOCK, through: block_end(block), ..partial };
-        gone.asked_nothing().store().save(&whole, encode(&whole), (0, 0), 1).await.unwrap();
+        gone.asked_nothing()
+            .store()
+            .save(&whole, encode(&whole), ((0, 0), (0, 0)), 1)
+            .await
+            .unwrap();
     }
     let aging = gone.asked_nothing().with_ages(Some(Duration::ZERO));
     let lasting = gone.asked_nothing().with_ages(Some(100 * HOUR));

@@ -217,7 +217,7 @@ async fn read(
         while let Some(delivery) = deliveries.next().await {
             let Delivery::Message(message) = delivery? else { continue };
             let sequence = message.sequence;
-            let mark = Mark { sequence, stored_at: message.stored_at };
+            let mark = Mark::from(&message);
             if before.contradicts(&mark) {
                 return Ok(None);
             }

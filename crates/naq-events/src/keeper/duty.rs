@@ -33,7 +33,8 @@ pub(super) struct Duty<'a> {
     post: &'a Post,
     retention: Retention,
     following: Following,
-    created: Timestamp,
+    /// When the log was made, and the turn in which it was looked at.
+    of: (Timestamp, u64),
     through: u64,
     /// How many events it has digested.
     digested: u64,
@@ -54,7 +55,7 @@ impl<'a> Duty<'a> {
             post,
             retention: Retention::new(log, digests, post.ages.clone()),
             following: Following::default(),
-            created: Timestamp::default(),
+            of: Default::default(),
             through: 0,
             digested: 0,
             next_look: Duration::ZERO,
@@ -99,9 +100,10 @@ impl<'a> Duty<'a> {
         let Post { log, digests, .. } = self.post;
         let open = log.open(OPERATION).await?;
         let last = open.info.state.last_sequence;
-        if open.info.created != self.created || last < self.through {
-            // Another log, or one that has lost its end.
-            (self.created, self.through) = (open.info.created, 0);
+        let of = (open.info.created, open.turn());
+        if self.of != of || last < self.through {
+            // Another log, or one that may have lost its end.
+            (self.of, self.through) = (of, 0);
         }
         self.post.ends_at(last);
         if self.through >= last {

@@ -112,6 +112,7 @@ impl Retention {
                 continue;
             };
             let keep_from = cut.keep_from.min(first.saturating_add(self.reach));
+            self.digests.look(&open).await?;
             if !self.digests.has(self.created, first..keep_from).await? {
                 // Digests that were there are gone, or damaged.
                 self.digested = Digested::default();
