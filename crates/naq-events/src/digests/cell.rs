@@ -4,6 +4,7 @@ use naq_core::Timestamp;
 use naq_core::events::Event;
 
 use super::distribution::Distribution;
+use super::few::Few;
 use super::moment::Moment;
 
 /// The nanoseconds of a minute.
@@ -120,7 +121,7 @@ pub(crate) struct Cell {
     pub(crate) lost: u64,
     /// Each of them, sorted, where they are few; those that tell of lost ones
     /// are few where they are one.
-    pub(crate) few: Vec<Moment>,
+    pub(crate) few: Few,
     /// Their values, where they aren't told apart.
     pub(crate) many: Option<Box<Values>>,
 }
@@ -145,17 +146,18 @@ impl Cell {
     /// The cell of one event.
     pub(crate) fn of(event: &Event, at: Timestamp) -> Self {
         let lost = event.lost_count().unwrap_or(0);
-        let few: Vec<_> = Moment::of(event, at).into_iter().collect();
+        let few: Few = Moment::of(event, at).into_iter().collect();
+        let is_told = few.len() > 0;
         let mut cell = Self { count: 1, first: at, last: at, lost, few, many: None };
-        if cell.few.is_empty() {
+        if !is_told {
             cell.values().observe(event);
         }
         cell
     }
 
-    /// The cell of such events, sorted, which tell of so many lost ones; `None` of none.
-    pub(crate) fn of_few(few: Vec<Moment>, lost: u64) -> Option<Self> {
-        let (first, last) = (few.first()?.at, few.last()?.at);
+    /// The cell of such events, which tell of so many lost ones; `None` of none.
+    pub(crate) fn of_few(few: Few, lost: u64) -> Option<Self> {
+        let (first, last) = few.ends()?;
         Some(Self { count: few.len() as u64, first, last, lost, few, many: None })
     }
 
@@ -163,11 +165,7 @@ impl Cell {
     pub(crate) fn observe(&mut self, event: &Event, at: Timestamp) {
         self.count(1, (at, at), event.lost_count().unwrap_or(0));
         match Moment::of(event, at).filter(|_| self.are_few()) {
-            Some(moment) => {
-                // They mostly come in the order of their times.
-                let place = self.few.partition_point(|before| *before <= moment);
-                self.few.insert(place, moment);
-            }
+            Some(moment) => self.few.insert(moment),
             None => self.values().observe(event),
         }
     }
@@ -183,8 +181,8 @@ impl Cell {
             self.count(other.count, (other.first, other.last), other.lost);
         }
         if self.are_few() && others.iter().all(|other| other.is_sharp()) {
-            self.few.extend(others.iter().flat_map(|other| &other.few));
-            self.few.sort();
+            let theirs = others.iter().flat_map(|other| other.few.iter());
+            self.few = self.few.iter().chain(theirs).collect();
         } else if !others.is_empty() {
             let values = self.values();
             for other in others {
@@ -236,7 +234,7 @@ impl Cell {
     /// The cell of those of its events that happened at such times; `None`
     /// where none did, and where they aren't told apart.
     pub(crate) fn when(&self, is_in: impl Fn(Timestamp) -> bool) -> Option<Self> {
-        let few = self.few.iter().filter(|moment| is_in(moment.at)).copied().collect();
+        let few = self.few.iter().filter(|moment| is_in(moment.at)).collect();
         Self::of_few(few, self.lost)
     }
 
@@ -256,7 +254,7 @@ impl Cell {
             .many
             .as_deref()
             .map_or(0, |values| size_of::<Values>() + bins(values) * size_of::<(u16, u64)>());
-        size_of::<(Key, Self)>() + self.few.capacity() * size_of::<Moment>() + many
+        size_of::<(Key, Self)>() + self.few.weight() + many
     }
 }
 

@@ -12,6 +12,7 @@ use super::encode::{
     GRAINS, HAS_DURATIONS, HAS_LOST, HAS_WAITS, IS_SHARP, MARK, OLDEST, UNITS, VERSION,
 };
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
+use super::few::Few;
 use super::hours::{Grain, Hours};
 use super::moment::{Moment, Nanos};
 use crate::fence::Mark;
@@ -175,7 +176,7 @@ fn cell(
         };
         let (durations, waits) = (distribution(HAS_DURATIONS)?, distribution(HAS_WAITS)?);
         let many = Some(Box::new(Values { durations, waits }));
-        Cell { count, first, last, lost, few: Vec::new(), many }
+        Cell { count, first, last, lost, few: Few::default(), many }
     };
     Some((key, cell))
 }
@@ -186,7 +187,7 @@ fn moments(
     count: usize,
     start: i64,
     flags: u8,
-) -> Option<Vec<Moment>> {
+) -> Option<Few> {
     let mut before = start;
     let mut few = Vec::with_capacity(count);
     for _ in 0..count {
@@ -206,7 +207,7 @@ fn moments(
         let (duration, wait) = (value(HAS_DURATIONS)?, value(HAS_WAITS)?);
         few.push(Moment { at: Timestamp::from_nanos(before), duration, wait });
     }
-    few.is_sorted().then_some(few)
+    few.is_sorted().then(|| few.into_iter().collect())
 }
 
 fn read_distribution(reader: &mut Reader<'_>) -> Option<Distribution> {

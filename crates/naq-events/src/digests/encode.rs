@@ -55,7 +55,7 @@ impl Units {
                 *place += 1;
             }
         };
-        for moment in digest.cells.iter().flat_map(|(_, cell)| &cell.few) {
+        for moment in digest.cells.iter().flat_map(|(_, cell)| cell.few.iter()) {
             finer(&mut units.times, moment.at.as_nanos().unsigned_abs());
             for value in [moment.duration, moment.wait].into_iter().flatten() {
                 finer(&mut units.values, value.get());
@@ -163,7 +163,7 @@ fn cell(out: &mut Writer, units: Units, key: &Key, cell: &Cell) {
     match &cell.many {
         None => {
             let mut before = start;
-            for moment in &cell.few {
+            for moment in cell.few.iter() {
                 out.i64(moment.at.as_nanos().wrapping_sub(before) / units.time());
                 before = moment.at.as_nanos();
                 for (has, value) in [(has_durations, moment.duration), (has_waits, moment.wait)] {

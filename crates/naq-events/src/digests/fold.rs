@@ -258,7 +258,7 @@ mod tests {
             let stays = memory.bytes_current;
             (weights.sum::<i64>(), stays, memory.bytes_max.cast_signed() - stays)
         };
-        let [few, many] = [2, 18].map(fold);
+        let [few, many] = [2, 10].map(fold);
         // What stays is the store, which is in this process here: its bytes are
         // few beside digests in memory.
         let ((had, stayed, used), (has, stays, uses)) = (few, many);

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `distribution.rs` | durations: exact sums, percentiles within 1 % |
 //! | `fingerprint.rs` | messages of errors without what varies |
-//! | `cell.rs`, `moment.rs` | what is told apart, and what is counted of it |
+//! | `cell.rs`, `few.rs`, `moment.rs` | what is told apart, and what is counted of it |
 //! | `errors.rs` | the errors of a block |
 //! | `draft.rs` | a digest in the making, and its bounds |
 //! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
@@ -42,6 +42,7 @@ mod distribution;
 mod draft;
 mod encode;
 mod errors;
+mod few;
 mod fingerprint;
 mod flight;
 mod fold;

@@ -171,7 +171,7 @@ fn where_room_is_short_the_events_of_large_cells_are_told_apart_no_longer() {
     // Cells of a thousand events, and one of a hundred, whose values vary in each digit.
     let mut draft = Draft::new(CREATED, 0);
     let mut random = fastrand::Rng::with_seed(7);
-    for sequence in 1..=BLOCK {
+    for sequence in 1..=56_000 {
         let cell = sequence % 64;
         let mut event = Event::log("x").with_queue(format!("queue-{cell}"));
         if cell == 1 && sequence > 6_400 {
