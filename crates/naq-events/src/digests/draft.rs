@@ -89,9 +89,11 @@ impl Draft {
         self.seen
     }
 
-    /// How many cells it has.
-    pub(crate) fn cells(&self) -> u64 {
-        self.cells.len() as u64
+    /// How much there is to seal, in cells: the events that these keep one by one
+    /// are written too.
+    pub(crate) fn to_seal(&self) -> u64 {
+        const EVENTS_A_CELL: u64 = 16;
+        self.cells.len() as u64 + self.seen / EVENTS_A_CELL
     }
 
     /// Adds a message that is no event.

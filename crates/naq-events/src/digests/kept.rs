@@ -262,7 +262,7 @@ impl Digests {
         let is_whole = open.draft.through() >= block_end(block);
         let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
         let grown = open.draft.through() - open.sealed.through;
-        let is_worth_it = grown * CELLS_AN_EVENT > open.draft.cells();
+        let is_worth_it = grown * CELLS_AN_EVENT > open.draft.to_seal();
         let mut result = Ok(());
         if grown > 0 && (is_whole || is_due || is_worth_it) {
             let (digest, bytes) = open.draft.seal();
