@@ -24,11 +24,8 @@ use naq_core::{ErrorKind, Result, Timestamp};
 
 use crate::read::OpenLog;
 
-/// How many marks are looked at together, at most: of more than this none is there.
-const MOST_GETS: usize = 64;
-
-/// After so many of which nobody can tell, no more are looked at.
-const MOST_UNKNOWN: usize = 4;
+/// After so many marks of which nobody can tell, no more are looked at.
+const MOST_UNKNOWN: usize = 64;
 
 /// The last message that something was made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,7 +125,8 @@ impl OpenLog {
     /// of messages that the server has lost. `None` where none is known to be.
     pub(crate) async fn lost_from(&self, marks: Vec<Mark>) -> Result<Option<u64>> {
         let (mut lost, mut unknown) = (None, 0);
-        for mark in marks.into_iter().take(MOST_GETS) {
+        // As long as they are lost it goes on: what is behind the last of them may be too.
+        for mark in marks {
             match self.holds(mark).await? {
                 Some(true) => break,
                 Some(false) => lost = Some(mark.sequence),

@@ -112,7 +112,7 @@ async fn measure(bench: &Bench<'_>, reader: Reader, round: usize) -> Outcome<f64
         let encoded = encoder.encode(&event, at)?;
         messages.push(Ok((encoded.subject().to_owned(), encoded.payload().clone())));
     }
-    let mut items = logging.events.read_events(ReadEvents::default().with_filter(filter()?));
+    let mut items = logging.events.read_events(ReadEvents::live().with_filter(filter()?));
     if let Reader::Naq = reader {
         // It has begun to wait for what comes.
         let first = items.next().await.transpose()?;

@@ -121,8 +121,10 @@ impl CursorService {
     /// # Errors
     /// `NotFound` where there is no log; `Corrupt`; those of the connection.
     pub async fn list(&self) -> Result<Vec<CursorStatus>> {
-        let open = self.log.open(LIST).await?;
+        // The cursors first: what is saved meanwhile would lie behind the end of a log looked at
+        // before.
         let saved = self.bucket.list().await.map_err(|error| error.in_operation(LIST))?;
+        let open = self.log.open(LIST).await?;
         let mut all = Vec::with_capacity(saved.len());
         for saved in saved {
             all.push(status(saved, &open).await.map_err(|error| error.in_operation(LIST))?);
