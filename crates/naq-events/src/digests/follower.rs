@@ -62,7 +62,7 @@ struct State {
     follows: bool,
     /// When it ends if nobody asks any more.
     ends: Duration,
-    /// How far an answer went.
+    /// How far the answers went that came since the last look.
     through: u64,
 }
 
@@ -120,6 +120,8 @@ impl Follower {
         // One that ended with its runtime has not said so.
         if !state.follows || task.as_ref().is_none_or(|task| task.0.is_finished()) {
             state.follows = true;
+            // What an answer before told may have been of another log.
+            state.through = through;
             *task = Some(Guard(runtime.spawn(run(Arc::clone(&self.site)))));
         }
     }
@@ -164,10 +166,12 @@ impl Site {
         let open = self.log.open(OPERATION).await?;
         let (created, last) = (open.info.created, open.info.state.last_sequence);
         if seen.created.replace(created).is_some_and(|before| before != created) {
-            // What was asked was another log.
-            (seen.through, self.state().through) = (0, 0);
+            // The log was made anew.
+            seen.through = 0;
         }
-        seen.through = seen.through.max(self.state().through).min(last);
+        // Beyond the end an answer went in another log, or after this look.
+        let told = Some(std::mem::take(&mut self.state().through)).filter(|told| *told <= last);
+        seen.through = seen.through.max(told.unwrap_or_default()).min(last);
         if seen.through == last {
             return Ok(());
         }
@@ -184,5 +188,99 @@ impl Site {
         let following = self.digests.follow(&ask, block_of(seen.through + 1));
         seen.through = meter.within(following).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::clock::ManualClock;
+    use naq_core::config::EventsConfig;
+    use naq_core::connection::SingleJetStream;
+    use naq_core::events::EventSubjects;
+    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_core::kv::KvStore;
+    use naq_kv::KvStoreService;
+    use naq_memory::MemoryJetStream;
+
+    use super::*;
+    use crate::read::Limits;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn until(is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    }
+
+    struct Own {
+        js: Arc<MemoryJetStream>,
+        clock: ManualClock,
+        digests: Arc<Digests>,
+        follower: Follower,
+    }
+
+    impl Own {
+        fn new() -> Self {
+            let (js, clock) = (Arc::new(MemoryJetStream::new()), ManualClock::new());
+            let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+            let provider = || SingleJetStream::provider(Arc::clone(&js) as Arc<dyn JetStream>);
+            let (config, subjects) = (EventsConfig::default(), EventSubjects::default());
+            let limits = Limits::of(&config);
+            let log = Log::new(provider(), Arc::clone(&shared), "events", subjects, limits);
+            let kv: Arc<dyn KvStore> = Arc::new(KvStoreService::new(provider()));
+            let digests = Arc::new(Digests::new(Arc::clone(&kv), "events"));
+            let (its, clocks) = (Arc::clone(&digests), Arc::clone(&shared));
+            let keeper = Arc::new(Keeper::new(log.clone(), its, kv, clocks, &config));
+            let follower = Follower::new(log, Arc::clone(&digests), shared, keeper);
+            follower.open();
+            Self { js, clock, digests, follower }
+        }
+
+        /// Makes the log anew, with so many events.
+        async fn make_anew(&self, events: u64) {
+            let _ = self.js.delete_stream("events").await;
+            self.js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+            self.store(events).await;
+        }
+
+        async fn store(&self, events: u64) {
+            for _ in 0..events {
+                let message = PublishMessage::new("events.log", r#"{"type":"log"}"#);
+                self.js.publish(message).await.unwrap();
+            }
+        }
+
+        /// Lets a second pass, and answers how far the log has been digested by then.
+        async fn followed_through(&self) -> Option<u64> {
+            let rests = || self.clock.next_deadline() == Some(self.clock.monotonic() + LOOK);
+            until(rests).await;
+            self.clock.advance(LOOK);
+            until(rests).await;
+            self.digests.memory().open.as_ref().map(|open| open.draft.through())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_made_anew_is_followed_whatever_was_told_of_the_one_before() {
+        let own = Own::new();
+        own.make_anew(700).await;
+        own.follower.asked(700);
+        own.store(100).await;
+        assert_eq!(own.followed_through().await, Some(800));
+        own.clock.advance(LINGER);
+        until(|| own.clock.sleepers() == 0).await;
+        // Nobody has asked for a while when the log is made anew.
+        own.make_anew(100).await;
+        own.follower.asked(100);
+        own.store(50).await;
+        assert_eq!(own.followed_through().await, Some(150));
+        // An answer that was made from the log before comes late.
+        own.follower.asked(800);
+        own.store(50).await;
+        assert_eq!(own.followed_through().await, Some(200));
     }
 }
