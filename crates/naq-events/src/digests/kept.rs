@@ -18,7 +18,8 @@ use super::store::DigestStore;
 /// open block is sealed once that is the cheaper of the two.
 const CELLS_AN_EVENT: u64 = 16;
 
-/// After how many more events the open block is kept in the store.
+/// After how many more events the open block is kept in the store, once the
+/// reading has come to its end.
 const CHECKPOINT_AFTER: u64 = 32_000;
 
 /// What digests are loaded and made for.
