@@ -1,8 +1,12 @@
 //! One at a time reads what lies at the log's end: a question, the follower, or
 //! the keeper of the same service. Those that come meanwhile wait, and find what
-//! it made.
+//! it made. That saves work and nothing hangs on it: after some seconds they go
+//! on by themselves, or one that its program polls no more would stop them all.
+
+use std::time::Duration;
 
 use naq_core::Result;
+use naq_core::clock::{Clock, ClockExt};
 use tokio::sync::MutexGuard;
 
 use super::digest::{Digest, block_end, block_of};
@@ -10,10 +14,15 @@ use super::gather::Gathering;
 use super::kept::Digests;
 use crate::read::{Log, OpenLog};
 
+/// How long somebody waits for what another one reads: longer than what came
+/// since the last reading takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Digests {
-    /// Reads at the log's end, once nobody else does.
-    pub(super) async fn flight(&self) -> MutexGuard<'_, ()> {
-        self.flight.lock().await
+    /// Reads at the log's end, once nobody else does; `None` after some seconds
+    /// on this clock, beside one who has not come to an end by then.
+    pub(super) async fn flight(&self, clock: &dyn Clock) -> Option<MutexGuard<'_, ()>> {
+        clock.until(clock.deadline(PATIENCE), self.flight.lock()).await
     }
 
     /// The log at a later look, where its last block is in memory further than
@@ -35,7 +44,7 @@ impl Digests {
 
 impl<'a> Gathering<'a> {
     /// Begins to read what lies at the log's end; `None` where that is still to
-    /// come, or all of it is in memory.
+    /// come, or all of it is in memory, or another one reads for too long.
     ///
     /// The window is the last one: up to 32 blocks where nobody has read before,
     /// else what has come since. It waits no longer than its question may.
@@ -45,7 +54,7 @@ impl<'a> Gathering<'a> {
         if self.is_before_the_end() || is_here() == Some(self.through) {
             return None;
         }
-        Some(self.digests.flight().await)
+        self.digests.flight(self.ask.log.clock()).await
     }
 
     /// Looks at the log again where a digest goes further than it did at the
@@ -93,6 +102,7 @@ mod tests {
     use naq_core::{Error, ErrorKind};
     use naq_kv::KvStoreService;
     use naq_memory::MemoryJetStream;
+    use tokio::sync::oneshot::Receiver;
 
     use super::super::{Ask, Cell, CellFilter, Digest, Digests, Grain, Key, MinuteRange, Tally};
     use super::*;
@@ -153,6 +163,30 @@ mod tests {
                 let message = PublishMessage::new("events.log", r#"{"type":"log"}"#);
                 self.js.publish(message).await.unwrap();
             }
+        }
+
+        /// The log as it stands, whose reading comes to no end behind a sequence,
+        /// and what tells that it has come there.
+        async fn standing_still_behind(&self, sequence: u64) -> (OpenLog, Receiver<()>) {
+            let mut open = self.log.open("test").await.unwrap();
+            let options = ReadOptions::default().with_until(ReadUntil::Sequence(sequence));
+            let deliveries: Vec<_> = open.jetstream.read("events", options).collect().await;
+            let (said, stopped) = tokio::sync::oneshot::channel();
+            let (mut jetstream, server) = (MockJetStream::new(), self.js.server_info());
+            jetstream.expect_server_info().returning(move || server.clone());
+            jetstream.expect_get_message().returning(|_, _| {
+                let text = "not by these credentials";
+                Err(Error::new(ErrorKind::PermissionDenied, "get_message", text))
+            });
+            jetstream.expect_read().return_once(move |_, _| {
+                let end = async move {
+                    said.send(()).unwrap();
+                    std::future::pending().await
+                };
+                stream::iter(deliveries).chain(end.into_stream()).boxed()
+            });
+            open.jetstream = Arc::new(jetstream);
+            (open, stopped)
         }
 
         async fn ask(&self, open: &OpenLog) -> (u64, AnswerBasis) {
@@ -244,24 +278,8 @@ mod tests {
     async fn a_question_that_is_given_up_has_kept_each_block_that_it_has_read() {
         let own = Own::beginning_at(65_530).await;
         own.store(10).await;
-        let mut open = own.log.open("test").await.unwrap();
+        let (open, stopped) = own.standing_still_behind(65_538).await;
         let created = open.info.created;
-        let options = ReadOptions::default().with_until(ReadUntil::Sequence(65_538));
-        let deliveries: Vec<_> = open.jetstream.read("events", options).collect().await;
-        let (said, stopped) = tokio::sync::oneshot::channel();
-        let (mut jetstream, server) = (MockJetStream::new(), own.js.server_info());
-        jetstream.expect_server_info().returning(move || server.clone());
-        jetstream.expect_get_message().returning(|_, _| {
-            Err(Error::new(ErrorKind::PermissionDenied, "get_message", "not by these credentials"))
-        });
-        jetstream.expect_read().return_once(move |_, _| {
-            let end = async move {
-                said.send(()).unwrap();
-                std::future::pending().await
-            };
-            stream::iter(deliveries).chain(end.into_stream()).boxed()
-        });
-        open.jetstream = Arc::new(jetstream);
         tokio::select! {
             (count, _) = own.ask(&open) => panic!("it has read {count}"),
             told = stopped => told.unwrap(),
@@ -274,5 +292,33 @@ mod tests {
         // What it has of the next one is gone on from.
         own.digests.checkpoint(created, 1).await.unwrap();
         assert_eq!(extents().await, [Some((7, 65_536)), Some((2, 65_538))]);
+    }
+
+    #[tokio::test]
+    async fn who_reads_and_is_polled_no_more_stops_nobody_for_long() {
+        let own = Own::new().await;
+        own.store(400).await;
+        let (open, stopped) = own.standing_still_behind(200).await;
+        let mut left_alone = Box::pin(own.ask(&open));
+        tokio::select! {
+            (count, _) = &mut left_alone => panic!("it has read {count}"),
+            told = stopped => told.unwrap(),
+        }
+        let pass = async || {
+            own.clock.wait_for_sleepers(1, Duration::from_secs(30)).await.unwrap();
+            own.clock.advance(PATIENCE);
+        };
+        let open = own.log.open("test").await.unwrap();
+        let folding = own.digests.fold("test", &own.log, &open, 0, |_, _| {});
+        let (read, ()) = tokio::join!(folding, pass());
+        assert_eq!(read.unwrap(), 400);
+        own.store(100).await;
+        let open = own.log.open("test").await.unwrap();
+        let ((count, basis), ()) = tokio::join!(own.ask(&open), pass());
+        assert_eq!((count, basis.read), (500, 100));
+        // What it has put back has come less far.
+        drop(left_alone);
+        let (count, basis) = own.ask(&open).await;
+        assert_eq!((count, basis.read), (500, 0));
     }
 }

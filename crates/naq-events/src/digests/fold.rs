@@ -56,7 +56,7 @@ impl Digests {
         }
         if start < end {
             // Who asks meanwhile waits for this, and then has it.
-            let _flight = self.flight().await;
+            let _flight = self.flight(log.clock()).await;
             let later = self.later(operation, log, open).await?;
             let open = later.as_ref().unwrap_or(open);
             self.blocks(operation, log, open, start..end, &mut read, &mut reached).await?;

@@ -36,7 +36,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Digests {
     store: DigestStore,
     kept: Mutex<Memory>,
-    /// Held by the question that reads what lies at the log's end.
+    /// Held by who reads what lies at the log's end, but for one who has waited too long.
     pub(super) flight: tokio::sync::Mutex<()>,
     /// Whether the credentials let digests be kept, as far as is known.
     may_write: AtomicBool,
