@@ -11,7 +11,7 @@ use tokio::sync::MutexGuard;
 
 use super::digest::{Digest, block_end, block_of};
 use super::gather::Gathering;
-use super::kept::Digests;
+use super::kept::{Digests, Purpose};
 use crate::read::{Log, OpenLog};
 
 /// How long somebody waits for what another one reads: longer than what came
@@ -54,7 +54,11 @@ impl<'a> Gathering<'a> {
         if self.is_before_the_end() || is_here() == Some(self.through) {
             return None;
         }
-        self.digests.flight(self.ask.log.clock()).await
+        let flight = self.digests.flight(self.ask.log.clock()).await;
+        // What is not kept was told, and is in memory all the same.
+        let replicas = self.open().replicas();
+        let _ = self.digests.keep_whole(created, replicas, Purpose::Question).await;
+        flight
     }
 
     /// Looks at the log again where a digest goes further than it did at the
@@ -320,5 +324,44 @@ mod tests {
         drop(left_alone);
         let (count, basis) = own.ask(&open).await;
         assert_eq!((count, basis.read), (500, 0));
+    }
+
+    #[tokio::test]
+    async fn a_whole_block_whose_keeping_was_given_up_or_failed_is_kept_by_the_next_one_to_read() {
+        for (hangs, asks) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut own = Own::beginning_at(65_530).await;
+            own.store(10).await;
+            let created = own.log.open("test").await.unwrap().info.created;
+            let kept_in = Arc::new(MemoryJetStream::new());
+            let provider = SingleJetStream::provider(Arc::clone(&kept_in) as Arc<dyn JetStream>);
+            own.digests = Digests::new(Arc::new(KvStoreService::new(provider)), "events");
+            let mut growing = own.digests.begin(created, 0, 65_530, None);
+            (65_530..=65_536).for_each(|sequence| growing.draft().malformed(sequence));
+            let keeping = own.digests.finish(growing, 1, Purpose::Question);
+            if hangs {
+                kept_in.faults().block();
+                assert!(keeping.now_or_never().is_none());
+                kept_in.faults().unblock();
+            } else {
+                kept_in.faults().fail_publishes(u64::MAX, ErrorKind::Unavailable);
+                assert!(keeping.await.unwrap_err().is(ErrorKind::Unavailable));
+                kept_in.faults().fail_publishes(0, ErrorKind::Unavailable);
+            }
+            // Nobody can read it again.
+            let keep = PurgeOptions::default().with_keep(PurgeKeep::FromSequence(65_537));
+            own.js.purge_stream("events", keep).await.unwrap();
+            let open = own.log.open("test").await.unwrap();
+            if asks {
+                let (count, basis) = own.ask(&open).await;
+                assert_eq!((count, basis.malformed, basis.holes), (3, 7, 65_529));
+            } else {
+                let read = own.digests.fold("test", &own.log, &open, 0, |_, _| {}).await;
+                assert_eq!(read.unwrap(), 3);
+            }
+            own.digests.checkpoint(created, 1).await.unwrap();
+            let stored = own.digests.stored(created, &[0, 1]).await.unwrap();
+            let extents: Vec<_> = stored.iter().map(|it| it.as_ref().map(Digest::extent)).collect();
+            assert_eq!(extents, [Some((7, 65_536)), Some((3, 65_539))], "{hangs} {asks}");
+        }
     }
 }

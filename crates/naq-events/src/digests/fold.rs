@@ -75,6 +75,9 @@ impl Digests {
         reached: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<()> {
         let (created, state) = (open.info.created, &open.info.state);
+        self.keep_whole(created, open.replicas(), Purpose::Keeping)
+            .await
+            .map_err(|error| error.in_operation(operation))?;
         let wanted: Vec<u64> = blocks.clone().collect();
         let loaded = self
             .load(created, &wanted, state, Purpose::Keeping)

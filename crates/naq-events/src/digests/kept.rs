@@ -261,15 +261,17 @@ impl Digests {
         let open = &mut growing.open;
         let (created, block) = (open.sealed.created, open.sealed.block);
         let is_whole = open.draft.through() >= block_end(block);
-        let is_due = open.draft.through() - open.saved >= CHECKPOINT_AFTER;
+        let unsaved = open.draft.through() - open.saved;
+        let is_due = unsaved >= CHECKPOINT_AFTER || (is_whole && unsaved > 0);
         let grown = open.draft.through() - open.sealed.through;
         let is_worth_it = grown * CELLS_AN_EVENT > open.draft.to_seal();
         let mut result = Ok(());
-        if grown > 0 && (is_whole || is_due || is_worth_it) {
+        // It may have been sealed by one who was given up amid keeping it.
+        if is_due || (grown > 0 && is_worth_it) {
             let (digest, bytes) = open.draft.seal();
             open.sealed = Arc::new(digest);
             // A digest of nothing tells nothing that its absence doesn't.
-            if (is_whole || is_due) && open.draft.seen() > 0 {
+            if is_due && open.draft.seen() > 0 {
                 match self.save(&open.sealed, bytes, open.base, replicas).await {
                     Ok(better) => {
                         open.saved = open.sealed.through;
@@ -290,7 +292,8 @@ impl Digests {
             }
         }
         if is_whole {
-            growing.is_done = true;
+            // Else it is put back, and the next one to look keeps it.
+            growing.is_done = result.is_ok();
             let mut kept = self.kept(created);
             // What isn't in the store is not known for good.
             if result.is_ok() && purpose == Purpose::Question && kept.turn() == growing.turn {
@@ -307,6 +310,29 @@ impl Digests {
             kept.open.take_if(|open| open.sealed.block <= block);
         }
         result
+    }
+
+    /// Keeps the open block where it is whole: who read it was given up amid
+    /// that, or it failed. Nobody reads the block again, and the next one to be
+    /// read takes its place in memory.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish): it stays in memory then.
+    pub(super) async fn keep_whole(
+        &self,
+        created: Timestamp,
+        replicas: u32,
+        purpose: Purpose,
+    ) -> Result<()> {
+        let is_left = |open: &&Open| {
+            let end = block_end(open.sealed.block);
+            open.draft.through() >= end && open.saved < end
+        };
+        // The others have what is in memory until this is done, or given up too.
+        let Some(open) = self.kept(created).open.as_ref().filter(is_left).cloned() else {
+            return Ok(());
+        };
+        self.finish(Growing::new(self, open), replicas, purpose).await
     }
 
     /// Keeps the block that grows as far as it has come.
@@ -472,7 +498,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_block_that_could_not_be_kept_is_looked_for_in_the_store_again() {
+    async fn a_whole_block_that_could_not_be_kept_is_not_taken_for_kept() {
         let created = Timestamp::from_nanos(0);
         let digests = without_server();
         let mut open = digests.begin(created, 0, 1, None);
@@ -480,12 +506,15 @@ mod tests {
         open.draft().reach(block_end(0));
         let error = digests.finish(open, 1, Purpose::Question).await.unwrap_err();
         assert!(error.is(ErrorKind::Unavailable));
-        // It is not taken for kept: the store is asked.
-        let error = digests
-            .load(created, &[0], &StreamState::default(), Purpose::Question)
-            .await
-            .unwrap_err();
-        assert!(error.is(ErrorKind::Unavailable));
+        let state = StreamState::default();
+        for _ in 0..2 {
+            // What it comes to is there, and each one to look tries to keep it.
+            let found = digests.load(created, &[0], &state, Purpose::Question).await.unwrap();
+            assert_eq!(found[0].as_ref().map(|it| it.extent()), Some((1, block_end(0))));
+            assert!(digests.kept(created).digest(0, &state).0.is_none());
+            let kept = digests.keep_whole(created, 1, Purpose::Question).await;
+            assert!(kept.unwrap_err().is(ErrorKind::Unavailable));
+        }
     }
 
     #[tokio::test]
