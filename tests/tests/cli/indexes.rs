@@ -35,7 +35,7 @@ fn unknown_before(screen: &str) -> String {
     [
         (r"20\d\d-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"20\d\d-\d\d-\d\d [\d:]+Z?", "TIME"),
-        (r"(Takes +)\d+ B", "${1}SIZE"),
+        (r"(Takes +|workers \()\d+ B", "${1}SIZE"),
         (r#"("bytes": )\d+"#, "${1}SIZE"),
     ]
     .iter()
