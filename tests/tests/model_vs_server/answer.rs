@@ -87,6 +87,7 @@ impl Visible for Delivery {
 impl Visible for StreamInfo {
     fn visible(mut self) -> String {
         self.created = SOME_TIME;
+        self.told_at = self.told_at.map(|_| SOME_TIME);
         self.state.first_time = self.state.first_time.map(|_| SOME_TIME);
         self.state.last_time = self.state.last_time.map(|_| SOME_TIME);
         // A reader's consumer may be there a moment longer.

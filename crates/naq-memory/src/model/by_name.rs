@@ -70,7 +70,7 @@ impl Model {
         now: Moment,
     ) -> Result<SubjectCounts, Refusal> {
         let version = self.version;
-        self.on(stream, now, |stream, _| Ok(stream.subject_counts(filter, offset, version)))
+        self.on(stream, now, |stream, _| Ok(stream.subject_counts(filter, offset, version, now)))
     }
 
     /// Opens a read of a stream as it stands now.

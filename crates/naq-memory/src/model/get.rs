@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use naq_core::jetstream::{ServerVersion, StoredMessage, SubjectCounts, Which, subject_matches};
 
+use super::Moment;
 use super::filters::Filters;
 use super::refusal::Refusal;
 use super::stream::Stream;
@@ -60,8 +61,9 @@ impl Stream {
         filter: &str,
         offset: u64,
         version: ServerVersion,
+        now: Moment,
     ) -> SubjectCounts {
-        let (info, counts) = (self.info(version), Vec::new());
+        let (info, counts) = (self.info(version, now), Vec::new());
         let mut page = SubjectCounts { info, counts, total: 0, next_offset: None };
         let _: ControlFlow<()> = self.store.subjects().visit(filter, |subject, sequences| {
             if page.total >= offset && page.total < offset.saturating_add(COUNTS_PER_PAGE) {

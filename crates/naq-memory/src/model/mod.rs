@@ -109,7 +109,7 @@ impl Model {
         if self.streams.contains_key(&config.name) {
             return self.on(&config.name, now, |stream, _| {
                 if stream.config == config {
-                    Ok(stream.info(version))
+                    Ok(stream.info(version, now))
                 } else {
                     Err(Refusal::StreamExists(config.name.clone()))
                 }
@@ -122,7 +122,7 @@ impl Model {
         self.made += 1;
         let stream = Stream::new(config, now.wall, self.made);
         self.used += stream.weight();
-        let info = stream.info(version);
+        let info = stream.info(version, now);
         self.routes.add(&info.config.name, &info.config.subjects);
         self.streams.insert(info.config.name.clone(), stream);
         Ok(info)
@@ -143,7 +143,7 @@ impl Model {
         self.routes.add(&config.name, &config.subjects);
         self.on(&asked.name, now, |stream, _| {
             stream.reconfigure(config, now);
-            Ok(stream.info(version))
+            Ok(stream.info(version, now))
         })
     }
 
@@ -163,11 +163,7 @@ impl Model {
 
     pub(crate) fn stream_info(&mut self, stream: &str, now: Moment) -> Result<StreamInfo, Refusal> {
         let version = self.version;
-        self.on(stream, now, |stream, _| {
-            let mut info = stream.info(version);
-            info.told_at = Some(now.wall);
-            Ok(info)
-        })
+        self.on(stream, now, |stream, _| Ok(stream.info(version, now)))
     }
 
     pub(crate) fn delete_stream(&mut self, stream: &str) -> Result<(), Refusal> {

@@ -68,10 +68,12 @@ impl Stream {
         }
     }
 
-    pub(crate) fn info(&self, version: ServerVersion) -> StreamInfo {
+    pub(crate) fn info(&self, version: ServerVersion, now: Moment) -> StreamInfo {
         let mut state = self.store.state();
         state.consumers = self.consumers.len() as u64;
-        StreamInfo::new(self.config.told(version), state, self.created)
+        let mut info = StreamInfo::new(self.config.told(version), state, self.created);
+        info.told_at = Some(now.wall);
+        info
     }
 
     /// A message on a subject is about to be stored.
