@@ -239,8 +239,8 @@ impl Keeper {
         };
         let is_unsure = |event: &&SpooledEvent| cleared.uncertain.contains(&event.position);
         let (unsure, sure): (Vec<_>, Vec<_>) = events.iter().partition(is_unsure);
-        // Of these it stays so until they have an outcome: this session may end before they are
-        // sent, and only then are they counted.
+        // Of these it stays so until they have an outcome: they are counted when they are sent, and
+        // the connection may break before that.
         let first_sent = unsure.iter().filter_map(|event| event.sent_at()).min();
         for (events, context) in
             [(unsure, SentContext::lost(first_sent.unwrap_or(sent_at))), (sure, context)]
