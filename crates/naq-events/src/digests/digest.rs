@@ -1,7 +1,5 @@
 //! The digest of a block: sorted, bounded, and the same for the same events.
 
-use std::collections::BTreeMap;
-
 use naq_core::Timestamp;
 
 use super::cell::{Cell, Key, Minute, Name};
@@ -178,46 +176,46 @@ impl Digest {
     /// The same with other keys: cells whose new keys are equal become one;
     /// unused names and spans go; names and cells are sorted.
     pub(crate) fn regrouped(self, regroup: impl Fn(Key) -> Key) -> Self {
-        let keyed: Vec<_> =
-            self.cells.into_iter().map(|(key, cell)| (regroup(key), cell)).collect();
-        let mut used: Vec<&str> = Vec::new();
-        for (key, _) in &keyed {
+        let mut cells = self.cells;
+        let mut is_used = vec![false; self.names.len()];
+        for (key, _) in &mut cells {
+            *key = regroup(*key);
             for name in [key.event_type, key.queue, key.job_name] {
-                if let Name::At(place) = name {
-                    used.extend(self.names.get(place as usize).map(String::as_str));
+                if let Name::At(place) = name
+                    && let Some(is_used) = is_used.get_mut(place as usize)
+                {
+                    *is_used = true;
                 }
             }
         }
-        used.sort_unstable();
-        used.dedup();
-        let place = |name: Name| match name {
-            Name::At(old) => {
-                let found = self.names.get(old as usize);
-                let new = found.and_then(|name| used.binary_search(&name.as_str()).ok());
-                // A place beyond the table is not made here, and not decoded.
-                new.and_then(|new| u32::try_from(new).ok()).map_or(Name::Dropped, Name::At)
+        let used = self.names.iter().zip(&is_used).filter(|(_, is_used)| **is_used);
+        let mut names: Vec<String> = used.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = |name| names.binary_search(name).ok().and_then(|new| u32::try_from(new).ok());
+        let places: Vec<Option<u32>> = self.names.iter().map(place).collect();
+        for (key, _) in &mut cells {
+            for name in [&mut key.event_type, &mut key.queue, &mut key.job_name] {
+                if let Name::At(old) = *name {
+                    // A place beyond the table is not made here, and not decoded.
+                    let new = places.get(old as usize).copied().flatten();
+                    *name = new.map_or(Name::Dropped, Name::At);
+                }
             }
-            other => other,
-        };
-        let mut cells = BTreeMap::<Key, Cell>::new();
-        for (key, cell) in keyed {
-            let key = Key {
-                event_type: place(key.event_type),
-                queue: place(key.queue),
-                job_name: place(key.job_name),
-                ..key
-            };
-            cells.entry(key).and_modify(|mine| mine.merge(&cell)).or_insert(cell);
         }
-        let names = used.into_iter().map(str::to_owned).collect();
-        let mut spans = self.spans;
-        spans.retain(|(minute, _)| {
-            let from = Key { minute: *minute, ..LEAST };
-            cells.range(from..).next().is_some_and(|(key, _)| key.minute == *minute)
+        cells.sort_unstable_by_key(|(key, _)| *key);
+        cells.dedup_by(|(key, cell), (mine, all)| {
+            let is_same = key == mine;
+            if is_same {
+                all.merge(cell);
+            }
+            is_same
         });
+        let mut spans = self.spans;
+        spans.retain(|(minute, _)| !between(&cells, *minute, *minute).is_empty());
         spans.sort_unstable_by_key(|(minute, _)| *minute);
-        let has_dropped = cells.keys().any(Key::has_dropped);
-        let (cells, hours) = (cells.into_iter().collect(), Hours::default());
+        let has_dropped = cells.iter().any(|(key, _)| key.has_dropped());
+        let hours = Hours::default();
         Self { names, cells, has_dropped, spans, hours, ..self }
     }
 }
@@ -229,12 +227,3 @@ fn between(cells: &[(Key, Cell)], first: Minute, last: Minute) -> &[(Key, Cell)]
     let to = cells.partition_point(is_in);
     cells.get(from..to).unwrap_or_default()
 }
-
-/// A key of a minute that no other one of it lies before.
-const LEAST: Key = Key {
-    minute: Minute(i64::MIN),
-    event_type: Name::Absent,
-    queue: Name::Absent,
-    job_name: Name::Absent,
-    outcome: super::cell::Outcome::Open,
-};

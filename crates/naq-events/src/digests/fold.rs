@@ -187,13 +187,13 @@ mod tests {
         })
     }
 
-    /// So many blocks of a log that is read like this, and digests of it in this process.
-    fn scene(jetstream: MockJetStream, blocks: u64) -> (Digests, Log, OpenLog) {
+    /// A log that is read like this up to a sequence, and digests of it in this process.
+    fn scene(jetstream: MockJetStream, last_sequence: u64) -> (Digests, Log, OpenLog) {
         let memory = Arc::new(naq_memory::MemoryJetStream::new());
         let connections: Arc<dyn ConnectionProvider> = SingleJetStream::provider(memory);
         let kv = Arc::new(naq_kv::KvStoreService::new(Arc::clone(&connections)));
         let mut state = StreamState::default();
-        (state.first_sequence, state.last_sequence) = (1, block_end(blocks - 1));
+        (state.first_sequence, state.last_sequence) = (1, last_sequence);
         let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
         let jetstream: Arc<dyn JetStream> = Arc::new(jetstream);
         let open = OpenLog::of(jetstream, info, CREATED);
@@ -219,7 +219,7 @@ mod tests {
                 let messages = (1..=9).map(|sequence| Ok(message(sequence, CREATED)));
                 stream::iter(messages).chain(end.into_stream()).boxed()
             });
-            let (digests, log, open) = scene(jetstream, 3);
+            let (digests, log, open) = scene(jetstream, block_end(2));
             tokio::select! {
                 result = digests.fold("fold", &log, &open, 0, |_, _| {}) => {
                     assert!(result.unwrap_err().is(ErrorKind::Unavailable));
@@ -230,6 +230,45 @@ mod tests {
             let stored = digests.stored(CREATED, &[0, 1, 2]).await.unwrap();
             let extents: Vec<_> = stored.iter().map(|it| it.as_ref().map(Digest::extent)).collect();
             assert_eq!(extents, [Some((9, 9)), None, None]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_block_that_grows_is_kept_each_32_000_events_however_its_reading_ends() {
+        const READ: u64 = 32_050;
+        // The log's end, how much of it was kept before, and how much is behind the reading.
+        let cases = [
+            (READ + 1, 0, Some((32_000, 32_000))),
+            (block_end(0), 30, Some((32_030, 32_030))),
+            // All of a block is kept at its end.
+            (block_end(0), 0, None),
+        ];
+        for (last_sequence, before, expected) in cases {
+            let (said, killed) = tokio::sync::oneshot::channel();
+            let mut jetstream = MockJetStream::new();
+            jetstream.expect_read().return_once(move |_, options| {
+                let ReadStart::Sequence(from) = options.start else { panic!("{options:?}") };
+                let end = async move {
+                    said.send(()).unwrap();
+                    std::future::pending().await
+                };
+                let messages = (from..=READ).map(|sequence| Ok(message(sequence, CREATED)));
+                stream::iter(messages).chain(end.into_stream()).boxed()
+            });
+            let (digests, log, open) = scene(jetstream, last_sequence);
+            let mut growing = digests.begin(CREATED, 0, 1, None);
+            for sequence in 1..=before {
+                growing.draft().malformed(sequence);
+            }
+            drop(growing);
+            digests.checkpoint(CREATED, 1).await.unwrap();
+            tokio::select! {
+                result = digests.fold("fold", &log, &open, 0, |_, _| {}) => panic!("{result:?}"),
+                _ = killed => {}
+            }
+            // What another process has is in the store.
+            let stored = digests.stored(CREATED, &[0]).await.unwrap();
+            assert_eq!(stored[0].as_ref().map(Digest::extent), expected, "through {last_sequence}");
         }
     }
 
@@ -249,7 +288,7 @@ mod tests {
                 let at = |n: u64| Timestamp::from_nanos(n.cast_signed() * 60_000_000_000);
                 stream::iter(there.map(move |n| Ok(message(n, at(n / ONE_OF))))).boxed()
             });
-            let (digests, log, open) = scene(jetstream, blocks);
+            let (digests, log, open) = scene(jetstream, block_end(blocks - 1));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let memory = allocation_counter::measure(|| {
                 let read = runtime.block_on(digests.fold("fold", &log, &open, 0, |_, _| {}));

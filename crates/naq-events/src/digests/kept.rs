@@ -18,9 +18,9 @@ use super::store::DigestStore;
 /// open block is sealed once that is the cheaper of the two.
 const CELLS_AN_EVENT: u64 = 16;
 
-/// After how many more events the open block is kept in the store, once the
-/// reading has come to its end.
-const CHECKPOINT_AFTER: u64 = 32_000;
+/// After how many more events the open block is kept in the store: a process
+/// that has just started reads so many at most which another one has read.
+pub(super) const CHECKPOINT_AFTER: u64 = 32_000;
 
 /// What digests are loaded and made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,29 +267,24 @@ impl Digests {
         let is_worth_it = grown * CELLS_AN_EVENT > open.draft.to_seal();
         let mut result = Ok(());
         // It may have been sealed by one who was given up amid keeping it.
-        if is_due || (grown > 0 && is_worth_it) {
-            let (digest, bytes) = open.draft.seal();
-            open.sealed = Arc::new(digest);
-            // A digest of nothing tells nothing that its absence doesn't.
-            if is_due && open.draft.seen() > 0 {
-                match self.save(&open.sealed, bytes, open.base, replicas).await {
-                    Ok(better) => {
-                        open.saved = open.sealed.through;
-                        open.base = open.sealed.extent();
-                        let has_fewer_holes = |it: &Digest| it.holes() < open.sealed.holes();
-                        let is_part = |it: &Digest| it.through < block_end(block);
-                        if better.as_ref().is_some_and(|it| is_part(it) && has_fewer_holes(it)) {
-                            // The next one to look goes on from that.
-                            growing.is_done = true;
-                            return Ok(());
-                        }
-                        if let Some(better) = better.filter(|_| is_whole) {
-                            open.sealed = Arc::new(better);
-                        }
+        if is_due {
+            match self.keep(open, replicas).await {
+                Ok(better) => {
+                    let has_fewer_holes = |it: &Digest| it.holes() < open.sealed.holes();
+                    let is_part = |it: &Digest| it.through < block_end(block);
+                    if better.as_ref().is_some_and(|it| is_part(it) && has_fewer_holes(it)) {
+                        // The next one to look goes on from that.
+                        growing.is_done = true;
+                        return Ok(());
                     }
-                    Err(error) => result = Err(error),
+                    if let Some(better) = better.filter(|_| is_whole) {
+                        open.sealed = Arc::new(better);
+                    }
                 }
+                Err(error) => result = Err(error),
             }
+        } else if grown > 0 && is_worth_it {
+            open.sealed = Arc::new(open.draft.seal().0);
         }
         if is_whole {
             // Else it is put back, and the next one to look keeps it.
@@ -310,6 +305,30 @@ impl Digests {
             kept.open.take_if(|open| open.sealed.block <= block);
         }
         result
+    }
+
+    /// Keeps a block as far as it has come, amid its reading.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub(super) async fn keep_amid(&self, growing: &mut Growing<'_>, replicas: u32) -> Result<()> {
+        growing.check()?;
+        self.keep(&mut growing.open, replicas).await.map(drop)
+    }
+
+    /// Seals a block that grows, and keeps it; answers the one in the store
+    /// where that is better.
+    async fn keep(&self, open: &mut Open, replicas: u32) -> Result<Option<Digest>> {
+        let (digest, bytes) = open.draft.seal();
+        open.sealed = Arc::new(digest);
+        // A digest of nothing tells nothing that its absence doesn't.
+        if open.draft.seen() == 0 {
+            return Ok(None);
+        }
+        let better = self.save(&open.sealed, bytes, open.base, replicas).await?;
+        open.saved = open.sealed.through;
+        open.base = open.sealed.extent();
+        Ok(better)
     }
 
     /// Keeps the open block where it is whole: who read it was given up amid

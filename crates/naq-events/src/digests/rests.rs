@@ -1,15 +1,15 @@
 //! What no digest has of some blocks, while it is read: each block is kept as
-//! soon as it is read to its end.
+//! soon as it is read to its end, and one that grows now and then before.
 
 use std::sync::Arc;
 use std::vec::IntoIter;
 
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
-use super::digest::Digest;
+use super::digest::{Digest, block_end, block_start};
 use super::draft::Draft;
 use super::growing::Growing;
-use super::kept::{Digests, Purpose};
+use super::kept::{CHECKPOINT_AFTER, Digests, Purpose};
 use crate::fence::Mark;
 use crate::read::OpenLog;
 
@@ -21,6 +21,23 @@ pub(super) struct Rest {
     pub(super) to: u64,
     /// What a digest has seen before; `None` where it is not to be folded.
     pub(super) fold: Option<Option<Arc<Digest>>>,
+}
+
+impl Rest {
+    /// Whether it is all that a block can have: whoever would go on with it
+    /// from its midst had more than a block to read anyway.
+    fn is_all_of_a_block(&self) -> bool {
+        self.from <= block_start(self.block) && self.to >= block_end(self.block)
+    }
+}
+
+/// The rest that is being read.
+#[derive(Debug)]
+struct Now<'a> {
+    to: u64,
+    growing: Option<Growing<'a>>,
+    /// What is counted is kept before the first message behind this sequence.
+    kept_behind: u64,
 }
 
 /// Puts together what follows one another: it is read at one go.
@@ -46,7 +63,7 @@ pub(super) struct Rests<'a> {
     replicas: u32,
     purpose: Purpose,
     left: IntoIter<Rest>,
-    now: Option<(u64, Option<Growing<'a>>)>,
+    now: Option<Now<'a>>,
 }
 
 impl<'a> Rests<'a> {
@@ -71,13 +88,17 @@ impl<'a> Rests<'a> {
             let begin = |digest: Option<Arc<Digest>>| {
                 self.digests.begin(self.created, rest.block, rest.from, digest.as_deref())
             };
-            (rest.to, rest.fold.map(begin))
+            let is_all = rest.is_all_of_a_block();
+            let growing = rest.fold.map(begin);
+            let saved = growing.as_ref().filter(|_| !is_all).map(|growing| growing.open.saved);
+            let kept_behind = saved.map_or(u64::MAX, |saved| saved + CHECKPOINT_AFTER);
+            Now { to: rest.to, growing, kept_behind }
         });
     }
 
     /// The sequence that reading begins with, for what is wanted from one on.
     pub(super) fn start(&self, from: u64) -> u64 {
-        let growing = self.now.as_ref().and_then(|(_, growing)| growing.as_ref());
+        let growing = self.now.as_ref().and_then(|now| now.growing.as_ref());
         growing.map_or(from, |growing| growing.start(from, self.first_sequence))
     }
 
@@ -87,7 +108,7 @@ impl<'a> Rests<'a> {
     /// `Unavailable` where what was to be gone on from is of messages that the
     /// server has lost: it is thrown away, and the next reading begins anew.
     pub(super) fn meet(&mut self, message: Mark) -> Result<()> {
-        let growing = self.now.as_mut().and_then(|(_, growing)| growing.as_mut());
+        let growing = self.now.as_mut().and_then(|now| now.growing.as_mut());
         if growing.is_none_or(|growing| growing.meets(message)) {
             return Ok(());
         }
@@ -100,27 +121,37 @@ impl<'a> Rests<'a> {
 
     /// What a message is counted in, unless that has been done.
     pub(super) fn lacking(&mut self, message: Mark) -> Option<&mut Draft> {
-        let (_, growing) = self.now.as_mut()?;
-        let draft = growing.as_mut().filter(|it| it.lacks(message.sequence)).map(Growing::draft)?;
+        let growing = self.now.as_mut()?.growing.as_mut();
+        let draft = growing.filter(|it| it.lacks(message.sequence)).map(Growing::draft)?;
         draft.marks(message);
         Some(draft)
     }
 
-    /// Comes to a message: the rests before it are done, and kept. Answers where
-    /// the last of them ends.
+    /// Comes to a message: the rests before it are done, and kept; what has
+    /// grown by much is kept as far as it has come. Answers where the last of
+    /// those that are done ends.
     ///
     /// # Errors
     /// The first one of keeping them; none of them is in the way of going on.
     pub(super) async fn come_to(&mut self, sequence: u64) -> Result<Option<u64>> {
         let (mut done, mut result) = (None, Ok(()));
-        while let Some((to, growing)) = self.now.take_if(|(to, _)| sequence > *to) {
-            if let Some(mut growing) = growing {
-                growing.draft().reach(to);
+        while let Some(now) = self.now.take_if(|now| sequence > now.to) {
+            if let Some(mut growing) = now.growing {
+                growing.draft().reach(now.to);
                 let kept = self.digests.finish(growing, self.replicas, self.purpose).await;
                 result = result.and(kept);
             }
-            done = Some(to);
+            done = Some(now.to);
             self.begin_next();
+        }
+        if let Some(now) = self.now.as_mut().filter(|now| sequence > now.kept_behind)
+            && let Some(growing) = &mut now.growing
+        {
+            // One that can't be kept isn't tried with each message.
+            now.kept_behind = (sequence - 1) + CHECKPOINT_AFTER;
+            growing.draft().reach(sequence - 1);
+            let kept = self.digests.keep_amid(growing, self.replicas).await;
+            result = result.and(kept);
         }
         result.map(|()| done)
     }
@@ -136,7 +167,7 @@ impl<'a> Rests<'a> {
     /// The reading is broken: what was counted is kept, if it can be. The error
     /// of the reading says more than one of that.
     pub(super) async fn break_off(mut self) {
-        if let Some((_, Some(growing))) = self.now.take() {
+        if let Some(growing) = self.now.take().and_then(|now| now.growing) {
             let _ = self.digests.finish(growing, self.replicas, self.purpose).await;
         }
     }
