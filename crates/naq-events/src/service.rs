@@ -305,8 +305,8 @@ impl Service for EventService {
                 "{untold} events were lost lately, and no event in the log tells of them yet"
             )),
             Ok(()) if keeper.trouble.is_some() => Health::degraded(match keeper.trouble {
-                Some(trouble) => format!("the log's keeper can't go on: {trouble}"),
-                None => "the log's keeper can't go on".to_owned(),
+                Some(trouble) => format!("something is in the way of the log's keeper: {trouble}"),
+                None => "something is in the way of the log's keeper".to_owned(),
             }),
             Ok(()) => Health::healthy().with_detail(format!(
                 "{} of {} events stored (99 % within {:.1} ms), {} pending, {} in the spool, {} not stored{}{}",

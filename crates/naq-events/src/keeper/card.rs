@@ -32,8 +32,8 @@ pub struct KeeperStatus {
     /// How many it has made coarser since then, because they were that old.
     #[serde(default)]
     pub digests_coarsened: u64,
-    /// How long the server took for the last step of that, in seconds: for at
-    /// most so long it acknowledged nothing.
+    /// How long the server took for the longest step of the last removal, in
+    /// seconds: for at most so long at a time it acknowledged nothing.
     pub last_removal_took: Option<f64>,
     /// When that step was, by the server's clock.
     pub last_removal: Option<Timestamp>,

@@ -9,9 +9,10 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::OPERATION;
 use super::task::Post;
+use super::turn::Turn;
 use crate::digests::{Coarsening, MOST_COARSER, block_of};
 use crate::indexes::Following;
-use crate::retention::Retention;
+use crate::retention::{Retention, RetentionStep};
 
 /// How often it looks for what has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,10 +39,10 @@ pub(super) struct Duty<'a> {
     through: u64,
     /// How many events it has digested.
     digested: u64,
-    /// When it looks next for what is too old.
-    next_look: Duration,
-    /// When it looks next for digests that are too old.
-    next_digests: Duration,
+    /// Looking for what is too old.
+    removing: Turn,
+    /// Looking for digests that are too old.
+    ageing: Turn,
     coarsening: Coarsening,
     /// When something was removed last, by the server's clock.
     last_removal: Option<Timestamp>,
@@ -58,19 +59,22 @@ impl<'a> Duty<'a> {
             of: Default::default(),
             through: 0,
             digested: 0,
-            next_look: Duration::ZERO,
-            next_digests: Duration::ZERO,
+            removing: Turn::default(),
+            ageing: Turn::default(),
             coarsening: Coarsening::default(),
             last_removal,
         }
     }
 
-    /// Works until it is dropped, or finds that it has no right to.
+    /// Works until it is dropped, or finds that it has no right to keep digests.
     pub(super) async fn run(mut self) -> Error {
         loop {
             let rest = match self.round().await {
                 Ok(is_much) => {
-                    self.post.is_well();
+                    match self.removing.denied().or(self.ageing.denied()) {
+                        Some(denied) => self.post.is_in_trouble(denied),
+                        None => self.post.is_well(),
+                    }
                     if is_much { Duration::ZERO } else { LOOK }
                 }
                 Err(error) if error.is(ErrorKind::PermissionDenied) => return error,
@@ -88,9 +92,7 @@ impl<'a> Duty<'a> {
         let read = self.digest().await?;
         // What an index is in trouble with keeps nothing else from being done.
         let indexed = self.index().await;
-        if !self.post.ages.is_empty() {
-            self.remove().await?;
-        }
+        self.remove().await?;
         self.age_digests().await?;
         Ok(indexed? || read > MUCH)
     }
@@ -143,8 +145,8 @@ impl<'a> Duty<'a> {
 
     /// Removes some of what is too old, where that is due.
     async fn remove(&mut self) -> Result<()> {
-        let Post { clock, digests, log, .. } = self.post;
-        if clock.monotonic() < self.next_look {
+        let Post { clock, digests, log, ages, .. } = self.post;
+        if ages.is_empty() || !self.removing.is_due(&**clock) {
             return Ok(());
         }
         let Some(now) = self.server_time().await? else { return Ok(()) };
@@ -152,50 +154,81 @@ impl<'a> Duty<'a> {
         if !self.last_removal.is_none_or(is_due) {
             return Ok(());
         }
-        self.next_look = clock.deadline(PACE);
-        if !self.retention.has_more() && self.retention.plan(now).await? {
-            // What is too old is in the digest that grows, and kept with it.
-            let open = log.open(OPERATION).await?;
-            let replicas = open.info.config.replicas.unwrap_or(1);
-            digests.checkpoint(open.info.created, replicas).await?;
-            if self.retention.plan(now).await? {
-                // A digest that was there is gone, or damaged: what the log
-                // has of it still is digested again.
-                self.through = 0;
+        self.removing.put_off(clock.deadline(PACE));
+        if !self.retention.has_more() {
+            let planned = self.retention.plan(now).await;
+            let Some(wants_more) = self.removing.allowed(&**clock, planned)? else { return Ok(()) };
+            if wants_more {
+                // What is too old is in the digest that grows, and kept with it.
+                let open = log.open(OPERATION).await?;
+                digests.checkpoint(open.info.created, open.replicas()).await?;
+                let planned = self.retention.plan(now).await;
+                if self.removing.allowed(&**clock, planned)?.is_some_and(|wants_more| wants_more) {
+                    // A digest that was there is gone, or damaged: what the log
+                    // has of it still is digested again.
+                    self.through = 0;
+                }
             }
         }
-        if let Some(step) = self.retention.step().await? {
-            self.last_removal = Some(now);
-            self.post.has_removed(&step, now);
-        }
-        Ok(())
+        let removed = self.remove_some(now).await;
+        self.removing.allowed(&**clock, removed).map(drop)
+    }
+
+    /// Removes what was found too old, as much as ingest can bear at a time.
+    async fn remove_some(&mut self, now: Timestamp) -> Result<()> {
+        self.retention.has_paused();
+        let mut sum = Removal::default();
+        let end = loop {
+            match self.retention.step().await {
+                Ok(Some(step)) => {
+                    self.last_removal = Some(now);
+                    sum.add(&step);
+                    self.post.has_removed(step.removed, sum.longest, now);
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if self.retention.wants_pause() {
+                break Ok(());
+            }
+        };
+        self.post.tell_removal(&sum);
+        end
     }
 
     /// Removes digests that are too old, and makes those coarser that are old
     /// enough for that, where either is due.
     async fn age_digests(&mut self) -> Result<()> {
-        let Post { clock, digests, log, digest_max_age: most, tiers, .. } = self.post;
+        let Post { clock, digest_max_age: most, tiers, .. } = self.post;
         let Some(age) = most.iter().copied().chain(tiers.shortest()).min() else { return Ok(()) };
-        if clock.monotonic() < self.next_digests {
+        if !self.ageing.is_due(&**clock) {
             return Ok(());
         }
         let Some(now) = self.server_time().await? else { return Ok(()) };
-        self.next_digests = clock.deadline((age / 10).clamp(LOOK, HOUR));
+        self.ageing.put_off(clock.deadline((age / 10).clamp(LOOK, HOUR)));
+        let aged = self.age_some(now).await;
+        if self.ageing.allowed(&**clock, aged)?.is_some_and(|looked_at| looked_at >= MOST_COARSER) {
+            self.ageing.put_off(clock.deadline(LOOK));
+        }
+        Ok(())
+    }
+
+    /// Answers how many it has looked at to make them coarser.
+    async fn age_some(&mut self, now: Timestamp) -> Result<usize> {
+        let Post { digests, log, digest_max_age: most, tiers, .. } = self.post;
         let info = log.open(OPERATION).await?.info;
         let (created, first) = (info.created, info.state.first_sequence);
         if let Some(age) = most {
             let removed = digests.remove_old(created, first, now.saturating_sub(*age)).await?;
             self.post.has_removed_digests(removed);
         }
-        if tiers.shortest().is_some() {
-            let place = (created, first);
-            let (looked_at, made) = self.coarsening.step(digests, place, now, *tiers).await?;
-            self.post.has_coarsened(made);
-            if looked_at >= MOST_COARSER {
-                self.next_digests = clock.deadline(LOOK);
-            }
+        if tiers.shortest().is_none() {
+            return Ok(0);
         }
-        Ok(())
+        let place = (created, first);
+        let (looked_at, made) = self.coarsening.step(digests, place, now, *tiers).await?;
+        self.post.has_coarsened(made);
+        Ok(looked_at)
     }
 
     /// The server's time; `None` while a sign of life is just being renewed.
@@ -204,5 +237,24 @@ impl<'a> Duty<'a> {
             Some(sign) => self.post.leases.server_time(sign).await,
             None => Ok(None),
         }
+    }
+}
+
+/// What went at a time.
+#[derive(Debug, Default)]
+pub(super) struct Removal {
+    pub(super) steps: u64,
+    pub(super) removed: u64,
+    /// How long the server took for all steps, and for the longest one, in seconds.
+    pub(super) took: f64,
+    pub(super) longest: f64,
+}
+
+impl Removal {
+    fn add(&mut self, step: &RetentionStep) {
+        self.steps += 1;
+        self.removed += step.removed;
+        self.took += step.took;
+        self.longest = self.longest.max(step.took);
     }
 }

@@ -23,6 +23,7 @@
 //! | `card.rs` | what a keeper tells of itself |
 //! | `lease.rs` | one of many: by compare and set, with an end |
 //! | `duty.rs` | what the one does |
+//! | `turn.rs` | what it does now and then, and may have no right to |
 //! | `task.rs` | waiting, holding, and letting go |
 
 mod card;
@@ -31,6 +32,7 @@ mod lease;
 mod task;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -10,13 +10,13 @@ use naq_core::{Error, ErrorKind, Timestamp};
 use tokio::sync::watch;
 
 use super::card::KeeperStatus;
-use super::duty::Duty;
+use super::duty::{Duty, Removal};
 use super::lease::{Lease, Leases, Sign};
+use super::turn::WITHOUT_RIGHT;
 use super::{KeeperStanding, OPERATION};
 use crate::digests::{BLOCK, Digests, Tiers};
 use crate::indexes::Indexes;
 use crate::read::Log;
-use crate::retention::RetentionStep;
 
 /// A lease is renewed so often in its time.
 const SIGNS: u32 = 3;
@@ -26,9 +26,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// How often the program's log is told that the keeper is behind, at most.
 const TELL: Duration = Duration::from_secs(60);
-
-/// How long one that lacks a right waits before it tries again.
-const WITHOUT_RIGHT: Duration = Duration::from_secs(60);
 
 /// What a keeper works with, and how it stands.
 #[derive(Debug)]
@@ -266,20 +263,29 @@ impl Post {
         self.change(|status| (status.through, status.digested) = (sequence, digested));
     }
 
-    pub(super) fn has_removed(&self, step: &RetentionStep, at: Timestamp) {
-        let event_type = step.event_type.as_deref().unwrap_or("any");
-        tracing::info!(
-            stream = self.log.stream(),
-            event_type,
-            removed = step.removed,
-            took = step.took,
-            "removed events that were too old"
-        );
+    /// Events were removed, by one of several steps of which none took the server longer.
+    pub(super) fn has_removed(&self, removed: u64, longest: f64, at: Timestamp) {
         self.change(|status| {
-            status.removed += step.removed;
-            status.last_removal_took = Some(step.took);
+            status.removed += removed;
+            status.last_removal_took = Some(longest);
             status.last_removal = Some(at);
         });
+    }
+
+    /// Tells what went at a time.
+    pub(super) fn tell_removal(&self, removal: &Removal) {
+        let Removal { steps, removed, took, longest } = removal;
+        if *steps > 0 {
+            let stream = self.log.stream();
+            tracing::info!(
+                stream,
+                steps,
+                removed,
+                took,
+                longest,
+                "removed events that were too old"
+            );
+        }
     }
 
     pub(super) fn has_removed_digests(&self, removed: u64) {
@@ -309,7 +315,7 @@ impl Post {
         let text = error.to_string();
         let mut state = self.state();
         if state.trouble.as_ref() != Some(&text) {
-            tracing::warn!(stream = self.log.stream(), error = %text, "the keeper can't go on");
+            tracing::warn!(stream = self.log.stream(), error = %text, "something is in the keeper's way");
             state.trouble = Some(text);
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! The section `events.retention` gives types an age. What is older is removed
 //! in steps, each a purge that the server carries out by itself: as long as it
-//! does, it acknowledges nothing, so that a step is bounded, and steps keep
-//! their distance. A keeper does that by itself
+//! does, it acknowledges nothing, so that a step is bounded, and a pause lies
+//! behind so many as take half a second together. A keeper does that by itself
 //! ([`EventService`] says which service is one),
 //! [`apply_retention`](EventService::apply_retention) when it is asked.
 //!
@@ -92,7 +92,8 @@ impl EventService {
     }
 
     /// Removes what is older than its type's age, and answers each step as it
-    /// is done. Between two steps it waits for `pause`: a minute lets ingest breathe.
+    /// is done. Behind steps for which the server took half a second together
+    /// it waits for `pause`: a minute lets ingest breathe.
     ///
     /// What no digest has is digested first. Ends when all is removed that was
     /// too old at the beginning; dropping the stream ends it behind the step
@@ -112,20 +113,19 @@ impl EventService {
             fold(&digests, &log).await?;
             let mut retention = Retention::new(log, digests, ages);
             retention.plan(now).await?;
-            Ok((retention, clock, false))
+            Ok((retention, clock))
         };
         let steps = stream::once(opening).flat_map(move |opened| match opened {
             Err(error) => stream::once(async { Err(error) }).boxed(),
-            Ok(state) => {
-                stream::try_unfold(state, move |(mut retention, clock, waits)| async move {
-                    if waits && retention.has_more() {
-                        clock.sleep(pause).await;
-                    }
-                    let step = retention.step().await?;
-                    Ok::<_, Error>(step.map(|step| (step, (retention, clock, true))))
-                })
-                .boxed()
-            }
+            Ok(state) => stream::try_unfold(state, move |(mut retention, clock)| async move {
+                if retention.wants_pause() && retention.has_more() {
+                    clock.sleep(pause).await;
+                    retention.has_paused();
+                }
+                let step = retention.step().await?;
+                Ok::<_, Error>(step.map(|step| (step, (retention, clock))))
+            })
+            .boxed(),
         });
         steps.map(|step| step.map_err(|error| error.in_operation(APPLY))).boxed()
     }

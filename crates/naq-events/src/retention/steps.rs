@@ -21,7 +21,8 @@ const REACH: u64 = 262_144;
 const LEAST_REACH: u64 = 16_384;
 const MOST_REACH: u64 = 4_194_304;
 
-/// A step that took longer is followed by a shorter one.
+/// A step that took longer is followed by a shorter one; steps that took so
+/// long together are followed by a pause.
 const LONG: Duration = Duration::from_millis(500);
 
 /// One that took less is followed by a longer one.
@@ -54,6 +55,8 @@ pub(crate) struct Retention {
     created: Timestamp,
     cuts: VecDeque<Cut>,
     reach: u64,
+    /// How long the server took since the last pause.
+    busy: Duration,
 }
 
 impl Retention {
@@ -67,7 +70,19 @@ impl Retention {
             created: Timestamp::default(),
             cuts: VecDeque::new(),
             reach: REACH,
+            busy: Duration::ZERO,
         }
+    }
+
+    /// Whether the server was busy with steps for so long that ingest is to
+    /// have some time of its own before the next one.
+    pub(crate) fn wants_pause(&self) -> bool {
+        self.busy >= LONG
+    }
+
+    /// Ingest had some time of its own.
+    pub(crate) const fn has_paused(&mut self) {
+        self.busy = Duration::ZERO;
     }
 
     /// Whether there is more to remove of what was found.
@@ -133,6 +148,7 @@ impl Retention {
             }
             let took = clock.elapsed_since(begun);
             self.reach = next_reach(self.reach, took, keep_from < cut.keep_from);
+            self.busy = self.busy.saturating_add(took);
             return Ok(Some(RetentionStep {
                 event_type: cut.event_type,
                 keep_from,
@@ -187,50 +203,105 @@ fn next_reach(reach: u64, took: Duration, was_bounded: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use naq_core::clock::{Clock, ManualClock};
     use naq_core::config::{EventsConfig, SubjectLayout};
     use naq_core::connection::SingleJetStream;
     use naq_core::events::{Event, EventSubjects};
-    use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+    use naq_core::jetstream::{JetStream, MockJetStream, PublishMessage, StreamConfig};
     use naq_kv::KvStoreService;
     use naq_memory::MemoryJetStream;
 
     use super::*;
     use crate::read::Limits;
 
-    #[tokio::test]
-    async fn a_cut_that_reaches_far_is_made_in_steps_that_do_not() {
-        const EVENTS: u64 = 100;
+    /// A log in memory of so many events of these types in turn, all of them
+    /// digested, and ten seconds later; retention that asks `by` of the log
+    /// for what gets five seconds old of some types.
+    async fn scene(
+        events: usize,
+        kinds: &[&str],
+        aged: &[&str],
+        by: impl FnOnce(&MemoryJetStream, &ManualClock) -> Arc<dyn JetStream>,
+    ) -> (MemoryJetStream, Retention) {
         let start = Timestamp::from_nanos(1_700_000_000_000_000_000);
-        let clock = Arc::new(ManualClock::starting_at(start));
-        let js: Arc<dyn JetStream> =
-            Arc::new(MemoryJetStream::builder().clock(Arc::clone(&clock) as _).build());
+        let clock = ManualClock::starting_at(start);
+        let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
         js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
-        for n in 0..EVENTS {
-            let kind = if n.is_multiple_of(2) { "old" } else { "other" };
-            let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
+        for (n, kind) in (0..events).zip(kinds.iter().cycle()) {
+            let payload = serde_json::to_vec(&Event::new(*kind)).unwrap();
             js.publish(PublishMessage::new(format!("events.{kind}.{n}"), payload)).await.unwrap();
         }
         clock.advance(Duration::from_secs(10));
-        let connections = || SingleJetStream::provider(Arc::clone(&js));
         let subjects = EventSubjects::new("events", SubjectLayout::Entity).unwrap();
         let limits = Limits::of(&EventsConfig::default());
-        let log = Log::new(connections(), Arc::clone(&clock) as _, "events", subjects, limits);
-        let kv = Arc::new(KvStoreService::new(connections()));
-        let digests = Arc::new(Digests::new(kv, "events"));
+        let connections = SingleJetStream::provider(by(&js, &clock));
+        let log = Log::new(connections, Arc::new(clock.clone()), "events", subjects, limits);
+        let store = SingleJetStream::provider(Arc::new(js.clone()));
+        let digests = Arc::new(Digests::new(Arc::new(KvStoreService::new(store)), "events"));
         super::super::fold(&digests, &log).await.unwrap();
-        let ages = RetentionAges::default().with_age("old", Duration::from_secs(5));
-        let mut retention = Retention::new(log, digests, ages);
-        retention.reach = 8;
+        let age = Duration::from_secs(5);
+        let ages =
+            aged.iter().fold(RetentionAges::default(), |ages, kind| ages.with_age(*kind, age));
+        let mut retention = Retention::new(log, digests, ages.with_age("*", 9 * age));
         assert!(!retention.plan(clock.now()).await.unwrap(), "all is in digests");
+        (js, retention)
+    }
+
+    #[tokio::test]
+    async fn a_cut_that_reaches_far_is_made_in_steps_that_do_not() {
+        const EVENTS: usize = 100;
+        let (js, mut retention) =
+            scene(EVENTS, &["old", "other"], &["old"], |js, _| Arc::new(js.clone())).await;
+        retention.reach = 8;
         let mut steps = Vec::new();
         while let Some(step) = retention.step().await.unwrap() {
             steps.push((step.keep_from, step.removed, step.has_more));
         }
         // Each was quick, and is followed by one of twice the reach.
         assert_eq!(steps, [(9, 4, true), (25, 8, true), (57, 16, true), (101, 22, false)]);
+        assert!(!retention.wants_pause());
         let state = js.stream_info("events").await.unwrap().state;
-        assert_eq!((state.first_sequence, state.messages), (2, EVENTS / 2));
+        assert_eq!((state.first_sequence, state.messages), (2, EVENTS as u64 / 2));
+    }
+
+    /// A log whose server takes so long for each purge.
+    fn slow(js: &MemoryJetStream, clock: &ManualClock, took: Duration) -> Arc<dyn JetStream> {
+        let mut slow = MockJetStream::new();
+        let (told, read, got, purged) = (js.clone(), js.clone(), js.clone(), js.clone());
+        let clock = clock.clone();
+        slow.expect_server_info().returning({
+            let js = js.clone();
+            move || js.server_info()
+        });
+        slow.expect_stream_info()
+            .returning(move |stream| told.stream_info(stream).now_or_never().unwrap());
+        slow.expect_read().returning(move |stream, options| read.read(stream, options));
+        slow.expect_get_message().returning(move |stream, message| {
+            got.get_message(stream, message).now_or_never().unwrap()
+        });
+        slow.expect_purge_stream().returning(move |stream, options| {
+            clock.advance(took);
+            purged.purge_stream(stream, options).now_or_never().unwrap()
+        });
+        Arc::new(slow)
+    }
+
+    #[tokio::test]
+    async fn steps_that_take_half_a_second_together_are_followed_by_a_pause() {
+        let kinds = ["a", "b", "c", "d", "e", "f", "g"];
+        let took = Duration::from_millis(200);
+        let (js, mut retention) = scene(7, &kinds, &kinds, |js, clock| slow(js, clock, took)).await;
+        let mut pauses = Vec::new();
+        while let Some(step) = retention.step().await.unwrap() {
+            assert_eq!((step.removed, step.took), (1, took.as_secs_f64()));
+            pauses.push(retention.wants_pause());
+            if retention.wants_pause() {
+                retention.has_paused();
+            }
+        }
+        assert_eq!(pauses, [false, false, true, false, false, true, false]);
+        assert_eq!(js.stream_info("events").await.unwrap().state.messages, 0);
     }
 
     #[test]
