@@ -183,7 +183,10 @@ impl Tally for GroupedFold<'_> {
 
     fn lacks(&self, digest: &Digest) -> bool {
         let is_apart = self.request.bucket.is_some()
-            && digest.cells_apart().iter().any(|(_, cell)| self.time(cell).is_err());
+            && digest
+                .cells_apart()
+                .iter()
+                .any(|(_, cell)| !cell.is_sharp() && self.time(cell).is_err());
         is_apart || digest.has_dropped
     }
 

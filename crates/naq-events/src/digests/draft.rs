@@ -1,6 +1,6 @@
 //! A digest in the making: events go in, in any order, and digests of the same block.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::quality::RandomState;
 use naq_core::Timestamp;
@@ -16,8 +16,10 @@ use crate::fence::Mark;
 /// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
 pub(crate) const MOST_BYTES: usize = 900 * 1024;
 
-/// How many minutes a digest tells apart: the rest is counted apart from them.
-pub(crate) const MOST_MINUTES: usize = 4_096;
+/// How many minutes a digest tells apart where there is no room for all, as
+/// many as there is room for: the rest is counted apart from them. A log of a
+/// few events a minute has far more of them in a block, and room for them.
+pub(crate) const MOST_MINUTES: [usize; 2] = [16_384, 4_096];
 
 /// How many errors a digest tells apart, and how many minutes of all of them together.
 pub(crate) const MOST_ERRORS: usize = 1_000;
@@ -168,12 +170,24 @@ impl Draft {
 
     /// The digest of what was seen, and its bytes, which fit in one message.
     ///
-    /// Where it is too rich for that it is made coarser: first the events of the
-    /// larger cells are not told apart any more, then those of all, then kinds
-    /// of job, queues, minutes, and types; at last fewer errors are listed.
+    /// Where it is too rich for that it is made coarser: first the minutes with
+    /// the fewest events are counted apart, then the events of the larger cells
+    /// are not told apart any more, then those of all, then kinds of job,
+    /// queues, minutes, and types; at last fewer errors are listed.
     pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
+        for most in MOST_MINUTES {
+            if bytes.len() <= MOST_BYTES {
+                break;
+            }
+            if let Some(kept) = self.minutes_to_keep(most) {
+                let is_kept = |key: &Key| kept.contains(&key.minute);
+                digest =
+                    digest.regrouped(|key| if is_kept(&key) { key } else { without_minute(key) });
+                bytes = encode(&digest);
+            }
+        }
         for few in [FEWER, 1] {
             if bytes.len() <= MOST_BYTES {
                 break;
@@ -197,7 +211,7 @@ impl Draft {
         (digest, bytes)
     }
 
-    /// As a digest, with minutes and errors within their bounds.
+    /// As a digest, with errors within their bounds.
     fn bounded(&self) -> Digest {
         let mut digest = Digest {
             created: self.created,
@@ -216,16 +230,12 @@ impl Draft {
             hours: Hours::default(),
         };
         (digest.errors, digest.unlisted_errors) = self.bounded_errors(MOST_ERRORS);
-        let kept = self.minutes_to_keep();
-        digest.regrouped(|key| match kept.as_ref() {
-            Some(kept) if !kept.contains_key(&key.minute) => without_minute(key),
-            _ => key,
-        })
+        digest.regrouped(|key| key)
     }
 
-    /// The minutes with the most events, where there are too many.
-    fn minutes_to_keep(&self) -> Option<BTreeMap<Minute, u64>> {
-        if self.spans.len() <= MOST_MINUTES {
+    /// The minutes with the most events, where there are more than so many.
+    fn minutes_to_keep(&self, most: usize) -> Option<BTreeSet<Minute>> {
+        if self.spans.len() <= most {
             return None;
         }
         let mut counts = BTreeMap::<Minute, u64>::new();
@@ -234,8 +244,8 @@ impl Draft {
         }
         let mut sorted: Vec<_> = counts.into_iter().collect();
         sorted.sort_by_key(|(minute, count)| (std::cmp::Reverse(*count), *minute));
-        sorted.truncate(MOST_MINUTES);
-        Some(sorted.into_iter().collect())
+        sorted.truncate(most);
+        Some(sorted.into_iter().map(|(minute, _)| minute).collect())
     }
 
     /// The errors that occurred most, so many at most, and how many occurrences are of others.

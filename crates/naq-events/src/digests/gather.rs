@@ -7,8 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use naq_core::Result;
 use naq_core::events::{AnswerBasis, RecordedEvent};
+use naq_core::{Error, Result};
 
 use super::cell::{Cell, Key, Minute};
 use super::choose::CellFilter;
@@ -176,7 +176,9 @@ pub(super) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     async fn new(digests: &'a Digests, ask: &'a Ask<'a>) -> Result<Self> {
-        digests.look(ask.open).await.map_err(|error| error.in_operation(ask.operation))?;
+        let in_operation = |error: Error| error.in_operation(ask.operation);
+        digests.look(ask.open).await.map_err(in_operation)?;
+        digests.pass_bare(ask.open).await.map_err(in_operation)?;
         let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
         Ok(Self { digests, ask, later: None, left, through: last, basis: ask.open.basis() })

@@ -31,17 +31,19 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// That of a block that has left the log and has no digest.
-    pub(super) const GONE: Self = Self {
-        seen: 0,
-        malformed: 0,
-        holes: BLOCK,
-        times: None,
-        errors: None,
-        has_apart: false,
-        grain: Grain::Minute,
-        mark: Mark { sequence: 0, stored_at: Timestamp::from_nanos(0) },
-    };
+    /// That of so many blocks that have left the log and have no digest.
+    pub(super) const fn gone(blocks: u64) -> Self {
+        Self {
+            seen: 0,
+            malformed: 0,
+            holes: blocks * BLOCK,
+            times: None,
+            errors: None,
+            has_apart: false,
+            grain: Grain::Minute,
+            mark: Mark { sequence: 0, stored_at: Timestamp::from_nanos(0) },
+        }
+    }
 
     /// That of a digest.
     pub(super) fn of(digest: &Digest) -> Self {

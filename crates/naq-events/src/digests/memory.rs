@@ -29,6 +29,9 @@ const MOST_OF_A_LEVEL: usize = 8 << 20;
 /// After so long a block that lacks something is looked for in the store again.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// So many blocks that may have no digest are asked for one by one, and no more.
+const FEW_BARE: u64 = 64;
+
 /// How many blocks of a question are looked for together, at most.
 const TOGETHER: usize = 32;
 
@@ -38,6 +41,9 @@ pub(super) struct Memory {
     pub(super) created: Timestamp,
     /// Whole blocks: of each so little that it never goes.
     blocks: HashMap<u64, Known>,
+    /// The blocks below it have left the log and have no digest, as far as was
+    /// known when it was looked for last.
+    bare_below: (u64, Option<Instant>),
     digests: Recent<u64, Arc<Digest>>,
     /// By level.
     runs: Vec<Recent<Place, Dated>>,
@@ -138,6 +144,7 @@ impl Memory {
         Self {
             created,
             blocks: HashMap::new(),
+            bare_below: (0, None),
             digests: Recent::new(MOST_OF_DIGESTS),
             runs: Vec::new(),
             renewed_after,
@@ -207,6 +214,11 @@ impl Memory {
         is_told: impl Fn(&Run) -> bool,
     ) -> (Vec<Piece>, u64) {
         let (mut pieces, mut next, mut missing) = (Vec::new(), blocks.start, 0);
+        let bare = self.bare_below.0.min(blocks.end).saturating_sub(next);
+        if bare > 0 {
+            pieces.push(Piece::Outside(Head::gone(bare), bare));
+            next += bare;
+        }
         while next < blocks.end && missing < TOGETHER {
             let left = next..blocks.end;
             let (piece, behind) = self
@@ -217,6 +229,29 @@ impl Memory {
             pieces.push(piece);
         }
         (pieces, next)
+    }
+
+    /// Whether so many of the first blocks, which have left the log, may have no
+    /// digest that it is looked for the first one that has.
+    pub(super) fn may_be_bare(&self, gone: u64) -> bool {
+        let is_known = self.bare_below.1.is_some_and(|since| since.elapsed() < FRESH);
+        let digested = || {
+            let digested = |(block, known): &(&u64, &Known)| **block < gone && known.head.is_some();
+            self.blocks.iter().filter(digested).count() as u64
+        };
+        gone > FEW_BARE && !is_known && gone - digested() > FEW_BARE
+    }
+
+    /// The first block that has a digest in the store is this one, and nothing
+    /// is there any more of those before it that lie below `gone`.
+    pub(super) fn is_bare_below(&mut self, first: u64, gone: u64) {
+        let own = self.blocks.iter().filter(|(_, known)| known.is_own && known.head.is_some());
+        let open = self.open.as_ref().map(|open| open.sealed.block);
+        let here = own.map(|(block, _)| *block).chain(open).min().unwrap_or(gone);
+        let bare = first.min(here).min(gone);
+        let before: Vec<u64> = self.blocks.keys().copied().filter(|it| *it < bare).collect();
+        before.into_iter().for_each(|block| self.forget(block));
+        self.bare_below = (bare, Some(Instant::now()));
     }
 
     fn is_too_old(&self, block: u64, known: &Known, state: &StreamState) -> bool {
@@ -236,7 +271,7 @@ impl Memory {
             return Piece::Block(block, None);
         };
         let head = match known.head {
-            None if block_end(block) < state.first_sequence => Head::GONE,
+            None if block_end(block) < state.first_sequence => Head::gone(1),
             None => return Piece::Block(block, None),
             Some(head) => head,
         };
@@ -361,6 +396,12 @@ impl Memory {
     #[cfg(test)]
     pub(super) fn levels(&self) -> usize {
         self.runs.iter().filter(|runs| runs.len() > 0).count()
+    }
+
+    /// Of how many blocks anything is known.
+    #[cfg(test)]
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
     /// How many digests are in memory.

@@ -21,6 +21,7 @@
 //! | `growing.rs` | the digest of a block that is being read |
 //! | `lost.rs` | digests of messages that the server has lost |
 //! | `memory.rs`, `recent.rs` | what of them is in memory |
+//! | `bare.rs` | the blocks at a log's beginning that have none |
 //! | `fold.rs` | digests for nobody's question |
 //! | `ageing.rs`, `tiers.rs` | removing digests that are too old, and making old ones coarser |
 //! | `digested.rs` | how far the store's digests reach |
@@ -32,6 +33,7 @@
 //! | `reading.rs`, `rests.rs` | the rest of it: what is read, and folded on the way |
 
 mod ageing;
+mod bare;
 mod bytes;
 mod cell;
 mod choose;

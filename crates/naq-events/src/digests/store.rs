@@ -1,5 +1,6 @@
 //! Where digests are kept: a bucket of naq's own, a key for each.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -122,18 +123,46 @@ impl DigestStore {
     pub(crate) async fn list(
         &self,
         most: usize,
-        wanted: impl Fn(&Kept) -> bool + Send,
+        mut wanted: impl FnMut(&Kept) -> bool + Send,
     ) -> Result<Vec<Kept>> {
-        let prefix = format!("{}.", self.stream);
-        let options = WatchOptions::new(KeySelection::prefix(prefix.as_str()))
+        let mut found = Vec::new();
+        let look = |kept: Kept| {
+            found.extend(Some(kept).filter(|kept| wanted(kept)));
+            if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        self.each(format!("{}.", self.stream), look).await?;
+        Ok(found)
+    }
+
+    /// The first block of the stream made at that time that has a digest, of
+    /// any version; `None` where none has.
+    pub(crate) async fn first(&self, created: Timestamp) -> Result<Option<u64>> {
+        let mut first = None;
+        let look = |kept: Kept| {
+            first = Some(first.map_or(kept.block, |first: u64| first.min(kept.block)));
+            ControlFlow::Continue(())
+        };
+        self.each(format!("{}.{}.", self.stream, created.as_nanos()), look).await?;
+        Ok(first)
+    }
+
+    /// Shows which digests there are whose keys begin like this, until it is enough.
+    async fn each(
+        &self,
+        prefix: String,
+        mut look: impl FnMut(Kept) -> ControlFlow<()> + Send,
+    ) -> Result<()> {
+        let options = WatchOptions::new(KeySelection::prefix(prefix))
             .with_ignore_removals(true)
             .with_without_values(true);
+        let of_stream = format!("{}.", self.stream);
         let mut updates = self.kv.bucket(BUCKET)?.watch(options);
-        let mut found = Vec::new();
-        while let Some(update) = updates.next().await.filter(|_| found.len() < most) {
+        while let Some(update) = updates.next().await {
             match update {
                 Ok(KvUpdate::Entry(entry)) => {
-                    found.extend(kept(&prefix, entry).filter(|kept| wanted(kept)));
+                    if kept(&of_stream, entry).is_some_and(|kept| look(kept).is_break()) {
+                        break;
+                    }
                 }
                 Ok(KvUpdate::CaughtUp { .. }) => break,
                 Ok(_) => {}
@@ -142,7 +171,7 @@ impl DigestStore {
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// A digest that was listed, and how many bytes it takes; `None` where it

@@ -4,7 +4,7 @@ use naq_core::events::{Event, Position, RecordedEvent};
 use naq_core::{ErrorKind, Timestamp};
 use proptest::prelude::*;
 
-use super::cell::{FEW, FEWER, Minute, Name};
+use super::cell::{Cell, FEW, FEWER, Key, Minute, Name};
 use super::decode::decode;
 use super::digest::{BLOCK, block_end, block_of, block_start};
 use super::distribution::Distribution;
@@ -327,18 +327,35 @@ fn errors_with_long_words_are_listed_as_far_as_there_is_room() {
 #[test]
 fn clocks_that_are_wrong_do_not_blow_a_digest_up() {
     let mut draft = Draft::new(CREATED, 0);
-    let minutes = MOST_MINUTES as i64 + 1_000;
-    for n in 0..2 * minutes {
-        // Two in each of the first minutes, then one in each.
-        let minute = if n < MOST_MINUTES as i64 * 2 { n / 2 } else { 1_000_000 + n };
-        let sequence = n.cast_unsigned() + 1;
-        draft.observe(&recorded(sequence, second(minute * 60), Event::log("x")));
+    let [most, _] = MOST_MINUTES.map(|most| most as u64);
+    for sequence in 1..=BLOCK {
+        // Two in each of some minutes, then one in each, years away.
+        let minute = if sequence <= 2 * most { sequence / 2 } else { 1_000_000 + 99 * sequence };
+        let event = Event::log("x")
+            .with_duration(sequence as f64 / 7.0)
+            .with_queue_wait(sequence as f64 / 11.0);
+        draft.observe(&recorded(sequence, second(minute.cast_signed() * 60), event));
     }
-    let (digest, _) = draft.seal();
-    assert_eq!(digest.spans.len(), MOST_MINUTES);
+    let (digest, bytes) = draft.seal();
+    assert!(bytes.len() <= MOST_BYTES, "{}", bytes.len());
+    assert_eq!(digest.spans.len() as u64, most);
     let (apart, kept): (Vec<_>, Vec<_>) =
         digest.cells.iter().partition(|(key, _)| key.minute == Minute::APART);
-    assert_eq!(apart.iter().map(|(_, cell)| cell.count).sum::<u64>(), 2_000);
-    assert!(kept.iter().all(|(_, cell)| cell.count == 2));
-    assert!(apart[0].1.first > second(60_000_000));
+    let count = |cells: &[&(Key, Cell)]| cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
+    assert_eq!(count(&apart) + count(&kept), BLOCK);
+    assert!(count(&kept) >= 2 * most - 1, "{}", count(&kept));
+    assert!(apart[0].1.last > second(60_000_000));
+}
+
+#[test]
+fn each_minute_of_a_quiet_log_is_told() {
+    let mut draft = Draft::new(CREATED, 0);
+    for sequence in 1..=BLOCK {
+        let event = Event::job_completed(format!("job-{sequence}"), 0.25, true).with_queue("mail");
+        draft.observe(&recorded(sequence, second(sequence.cast_signed() * 20), event));
+    }
+    let (digest, bytes) = draft.seal();
+    assert!(bytes.len() <= MOST_BYTES, "{}", bytes.len());
+    assert_eq!(digest.spans.len() as u64, BLOCK * 20 / 60 + 1);
+    assert!(digest.cells_apart().is_empty());
 }

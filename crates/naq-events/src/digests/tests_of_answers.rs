@@ -346,3 +346,51 @@ async fn blocks_put_together_answer_as_their_digests_do_one_by_one() {
     }
     assert!(longest > 3, "no more than {longest} levels of runs");
 }
+
+#[tokio::test]
+async fn a_quiet_log_is_told_to_the_minute_and_below_when_its_events_are_gone() {
+    const APART: i64 = MINUTE / 5;
+    let mut gone = Gone::with(fastrand::Rng::with_seed(0), 1).await;
+    gone.minutes = (BLOCK + 10).cast_signed() / 5;
+    let kinds = ["job_enqueued", "job_started", "job_completed"];
+    for number in 0..(BLOCK + 10) {
+        let event = Event::new(kinds[number as usize % kinds.len()])
+            .with_timestamp(gone.at(0, number.cast_signed() * APART));
+        let subject = format!("{}.{}", gone.config.subject_root, event.event_type);
+        let payload = serde_json::to_vec(&event).unwrap();
+        gone.js.publish(PublishMessage::new(subject, payload)).await.unwrap();
+    }
+    // Some hours, not of whole minutes.
+    let (start, end) = (gone.at(3_000, APART), gone.at(3_200, 3 * APART));
+    let within = (200 * 5 + 3) as u64;
+    let range = StatsRequest::default().with_range(Some(start), Some(end));
+    let by_day = QueryRequest::new(Filter::new()).with_bucket(Bucket::Day);
+    let questions = [Question::Stats(range), Question::Query(by_day)];
+    let (log, digests) = (gone.log(), gone.asked_nothing());
+    let mut told = Vec::new();
+    for (number, question) in questions.iter().enumerate() {
+        let mut answer = question.ask(&log, &digests).await;
+        let read = if number == 0 { BLOCK + 10 } else { 0 };
+        assert_eq!((answer.basis().read, answer.basis().undecided), (read, 0), "{question:?}");
+        if let Answer::Stats(stats) = &answer {
+            assert_eq!(stats.total_events, within);
+        }
+        told.push(answer);
+    }
+    digests.checkpoint(gone.created, 1).await.unwrap();
+    let all = PurgeOptions::default();
+    gone.js.purge_stream(&gone.config.stream_name, all).await.unwrap();
+    for (question, told) in questions.iter().zip(told) {
+        match (question.ask(&log, &gone.asked_nothing()).await, told) {
+            (Answer::Stats(got), Answer::Stats(told)) => {
+                assert_eq!((got.total_events, got.basis.undecided), (told.total_events, 0));
+            }
+            (Answer::Query(got), Answer::Query(told)) => {
+                assert_eq!((&got.rows, got.basis.undecided), (&told.rows, 0));
+                let counts = got.rows.iter().filter_map(|row| row.values.first()?.as_ref());
+                assert_eq!(counts.sum::<f64>(), (BLOCK + 10) as f64);
+            }
+            (got, _) => panic!("{got:?}"),
+        }
+    }
+}
