@@ -12,7 +12,7 @@ use naq_core::jetstream::{
     StreamConfig, StreamInfo, StreamState, Which,
 };
 use naq_core::kv::{KvStore, MockKvStore};
-use naq_core::{Error, ErrorKind, Timestamp};
+use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_kv::KvStoreService;
 use naq_memory::MemoryJetStream;
 
@@ -54,20 +54,46 @@ pub(crate) const CREATED: Timestamp = Timestamp::from_nanos(1);
 /// A log of events of one queue, up to this one, of which those from each of
 /// these on were stored anew: the server has lost the ones that it had there.
 pub(crate) fn log_anew_from(anew: &'static [u64], last: u64) -> (Log, OpenLog) {
-    let at = |sequence: u64| {
-        let times = anew.iter().filter(|from| **from <= sequence).count();
-        Timestamp::from_nanos(2 + times as i64)
-    };
     let message = move |sequence: u64| {
-        let event = Event::new("x").with_queue("q").with_timestamp(CREATED);
-        StoredMessage {
-            subject: "events.x".to_owned(),
-            sequence,
-            stored_at: at(sequence),
-            headers: Default::default(),
-            payload: serde_json::to_vec(&event).unwrap().into(),
-        }
+        let times = anew.iter().filter(|from| **from <= sequence).count();
+        let mut message = message(sequence);
+        message.stored_at = Timestamp::from_nanos(message.stored_at.as_nanos() + times as i64);
+        message
     };
+    let clock = ManualClock::starting_at(CREATED);
+    log_of(last, &clock, message, move |from, to| {
+        stream::iter((from..=to).map(move |n| Ok(Delivery::Message(message(n))))).boxed()
+    })
+}
+
+/// A log of events of one queue, up to this one, whose readings between two
+/// sequences are these.
+pub(crate) fn log_that_is_read(
+    last: u64,
+    clock: &ManualClock,
+    reading: impl Fn(u64, u64) -> BoxStream<'static, Result<Delivery>> + Send + 'static,
+) -> (Log, OpenLog) {
+    log_of(last, clock, message, reading)
+}
+
+/// The event of one queue at a sequence.
+pub(crate) fn message(sequence: u64) -> StoredMessage {
+    let event = Event::new("x").with_queue("q").with_timestamp(CREATED);
+    StoredMessage {
+        subject: "events.x".to_owned(),
+        sequence,
+        stored_at: Timestamp::from_nanos(2),
+        headers: Default::default(),
+        payload: serde_json::to_vec(&event).unwrap().into(),
+    }
+}
+
+fn log_of(
+    last: u64,
+    clock: &ManualClock,
+    message: impl Fn(u64) -> StoredMessage + Send + 'static,
+    reading: impl Fn(u64, u64) -> BoxStream<'static, Result<Delivery>> + Send + 'static,
+) -> (Log, OpenLog) {
     let mut state = StreamState::default();
     (state.first_sequence, state.last_sequence) = (1, last);
     let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
@@ -80,13 +106,11 @@ pub(crate) fn log_anew_from(anew: &'static [u64], last: u64) -> (Log, OpenLog) {
         other => panic!("asked for {other:?}"),
     });
     js.expect_read().returning(move |_, options| match (options.start, options.until) {
-        (ReadStart::Sequence(from), ReadUntil::Sequence(to)) => {
-            stream::iter((from..=to).map(move |n| Ok(Delivery::Message(message(n))))).boxed()
-        }
+        (ReadStart::Sequence(from), ReadUntil::Sequence(to)) => reading(from, to),
         other => panic!("asked for {other:?}"),
     });
     let js: Arc<dyn naq_core::jetstream::JetStream> = Arc::new(js);
-    let clock = Arc::new(ManualClock::starting_at(CREATED));
+    let clock = Arc::new(clock.clone());
     let limits = Limits::of(&EventsConfig::default());
     let connections = SingleJetStream::provider(Arc::clone(&js));
     let log = Log::new(connections, clock, "events", EventSubjects::default(), limits);

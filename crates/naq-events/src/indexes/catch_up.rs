@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future};
 use naq_core::events::EventItem;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadStart, ReadUntil};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
@@ -27,11 +27,11 @@ const MOST_BLOCKS_BY_ASKING: u64 = 4;
 
 impl Indexes {
     /// Indexes what isn't, from a block on up to the log's end as it stood
-    /// when it was opened. Says how far it has come after each block, and
-    /// answers how many messages it read.
+    /// when it was opened; answers how many messages it read.
     ///
     /// Each block is kept when it is done: ended at any instant, the next one
-    /// to do it goes on there, and two at once do no harm.
+    /// to do it goes on there, and two at once do no harm. A meter ends it amid
+    /// a block, which is kept as far as it has come then.
     pub(crate) async fn catch_up(
         &self,
         log: &Log,
@@ -39,14 +39,12 @@ impl Indexes {
         definition: &Definition,
         from_block: u64,
         meter: Option<&Meter>,
-        mut reached: impl FnMut(u64) + Send,
     ) -> Result<u64> {
         let mut read = 0;
         let mut next = Some(from_block);
         while let Some(block) = next {
             let done = self.catch_up_block(log, open, definition, block, meter).await?;
             read += done.read;
-            reached(done.through);
             next = done.next;
         }
         Ok(read)
@@ -83,7 +81,9 @@ impl Indexes {
                 0 => self.mark_before(definition, created, block),
                 _ => draft.mark(),
             };
-            let Some(read) = read(&mut draft, log, open, definition, (before, to), meter).await?
+            let come_to = draft.through();
+            let Some(Reading { read, is_whole }) =
+                read(&mut draft, log, open, definition, (before, to), meter).await?
             else {
                 self.distrust(open);
                 continue;
@@ -91,13 +91,17 @@ impl Indexes {
             if !open.is_as_opened() {
                 break;
             }
+            let (through, next) = (draft.through(), next.filter(|_| is_whole));
+            if !is_whole && through == come_to {
+                return Ok(Done { read, through, next });
+            }
             let made = IndexBlock::decode(draft.seal())?;
             let better = self.store.save(&made, state.last_sequence).await?;
             self.keep(Arc::new(better.unwrap_or(made)), open.turn());
-            if next.is_none() && self.has_to_sweep(first_block) {
+            if is_whole && next.is_none() && self.has_to_sweep(first_block) {
                 self.sweep(created, first_block).await?;
             }
-            return Ok(Done { read, through: to, next });
+            return Ok(Done { read, through, next });
         }
         let text = "the log's server began anew, or lost its end, while the log was read";
         Err(Error::new(ErrorKind::Unavailable, "index_events", text)
@@ -108,7 +112,8 @@ impl Indexes {
     /// Lets the index follow the log where it lags by so much that reading
     /// the rest at each question would cost more, and by not so much that a
     /// question shouldn't wait for it: what is read for it counts to the
-    /// question's limits, and is half of what is left of them at most.
+    /// question's limits, and is half of what is left of them at most, in half
+    /// of the time that is left. It stops there, and the next question goes on.
     pub(crate) async fn follow(
         &self,
         log: &Log,
@@ -130,8 +135,13 @@ impl Indexes {
         if lag < LAG || lag > meter.left() / 2 {
             return;
         }
-        match self.catch_up(log, open, definition, newest.block, Some(meter), |_| {}).await {
-            // The question comes to the same limit.
+        let half = meter.half();
+        let following = self.catch_up(log, open, definition, newest.block, Some(&half));
+        // A question that has nothing to follow is not as large as what following takes.
+        let followed = half.within(Box::pin(following)).await;
+        meter.take(&half);
+        match followed {
+            // It took too long to be kept.
             Err(error) if !error.is(ErrorKind::LimitReached) => self.cannot_write(&error),
             _ => {}
         }
@@ -193,8 +203,18 @@ impl Following {
     }
 }
 
-/// Shows a draft what it has not seen yet through a sequence, and answers how
-/// much that was; `None` where the last message before isn't what it was.
+/// What was read for a draft.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// How many messages.
+    read: u64,
+    /// Whether that is all that was to be read; a meter has ended it else.
+    is_whole: bool,
+}
+
+/// Shows a draft what it has not seen yet through a sequence, or as far as a
+/// meter lets it come, so that there is time left to keep the draft; `None`
+/// where the last message before isn't what it was.
 async fn read(
     draft: &mut Draft,
     log: &Log,
@@ -202,7 +222,7 @@ async fn read(
     definition: &Definition,
     (before, to): (Mark, u64),
     meter: Option<&Meter>,
-) -> Result<Option<u64>> {
+) -> Result<Option<Reading>> {
     let (created, first) = (open.info.created, open.info.state.first_sequence.max(1));
     let from = (draft.through() + 1).max(first);
     let mut read = 0;
@@ -213,7 +233,8 @@ async fn read(
             .with_start(ReadStart::Sequence(start))
             .with_until(ReadUntil::Sequence(to))
             .with_created(created);
-        let mut deliveries = open.jetstream.read(log.stream(), options);
+        let is_over = meter.map_or_else(|| future::pending().boxed(), Meter::half_time);
+        let mut deliveries = open.jetstream.read(log.stream(), options).take_until(is_over);
         while let Some(delivery) = deliveries.next().await {
             let Delivery::Message(message) = delivery? else { continue };
             let sequence = message.sequence;
@@ -224,8 +245,9 @@ async fn read(
             if sequence < from {
                 continue;
             }
-            if let Some(meter) = meter {
-                meter.note(&message)?;
+            if meter.is_some_and(|meter| meter.note(&message).is_err()) {
+                draft.reach(sequence - 1);
+                return Ok(Some(Reading { read, is_whole: false }));
             }
             draft.marks(mark);
             read += 1;
@@ -236,19 +258,36 @@ async fn read(
                 _ => draft.malformed(sequence),
             }
         }
+        if deliveries.is_stopped() {
+            return Ok(Some(Reading { read, is_whole: false }));
+        }
     }
     draft.reach(to);
-    Ok(Some(read))
+    Ok(Some(Reading { read, is_whole: true }))
 }
 
 #[cfg(test)]
 mod tests {
-    use naq_core::clock::ManualClock;
+    use std::time::Duration;
+
+    use futures::stream;
+    use naq_core::clock::{Clock, ManualClock};
     use naq_core::events::{Filter, ScanLimits};
 
     use super::*;
     use crate::digests::MinuteRange;
-    use crate::made_up::{CREATED, log_anew_from, memory_store};
+    use crate::made_up::{CREATED, log_anew_from, log_that_is_read, memory_store, message};
+
+    /// An index of the queues, which is in the list.
+    async fn index(indexes: &Indexes) -> Definition {
+        let definition = Definition::new("test", "i", &["queue"], CREATED).unwrap();
+        let add = |list: &mut Vec<Definition>| {
+            list.push(definition.clone());
+            Ok(())
+        };
+        indexes.store.change(1, add).await.unwrap();
+        definition
+    }
 
     #[tokio::test]
     async fn an_index_of_messages_that_the_server_has_lost_is_not_gone_on_from() {
@@ -257,15 +296,10 @@ mod tests {
             let clock = Arc::new(ManualClock::starting_at(CREATED));
             Indexes::new(Arc::clone(&kv), clock, "events")
         };
-        let definition = Definition::new("test", "i", &["queue"], CREATED).unwrap();
-        let add = |list: &mut Vec<Definition>| {
-            list.push(definition.clone());
-            Ok(())
-        };
         let long_lived = new();
-        long_lived.store.change(1, add).await.unwrap();
+        let definition = index(&long_lived).await;
         let catch_up = async |indexes: &Indexes, (log, open): &(Log, OpenLog)| {
-            let read = indexes.catch_up(log, open, &definition, 0, None, |_| {}).await.unwrap();
+            let read = indexes.catch_up(log, open, &definition, 0, None).await.unwrap();
             let block = indexes.load(&definition, open, &[0]).await.remove(0).unwrap();
             let lookup = Filter::parse("queue = q").unwrap().lookup(&definition.fields).unwrap();
             let named = block.candidates(&lookup, &MinuteRange::default()).unwrap();
@@ -290,19 +324,82 @@ mod tests {
     async fn what_a_question_lets_an_index_follow_counts_to_its_limits() {
         let clock = Arc::new(ManualClock::starting_at(CREATED));
         let indexes = Indexes::new(memory_store(), clock, "events");
-        let definition = Definition::new("test", "i", &["queue"], CREATED).unwrap();
-        let add = |list: &mut Vec<Definition>| {
-            list.push(definition.clone());
-            Ok(())
-        };
-        indexes.store.change(1, add).await.unwrap();
+        let definition = index(&indexes).await;
         let (log, open) = log_anew_from(&[], 9);
-        indexes.catch_up(&log, &open, &definition, 0, None, |_| {}).await.unwrap();
+        indexes.catch_up(&log, &open, &definition, 0, None).await.unwrap();
         let (log, open) = log_anew_from(&[], 9 + LAG);
         for (limit, read) in [(2 * LAG - 1, 0), (2 * LAG, LAG), (2 * LAG, 0)] {
             let meter = log.meter("test", ScanLimits::default().with_max_messages(limit));
             indexes.follow(&log, &open, &definition, &meter).await;
             assert_eq!(meter.read(), read);
+        }
+    }
+
+    /// What a question of these limits lets an index come to that has 9 of a log,
+    /// and the next question as much.
+    async fn followed(log: &Log, open: &OpenLog, limits: ScanLimits) -> (u64, Arc<Meter>) {
+        let kv = memory_store();
+        let new = || {
+            let clock = Arc::new(ManualClock::starting_at(CREATED));
+            Indexes::new(Arc::clone(&kv), clock, "events")
+        };
+        let indexes = new();
+        let definition = index(&indexes).await;
+        let (before, opened) = log_anew_from(&[], 9);
+        indexes.catch_up(&before, &opened, &definition, 0, None).await.unwrap();
+        let meter = log.meter("test", limits);
+        indexes.follow(log, open, &definition, &meter).await;
+        // It is in the store, and goes on from there.
+        let block = new().load(&definition, open, &[0]).await.remove(0).unwrap();
+        assert_eq!(block.through, 9 + meter.read());
+        let lookup = Filter::parse("queue = q").unwrap().lookup(&definition.fields).unwrap();
+        let named = block.candidates(&lookup, &MinuteRange::default()).unwrap();
+        assert_eq!(named, (1..=block.through).collect::<Vec<_>>());
+        let next = log.meter("test", limits);
+        new().follow(log, open, &definition, &next).await;
+        assert_eq!(next.read(), meter.read());
+        (block.through, meter)
+    }
+
+    #[tokio::test]
+    async fn what_a_question_lets_an_index_follow_is_half_of_its_bytes_and_is_kept() {
+        let (log, open) = log_anew_from(&[], 9 + 2 * LAG);
+        let length = message(1).payload.len() as u64;
+        let limits = ScanLimits::default().with_max_bytes(2_000 * length);
+        let (through, meter) = followed(&log, &open, limits).await;
+        assert_eq!(through, 1_009);
+        // The other half is the question's.
+        (1..=1_000).for_each(|sequence| meter.note(&message(sequence)).unwrap());
+        assert!(meter.note(&message(1)).unwrap_err().is(ErrorKind::LimitReached));
+    }
+
+    #[tokio::test]
+    async fn what_a_question_lets_an_index_follow_is_done_in_half_of_its_time_and_is_kept() {
+        const SECOND: Duration = Duration::from_secs(1);
+        // One comes each second; or so many at once, and none any more.
+        for at_once in [None, Some(100)] {
+            let clock = ManualClock::starting_at(CREATED);
+            let passes = clock.clone();
+            let messages = move |from, to| {
+                let passes = passes.clone();
+                let come = stream::iter(from..=to).then(move |sequence| {
+                    let is_there = at_once.is_none_or(|at_once| sequence <= from + at_once);
+                    let seconds = if at_once.is_none() { 1 } else { 250 * u32::from(!is_there) };
+                    passes.advance(seconds * SECOND);
+                    async move {
+                        if !is_there {
+                            future::pending::<()>().await;
+                        }
+                        Ok(Delivery::Message(message(sequence)))
+                    }
+                });
+                come.boxed()
+            };
+            let (log, open) = log_that_is_read(9 + 2 * LAG, &clock, messages);
+            let limits = ScanLimits::default().with_max_time(1_000 * SECOND);
+            let (through, _) = followed(&log, &open, limits).await;
+            assert_eq!(through, at_once.map_or(258, |at_once| 9 + at_once));
+            assert_eq!(clock.monotonic(), 500 * SECOND, "for both");
         }
     }
 }

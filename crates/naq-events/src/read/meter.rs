@@ -166,6 +166,38 @@ impl Meter {
         Limited { items, meter: self, timer: None, has_ended: false }.boxed()
     }
 
+    /// Half of what is left of messages, bytes and time, from now on: for what
+    /// is read beside the question. [`take`](Self::take) counts it to the question.
+    pub(crate) fn half(&self) -> Self {
+        let left = self.deadline().saturating_sub(self.clock.monotonic());
+        let bytes = self.limits.bytes.saturating_sub(self.bytes.load(Ordering::Relaxed));
+        let limits = Limits { messages: self.left() / 2, bytes: bytes / 2, time: left / 2 };
+        let (stream, clock) = (Arc::clone(&self.stream), Arc::clone(&self.clock));
+        let half = Self::new(self.operation, stream, clock, limits);
+        half.deadline();
+        half
+    }
+
+    /// Counts what another meter has counted.
+    pub(crate) fn take(&self, other: &Self) {
+        let [messages, bytes, at] =
+            [&other.messages, &other.bytes, &other.at].map(|it| it.load(Ordering::Relaxed));
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.at.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// Waits until half of the time that is left now is over.
+    pub(crate) fn half_time(&self) -> BoxFuture<'static, ()> {
+        let now = self.clock.monotonic();
+        self.sleep_until(now + self.deadline().saturating_sub(now) / 2)
+    }
+
+    fn sleep_until(&self, instant: Duration) -> BoxFuture<'static, ()> {
+        let clock = Arc::clone(&self.clock);
+        async move { clock.sleep_until(instant).await }.boxed()
+    }
+
     /// An error for more messages than may be read.
     pub(super) fn too_many_messages(&self, sequence: u64) -> Error {
         self.stopped("scan_limit", sequence, TOO_MUCH)
@@ -232,10 +264,7 @@ impl Stream for Limited {
             return Poll::Ready(item);
         }
         let meter = Arc::clone(&self.meter);
-        let timer = self.timer.get_or_insert_with(|| {
-            let (clock, deadline) = (Arc::clone(&meter.clock), meter.deadline());
-            async move { clock.sleep_until(deadline).await }.boxed()
-        });
+        let timer = self.timer.get_or_insert_with(|| meter.sleep_until(meter.deadline()));
         ready!(timer.poll_unpin(cx));
         self.has_ended = true;
         Poll::Ready(Some(Err(meter.too_long(meter.at.load(Ordering::Relaxed)))))
