@@ -171,7 +171,6 @@ impl Seen {
 mod tests {
     use std::time::Duration;
 
-    use naq_core::Timestamp;
     use naq_core::clock::ManualClock;
     use naq_core::config::{EventsConfig, SubjectLayout};
     use naq_core::connection::SingleJetStream;
@@ -180,10 +179,12 @@ mod tests {
         TopErrorsRequest,
     };
     use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions, StreamConfig};
+    use naq_core::{ErrorKind, Timestamp};
     use naq_memory::MemoryJetStream;
 
     use super::*;
     use crate::read::Limits;
+    use crate::top_errors::Bounds;
     use crate::{analytics, explain_query, grouped, stats, top_errors};
 
     fn at(second: i64) -> Timestamp {
@@ -230,6 +231,30 @@ mod tests {
         let request = TopErrorsRequest::default().with_filter(filter()).with_range(start, end);
         let errors = top_errors::top_errors(sources, &meter(), request).await.unwrap();
         assert_eq!((errors.total, errors.basis.duplicates), (2, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn the_log_is_gone_through_twice_by_as_much_as_is_allowed_each_time() {
+        let js: Arc<dyn JetStream> = Arc::new(MemoryJetStream::new());
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        for error in ["disk is full", "reset by peer", "no route", "no route"] {
+            let event = Event::job_failed("job", error, 1.0).with_timestamp(at(10));
+            let payload = serde_json::to_vec(&event).unwrap();
+            js.publish(PublishMessage::new("events.job_failed.job", payload)).await.unwrap();
+        }
+        let log = log(js, Arc::new(ManualClock::starting_at(at(1_000))));
+        let sources = Sources { log: &log, digests: None, indexes: None };
+        let request =
+            || TopErrorsRequest::default().with_filter(Filter::parse("type = job_failed").unwrap());
+        let bounds = Bounds { groups: 1, counted: 8 };
+        let ask = async |messages| {
+            let meter = log.meter("test", ScanLimits::default().with_max_messages(messages));
+            top_errors::ranked(sources, &meter, request(), bounds).await
+        };
+        let answer = ask(4).await.unwrap();
+        assert_eq!((answer.errors[0].fingerprint.as_str(), answer.total), ("no route", 2));
+        assert_eq!((answer.unlisted, answer.unlisted_at_most, answer.basis.read), (2, 1, 4));
+        assert!(ask(3).await.unwrap_err().is(ErrorKind::LimitReached));
     }
 
     #[tokio::test]

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use datasketches::frequencies::{ErrorType, FrequentItemsSketch, Row};
 use foldhash::quality::FixedState;
 use naq_core::events::{ErrorGroup, Filter, RecordedEvent, TimeRange, TopErrors, TopErrorsRequest};
-use naq_core::{Result, Timestamp};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use crate::answer::{Question, Sources};
 use crate::digests::{
@@ -25,6 +26,16 @@ pub(crate) async fn top_errors(
     meter: &Arc<Meter>,
     request: TopErrorsRequest,
 ) -> Result<TopErrors> {
+    ranked(sources, meter, request, Bounds::default()).await
+}
+
+/// The same within other bounds.
+pub(crate) async fn ranked(
+    sources: Sources<'_>,
+    meter: &Arc<Meter>,
+    request: TopErrorsRequest,
+    bounds: Bounds,
+) -> Result<TopErrors> {
     let open = sources.log.open(OPERATION).await?;
     let everything = CellFilter::of(&Filter::new()).filter(|_| request.filter.is_empty());
     let question = Question {
@@ -36,9 +47,10 @@ pub(crate) async fn top_errors(
         range: MinuteRange::default(),
         meter,
     };
-    let mut fold = ErrorsFold::new(&request, open.opened_at);
+    let mut fold = ErrorsFold::new(&request, open.opened_at, bounds)?;
     let mut answered = sources.answer(&question, &mut fold).await?;
     if fold.begins_again() {
+        meter.begin_pass();
         answered = sources.answer(&question, &mut fold).await?;
     }
     let mut answer = fold.finish();
@@ -49,17 +61,37 @@ pub(crate) async fn top_errors(
 /// Minutes from one to another, both included.
 type Minutes = (Minute, Minute);
 
-/// How many errors are counted by their hashes at most, to find those that
-/// occurred most.
-const MOST_COUNTED: usize = 1 << 18;
+/// How much is held at the same time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// So many errors are told apart.
+    pub(crate) groups: usize,
+    /// The places for errors that are counted by their hashes, to find those that
+    /// occurred most: a power of two. Up to three quarters of it the counts are exact.
+    pub(crate) counted: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { groups: TopErrors::MAX_GROUPS, counted: 1 << 19 }
+    }
+}
 
 struct ErrorsFold<'a> {
     request: &'a TopErrorsRequest,
     range: Minutes,
     before: Option<Minutes>,
+    bounds: Bounds,
     round: Round,
     groups: HashMap<ErrorKey, Group>,
-    unlisted: u64,
+    /// How often each occurred in the range, from where they are too many on.
+    counts: FrequentItemsSketch<u64>,
+    /// How often those occurred in the range that have no group.
+    others: u64,
+    /// How often one of them did at most.
+    others_at_most: u64,
+    /// How often errors occurred that a digest doesn't tell.
+    untold: u64,
 }
 
 /// A log may have far more errors behind it than are told apart. Which of them
@@ -71,7 +103,7 @@ enum Round {
     #[default]
     All,
     /// They are too many: it is counted how often each occurred in the range.
-    Counting(HashMap<u64, u64>),
+    Counting,
     /// Those that occurred most in the range have groups.
     Chosen(HashSet<u64>),
 }
@@ -91,39 +123,50 @@ struct Group {
 }
 
 impl<'a> ErrorsFold<'a> {
-    fn new(request: &'a TopErrorsRequest, now: Timestamp) -> Self {
+    fn new(request: &'a TopErrorsRequest, now: Timestamp, bounds: Bounds) -> Result<Self> {
         let range = MinuteRange::new(request.start, request.end).minutes();
         let before = request.start.and_then(|start| {
             let first = Minute::of(start).0;
             let length = Minute::of(request.end.unwrap_or(now)).0 - first + 1;
             (length > 0).then_some((Minute(first - length), Minute(first - 1)))
         });
+        let counts = FrequentItemsSketch::new(bounds.counted).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, OPERATION, "errors can't be counted")
+                .with_source(error)
+        })?;
         let (round, groups) = (Round::default(), HashMap::new());
-        Self { request, range, before, round, groups, unlisted: 0 }
+        let [others, others_at_most, untold] = [0; 3];
+        Ok(Self {
+            request,
+            range,
+            before,
+            bounds,
+            round,
+            groups,
+            counts,
+            others,
+            others_at_most,
+            untold,
+        })
     }
 
     fn add(&mut self, error: &ErrorKey, more: &Occurrences) {
         if matches!(self.round, Round::All)
-            && self.groups.len() >= TopErrors::MAX_GROUPS
+            && self.groups.len() >= self.bounds.groups
             && !self.groups.contains_key(error)
         {
-            let occurred = self.groups.drain().filter(|(_, group)| group.count > 0);
-            let counts = occurred.map(|(error, group)| (hash(&error), group.count)).collect();
-            self.round = Round::Counting(counts);
+            for (error, group) in self.groups.drain() {
+                self.counts.update_with_count(hash(&error), group.count);
+            }
+            self.round = Round::Counting;
         }
         let count = within(more, self.range);
         match &mut self.round {
             Round::All => {}
-            Round::Counting(counts) => {
-                let place = hash(error);
-                if count > 0 && (counts.len() < MOST_COUNTED || counts.contains_key(&place)) {
-                    *counts.entry(place).or_default() += count;
-                }
-                return;
-            }
+            Round::Counting => return self.counts.update_with_count(hash(error), count),
             Round::Chosen(chosen) if chosen.contains(&hash(error)) => {}
             Round::Chosen(_) => {
-                self.unlisted += count;
+                self.others += count;
                 return;
             }
         }
@@ -139,12 +182,16 @@ impl<'a> ErrorsFold<'a> {
 
     /// Answers whether a second round is needed, and begins it.
     fn begins_again(&mut self) -> bool {
-        let Round::Counting(counts) = std::mem::take(&mut self.round) else { return false };
-        let mut most: Vec<(u64, u64)> = counts.into_iter().collect();
-        most.sort_unstable_by_key(|(error, count)| (Reverse(*count), *error));
-        most.truncate(TopErrors::MAX_GROUPS);
-        self.round = Round::Chosen(most.into_iter().map(|(error, _)| error).collect());
-        self.unlisted = 0;
+        let Round::Counting = self.round else { return false };
+        let mut most = self.counts.frequent_items(ErrorType::NoFalseNegatives);
+        most.sort_unstable_by_key(|row| (Reverse(row.upper_bound()), *row.item()));
+        // One that was let go occurred as often as the counts may be wrong at most.
+        let next = most.get(self.bounds.groups).map(Row::upper_bound);
+        self.others_at_most = next.unwrap_or(self.counts.maximum_error());
+        most.truncate(self.bounds.groups);
+        self.round = Round::Chosen(most.iter().map(|row| *row.item()).collect());
+        self.counts.reset();
+        (self.others, self.untold) = (0, 0);
         true
     }
 
@@ -160,7 +207,8 @@ impl<'a> ErrorsFold<'a> {
             end: asked.end.filter(|_| request.end.is_some()),
         };
         let mut answer = TopErrors::new(range, self.before.map(time));
-        answer.unlisted = self.unlisted;
+        answer.unlisted = self.others + self.untold;
+        answer.unlisted_at_most = self.others.min(self.others_at_most) + self.untold;
         for (error, group) in self.groups {
             let Some((first, last)) = group.ends.times.filter(|_| group.count > 0) else {
                 continue;
@@ -206,7 +254,7 @@ impl Tally for ErrorsFold<'_> {
     }
 
     fn digest(&mut self, digest: &Digest) {
-        self.unlisted += digest.unlisted_errors;
+        self.untold += digest.unlisted_errors;
         for (error, occurrences) in &digest.errors {
             self.add(error, occurrences);
         }
@@ -242,7 +290,8 @@ mod tests {
     }
 
     fn asked(request: &TopErrorsRequest) -> TopErrors {
-        let mut fold = ErrorsFold::new(request, Timestamp::from_nanos(600_000_000_000));
+        let now = Timestamp::from_nanos(600_000_000_000);
+        let mut fold = ErrorsFold::new(request, now, Bounds::default()).unwrap();
         for (second, error, job) in [
             (10, "disk 7 is full", "a"),
             (250, "disk 8 is full", "b"),
@@ -290,12 +339,31 @@ mod tests {
         assert_eq!(first.errors[0].count, 4);
     }
 
+    /// A word of letters for a number, which is another error than any other's.
+    fn name(n: usize) -> String {
+        n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'k')).collect()
+    }
+
+    /// The answer of a log of these events, and how often it was gone through.
+    fn ranked(
+        events: &[RecordedEvent],
+        request: &TopErrorsRequest,
+        bounds: Bounds,
+    ) -> (u32, TopErrors) {
+        let now = Timestamp::from_nanos(7_200_000_000_000);
+        let (mut fold, mut rounds) = (ErrorsFold::new(request, now, bounds).unwrap(), 0);
+        while rounds == 0 || fold.begins_again() {
+            events.iter().for_each(|event| {
+                fold.event(event);
+            });
+            rounds += 1;
+        }
+        (rounds, fold.finish())
+    }
+
     #[test]
     fn what_is_new_is_found_among_more_errors_than_are_told_apart() {
         const OLD: usize = TopErrors::MAX_GROUPS + 500;
-        let name = |n: usize| -> String {
-            n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'k')).collect()
-        };
         let mut events: Vec<_> =
             (0..OLD).map(|n| failure(10 + n as i64 % 50, &name(n), "old")).collect();
         // One of the old ones is back, and another one is new.
@@ -304,17 +372,7 @@ mod tests {
         let start = Some(Timestamp::from_nanos(3_600_000_000_000));
         // In whatever order they come.
         for _ in 0..2 {
-            let ask = |request: &TopErrorsRequest| {
-                let mut fold = ErrorsFold::new(request, Timestamp::from_nanos(7_200_000_000_000));
-                let mut rounds = 0;
-                while rounds == 0 || fold.begins_again() {
-                    events.iter().for_each(|event| {
-                        fold.event(event);
-                    });
-                    rounds += 1;
-                }
-                (rounds, fold.finish())
-            };
+            let ask = |request: &TopErrorsRequest| ranked(&events, request, Bounds::default());
             let (rounds, answer) = ask(&TopErrorsRequest::default().with_range(start, None));
             let found: Vec<_> = answer
                 .errors
@@ -330,8 +388,29 @@ mod tests {
             let (_, all) = ask(&TopErrorsRequest::default());
             let first: Vec<_> = all.errors.iter().take(2).map(|it| it.count).collect();
             assert_eq!((first, all.different), (vec![9, 4], TopErrors::MAX_GROUPS as u64));
-            assert_eq!(all.total + all.unlisted, OLD as u64 + 12);
+            assert_eq!((all.total + all.unlisted, all.unlisted_at_most), (OLD as u64 + 12, 1));
             events.reverse();
         }
+    }
+
+    #[test]
+    fn what_occurs_most_is_found_among_more_errors_than_are_counted() {
+        const RARE: usize = 1_000;
+        let bounds = Bounds { groups: 4, counted: 64 };
+        let mut events: Vec<_> = (0..RARE).map(|n| failure(n as i64, &name(n), "rare")).collect();
+        events.extend((0..40).map(|n| failure(2_000 + n, "disk is full", "often")));
+        for _ in 0..2 {
+            let (_, answer) = ranked(&events, &TopErrorsRequest::default(), bounds);
+            let most = &answer.errors[0];
+            assert_eq!((most.fingerprint.as_str(), most.count), ("disk is full", 40));
+            assert_eq!(answer.total + answer.unlisted, RARE as u64 + 40);
+            // Which of the others are listed is chance, and the answer says so.
+            assert_eq!((answer.different, answer.errors[1].count), (4, 1));
+            assert!((1..40).contains(&answer.unlisted_at_most), "{}", answer.unlisted_at_most);
+            events.reverse();
+        }
+        // Of as many as are counted it is exact.
+        let (_, few) = ranked(&events[RARE - 4..], &TopErrorsRequest::default(), bounds);
+        assert_eq!((few.errors[0].count, few.different, few.unlisted_at_most), (40, 4, 1));
     }
 }

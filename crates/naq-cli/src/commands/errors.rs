@@ -65,9 +65,14 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 fn missing(answer: &TopErrors) -> impl Iterator<Item = (&'static str, String)> {
     let gone = human::counted(answer.basis.holes, "message");
     let unlisted = human::counted(answer.unlisted, "occurrence");
+    let at_most = human::counted(answer.unlisted_at_most, "time");
     [
         (answer.basis.holes, "Gone", format!("{gone} left the log uncounted")),
-        (answer.unlisted, "Not listed", format!("{unlisted} of errors that are not told apart")),
+        (
+            answer.unlisted,
+            "Not listed",
+            format!("{unlisted} of errors that are not told apart, each of them {at_most} at most"),
+        ),
     ]
     .into_iter()
     .filter(|(count, ..)| *count > 0)

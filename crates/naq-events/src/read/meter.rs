@@ -230,11 +230,17 @@ impl Meter {
         }
     }
 
-    /// Counts anew, with all the time there is.
-    fn begin_anew(&self) {
-        for count in [&self.messages, &self.bytes, &self.deadline] {
+    /// Counts anew what is read, for one more pass over the log; the time goes on.
+    pub(crate) fn begin_pass(&self) {
+        for count in [&self.messages, &self.bytes, &self.named] {
             count.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Counts anew, with all the time there is.
+    fn begin_anew(&self) {
+        self.begin_pass();
+        self.deadline.store(0, Ordering::Relaxed);
     }
 }
 

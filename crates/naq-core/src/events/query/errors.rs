@@ -100,14 +100,19 @@ pub struct TopErrors {
     /// time, those of which there were too many in one digest of events that
     /// are gone.
     pub unlisted: u64,
+    /// How often any error that is in no group occurred in the range at most: what
+    /// is listed with more has its place for certain.
+    #[serde(default)]
+    pub unlisted_at_most: u64,
     /// What it was made from.
     pub basis: AnswerBasis,
 }
 
 impl TopErrors {
     /// How many different errors of the range are told apart, however many
-    /// there are in the whole log. Where those are more, the log's digests are
-    /// gone through twice.
+    /// there are in the whole log. Where those are more, the log's digests, or
+    /// with a filter the log, are gone through twice: each time up to the limits
+    /// of messages and of bytes, and both within the limit of time.
     pub const MAX_GROUPS: usize = 10_000;
 
     /// No error in a range.
@@ -120,6 +125,7 @@ impl TopErrors {
             different: 0,
             errors: Vec::new(),
             unlisted: 0,
+            unlisted_at_most: 0,
             basis: AnswerBasis::default(),
         }
     }
