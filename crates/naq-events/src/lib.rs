@@ -53,6 +53,7 @@ pub mod keeper;
 #[cfg(test)]
 mod made_up;
 mod measures;
+mod names;
 pub mod prelude;
 mod query;
 pub mod reactions;

@@ -18,19 +18,6 @@ use crate::read::Log;
 /// Holds the cursors of all logs of an account.
 const BUCKET: &str = "naq_cursors";
 
-/// The longest name of a cursor, in bytes.
-const MAX_NAME: usize = 64;
-
-/// Checks the name of a cursor: it is part of a key.
-pub(super) fn check_name(operation: &'static str, name: &str) -> Result<()> {
-    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(stands) {
-        return Err(Error::invalid(operation, "cursor", "must be 1 to 64 of A-Z a-z 0-9 _ -")
-            .with("cursor", name));
-    }
-    Ok(())
-}
-
 /// What is kept of a cursor.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
@@ -170,16 +157,5 @@ mod tests {
         let bucket = CursorBucket::new(kv, made_up::log_of_three());
         bucket.set("c", Position::new(Timestamp::from_nanos(1), 1).into()).await.unwrap_err();
         assert_eq!(*asked.lock().unwrap(), Some(3));
-    }
-
-    #[test]
-    fn names_are_what_keys_take() {
-        for name in ["mail", "a-b_C9", &"x".repeat(64)] {
-            check_name("open_cursor", name).unwrap();
-        }
-        for name in ["", "a.b", "a b", "é", "*", ">", &"x".repeat(65)] {
-            let error = check_name("open_cursor", name).unwrap_err();
-            assert_eq!(error.get("field"), Some("cursor"), "{name}");
-        }
     }
 }

@@ -13,9 +13,10 @@ use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Serialize;
 
-use super::bucket::{CursorBucket, Saved, check_name};
+use super::bucket::{CursorBucket, Saved};
 use super::cursor::Cursor;
 use super::place::CursorPlace;
+use crate::names::check_name;
 use crate::read::{Limits, Log, OpenLog};
 
 const OPEN: &str = "open_cursor";
@@ -93,7 +94,7 @@ impl CursorService {
     /// `Corrupt` for a cursor that naq didn't write; `Conflict` where the
     /// server has lost what the cursor is of; those of the connection.
     pub async fn open(&self, name: &str) -> Result<Cursor> {
-        check_name(OPEN, name)?;
+        check_name(OPEN, "cursor", "cursor", name)?;
         let told = |error: Error| error.in_operation(OPEN).with("cursor", name);
         let saved = self.bucket.get(name).await.map_err(told)?;
         if let Some(saved) = &saved
@@ -150,7 +151,7 @@ impl CursorService {
     /// stream; `InvalidArgument` for a name or for what lies behind the log's
     /// end; those of the connection.
     pub async fn set(&self, name: &str, to: CursorStart) -> Result<CursorStatus> {
-        check_name(SET, name)?;
+        check_name(SET, "cursor", "cursor", name)?;
         let told = |error: Error| error.in_operation(SET).with("cursor", name);
         let open = self.log.open(SET).await?;
         let sequence = self.before(&open, to).await.map_err(told)?;
@@ -172,7 +173,7 @@ impl CursorService {
     }
 
     async fn saved(&self, operation: &'static str, name: &str) -> Result<Saved> {
-        check_name(operation, name)?;
+        check_name(operation, "cursor", "cursor", name)?;
         let told = |error: Error| error.in_operation(operation).with("cursor", name);
         self.bucket.get(name).await.map_err(told)?.ok_or_else(|| {
             told(Error::new(ErrorKind::NotFound, operation, "there is no cursor of that name"))

@@ -7,8 +7,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long a name may be, in bytes.
-const MAX_NAME: usize = 64;
+use crate::names::check_name;
 
 /// How many fields an index may have.
 const MAX_FIELDS: usize = 8;
@@ -54,7 +53,7 @@ impl Definition {
         fields: &[&str],
         created_at: Timestamp,
     ) -> Result<Self> {
-        check_name(operation, name)?;
+        check_name(operation, "name", "index", name)?;
         if fields.is_empty() || fields.len() > MAX_FIELDS {
             let rule = "must be 1 to 8 names of fields";
             return Err(Error::invalid(operation, "fields", rule)
@@ -160,15 +159,6 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Vec<Definition>> {
             Definition::of(it.index, id).map_err(|error| corrupt(&error))
         })
         .collect()
-}
-
-fn check_name(operation: &'static str, name: &str) -> Result<()> {
-    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(stands) {
-        return Err(Error::invalid(operation, "name", "must be 1 to 64 of A-Z a-z 0-9 _ -")
-            .with("index", name));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

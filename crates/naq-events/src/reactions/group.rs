@@ -21,19 +21,6 @@ const MAX_IN_HAND: u64 = 20_000;
 const OPERATORS_ORDER: &str =
     "events come in order from a consumer with max_ack_pending 1 alone, and from such a one always";
 
-/// The longest name of a group, in bytes.
-const MAX_NAME: usize = 64;
-
-/// Checks the name of a group: it is the consumer's name and part of subjects.
-pub(super) fn check_name(operation: &'static str, group: &str) -> Result<()> {
-    let stands = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if group.is_empty() || group.len() > MAX_NAME || !group.bytes().all(stands) {
-        return Err(Error::invalid(operation, "group", "must be 1 to 64 of A-Z a-z 0-9 _ -")
-            .with("group", group));
-    }
-    Ok(())
-}
-
 /// What a group's consumer shall be.
 pub(super) fn consumer(
     group: &str,
@@ -198,16 +185,6 @@ fn able(info: &ConsumerInfo) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_what_consumers_and_subjects_take() {
-        for name in ["mail", "a-b_C9", &"x".repeat(64)] {
-            check_name("react", name).unwrap();
-        }
-        for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(65)] {
-            assert!(check_name("react", name).is_err(), "{name}");
-        }
-    }
 
     #[test]
     fn a_group_reads_only_the_subjects_that_its_filter_asks_for() {

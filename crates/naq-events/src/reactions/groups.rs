@@ -9,10 +9,11 @@ use naq_core::jetstream::{
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Serialize;
 
-use super::group::{self, check_name};
+use super::group;
 use super::options::{GroupOrder, GroupStart};
 use super::registry::GroupMember;
 use super::service::ReactionService;
+use crate::names::check_name;
 
 const GROUPS: &str = "groups";
 const SEEK: &str = "seek_group";
@@ -239,7 +240,7 @@ impl ReactionService {
         operation: &'static str,
         group: &str,
     ) -> Result<ConsumerInfo> {
-        check_name(operation, group)?;
+        check_name(operation, "group", "group", group)?;
         match jetstream.consumer_info(&self.config.stream_name, group).await {
             Err(error) if error.get("error_code") == Some(NO_CONSUMER) => {
                 Err(Error::new(ErrorKind::NotFound, operation, "there is no such group")

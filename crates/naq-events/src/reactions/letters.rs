@@ -11,8 +11,8 @@ use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 
 use super::burial::bytes_in_log;
 use super::dead::{DeadCause, DeadLetter, DeadStreams};
-use super::group::check_name;
 use super::service::ReactionService;
+use crate::names::check_name;
 
 const LETTERS: &str = "dead_letters";
 
@@ -82,7 +82,7 @@ impl ReactionService {
         let (connections, dead) = (self.connections(), self.dead.clone());
         let opening = async move {
             if let Some(group) = &select.group {
-                check_name(LETTERS, group)?;
+                check_name(LETTERS, "group", "group", group)?;
             }
             let jetstream = connections.get_jetstream(&Default::default()).await?;
             Ok::<_, Error>(read(jetstream, dead, select))
@@ -152,7 +152,7 @@ impl ReactionService {
     /// `InvalidArgument`; those of the connection.
     pub async fn drop_all_dead(&self, group: &str) -> Result<u64> {
         const OPERATION: &str = "drop_all_dead";
-        check_name(OPERATION, group)?;
+        check_name(OPERATION, "group", "group", group)?;
         let jetstream = self.jetstream(OPERATION).await?;
         let options = PurgeOptions::default().with_subject(self.dead.dead_of(Some(group)));
         match jetstream.purge_stream(&self.dead.dead, options).await {

@@ -26,6 +26,7 @@ use super::options::{GroupOrder, GroupSetup, ReactOptions};
 use super::registry::Registry;
 use super::tally::{ReactionCounters, Tally};
 use super::work::{Hand, Source};
+use crate::names::check_name;
 
 /// Runs handlers when something happened, and manages their groups.
 ///
@@ -144,7 +145,7 @@ impl ReactionService {
         F: TryInto<Filter> + Send,
         Error: From<F::Error>,
     {
-        group::check_name(REACT, group)?;
+        check_name(REACT, "group", "group", group)?;
         let filter: Filter = filter.try_into().map_err(Error::from)?;
         filter.validate()?;
         options.validate()?;
