@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use naq_tests::wait;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Naq;
@@ -28,6 +29,17 @@ impl Running {
         let (stdout, stderr): (ChildStdout, ChildStderr) =
             (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Self { child, lines: lines(stdout), notes: lines(stderr) }
+    }
+
+    /// The same where nobody reads standard output.
+    fn start_unread(naq: &Naq, line: &str) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = naq.command(line);
+        command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        Self { child, lines: lines(std::io::empty()), notes: lines(stderr) }
     }
 
     /// The next line of standard output.
@@ -253,4 +265,20 @@ async fn a_keeper_tells_how_far_it_is_and_ends_with_ctrl_c() {
     assert!(waiting.line().starts_with("through 6, 0 behind;"));
     assert_eq!(waiting.interrupt(), Some(0));
     assert_eq!(naq.json("keeper status --output json"), serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_keeper_whose_line_can_t_be_written_says_so_once_and_keeps_on() {
+    let naq = Naq::with_events().await;
+    let keeper = Running::start_unread(&naq, "keeper --tell 1ms --output jsonl");
+    keeper.note("can't write how far it is");
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    wait::until("the keeper to have digested it", LIMIT, async || {
+        naq.json("keeper status --output json")["through"] == 7
+    })
+    .await;
+    while let Ok(note) = keeper.notes.try_recv() {
+        assert!(!note.contains("can't write"), "{note}");
+    }
+    assert_eq!(keeper.interrupt(), Some(0));
 }

@@ -53,6 +53,22 @@ async fn what_is_too_old_is_counted_and_removed() {
     assert_eq!(sizes["kinds"][0]["event_type"], "job_completed");
 }
 
+#[tokio::test]
+async fn what_is_removed_is_told_before_more_is() {
+    let naq = Naq::with_events().await;
+    std::fs::write(naq.folder.path().join("naq.toml"), AGES).unwrap();
+    wait::until("two events to be a second old", Duration::from_secs(30), async || {
+        naq.json("retention dry-run --config naq.toml --output json")["events"] == json!(2)
+    })
+    .await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut unread = naq.command("retention apply --yes --config naq.toml --output jsonl");
+    assert!(unread.stdout(writer).status().unwrap().success());
+    // The step that could not be told any more was the last one.
+    assert_eq!(naq.json("streams info --output json")["messages"], 5);
+}
+
 /// Without ages, spans and the times of storing.
 fn times(screen: &str) -> String {
     [(r"20\d\d-\d\d-\d\d [\d:]+Z?", "TIME"), (r"(\d+  )[\d.]+ (µs|ms|s)\n", "${1}SPAN\n")]

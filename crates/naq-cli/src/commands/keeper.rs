@@ -1,5 +1,7 @@
 //! `naq keeper`: keeps the log's digests up, removes what is too old, and tells who does.
 
+use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
 use naq_core::clock::{ClockExt, SystemClock};
@@ -8,7 +10,6 @@ use naq_events::keeper::KeeperStatus;
 
 use super::asked::Asked;
 use super::{Context, Outcome};
-use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Grid, Notes, Output, View, human, sanitize};
@@ -69,7 +70,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                 .keeping(async |events| {
                     tokio::select! {
                         () = asked.wait() => {}
-                        told = tell(events, output, notes, args.tell) => told?,
+                        never = tell(events, output, notes, args.tell) => match never {},
                     }
                     Ok(Exit::Done)
                 })
@@ -79,15 +80,17 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     .await
 }
 
-/// Tells how far it is, whether it is the keeper, and what is in its way.
+/// Tells how far it is, whether it is the keeper, and what is in its way, until
+/// it is dropped: keeping doesn't hang on its being told.
 async fn tell(
     events: &EventService,
     output: &mut Output,
     notes: Notes,
     every: Duration,
-) -> Result<(), Failure> {
+) -> Infallible {
     let clock = SystemClock::new();
     let (mut held, mut next, mut trouble) = (false, Duration::ZERO, None);
+    let mut is_written = true;
     loop {
         clock.sleep(LOOK).await;
         let holds = events.is_keeper();
@@ -106,15 +109,24 @@ async fn tell(
             next = clock.deadline(every);
             // A server that is away is told as the keeper's trouble.
             if let Ok(Some(status)) = events.keeper().await {
-                if output.is_table() {
-                    output.text(&line(&status))?;
-                } else {
-                    output.json_line(&status)?;
+                let written = write(output, &status);
+                if let (Err(error), true) = (&written, is_written) {
+                    let told = format!("can't write how far it is: {error}; it keeps on");
+                    notes.line(&notes.paint().warn(told));
                 }
-                output.flush()?;
+                is_written = written.is_ok();
             }
         }
     }
+}
+
+fn write(output: &mut Output, status: &KeeperStatus) -> io::Result<()> {
+    if output.is_table() {
+        output.text(&line(status))?;
+    } else {
+        output.json_line(status)?;
+    }
+    output.flush()
 }
 
 fn line(status: &KeeperStatus) -> String {

@@ -49,10 +49,11 @@ Examples:
   naq retention apply --yes --pause 0s      while nobody logs
 
 What no digest has is digested first, so that statistics keep it. While the
-server purges a type it acknowledges nothing: each step is bounded, and a
-pause lies between two of them. It asks before it removes anything.")]
+server purges a type it acknowledges nothing: each step is bounded, and a pause
+lies behind steps that took half a second together. It asks before it removes
+anything.")]
 pub(crate) struct ApplyArgs {
-    /// How long to wait between two steps
+    /// How long to wait behind steps that took half a second together
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::cli::duration)]
     pause: Duration,
     /// Don't ask
@@ -98,10 +99,11 @@ async fn dry_run(context: &mut Context) -> Outcome {
 }
 
 async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
-    let notes = context.notes;
+    let output = &mut context.output;
     Session::with(&context.globals, async |session| {
         let url = session.url();
-        let steps = session
+        let mut list = output.begin_list();
+        let done = session
             .reading(async |events| {
                 if !args.yes {
                     let plan = events.plan_retention().await?;
@@ -111,19 +113,22 @@ async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
                         confirm(&format!("remove {would} ({size}) from {url}?"))?;
                     }
                 }
-                let mut steps = Vec::new();
                 let mut removing = events.apply_retention(args.pause);
                 while let Some(step) = removing.next().await {
-                    let step = step?;
-                    if notes.is_terminal() {
-                        notes.line(&notes.paint().dim(told(&step)));
-                    }
-                    steps.push(step);
+                    // What is gone is told before more of it goes.
+                    list.item(&step?, told)?;
+                    list.flush()?;
                 }
-                Ok(steps)
+                Ok(())
             })
-            .await?;
-        context.output.list(&steps, steps_table)?;
+            .await;
+        let is_empty = list.is_empty();
+        let ended = if done.is_ok() || !is_empty { list.end() } else { Ok(()) };
+        done?;
+        ended?;
+        if is_empty && output.is_table() {
+            output.text("nothing is too old\n")?;
+        }
         Ok(Exit::Done)
     })
     .await
@@ -131,9 +136,9 @@ async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
 
 fn told(step: &RetentionStep) -> String {
     let removed = human::counted(step.removed, "event");
-    let took = human::seconds(step.took);
-    let more = if step.has_more { "; more to come" } else { "" };
-    format!("removed {removed} of {} in {took}{more}", type_of(step.event_type.as_deref()))
+    let of = type_of(step.event_type.as_deref());
+    let (below, took) = (human::count(step.keep_from), human::seconds(step.took));
+    format!("removed {removed} of {of} below sequence {below} in {took}\n")
 }
 
 fn type_of(name: Option<&str>) -> String {
@@ -189,17 +194,4 @@ fn plan_table(plan: &RetentionPlan, view: &View) -> String {
         text.push_str(&format!("{behind} to be digested before they can go.\n"));
     }
     text
-}
-
-fn steps_table(steps: &[RetentionStep], view: &View) -> String {
-    let mut grid = Grid::new(view, &["Type", "Below", "Removed", "Took"]).right(&[1, 2, 3]);
-    for step in steps {
-        grid.row([
-            type_of(step.event_type.as_deref()),
-            human::count(step.keep_from),
-            human::count(step.removed),
-            human::seconds(step.took),
-        ]);
-    }
-    if grid.is_empty() { "nothing is too old\n".to_owned() } else { grid.text() }
 }

@@ -39,6 +39,16 @@ impl<'a> ListWriter<'a> {
         }
     }
 
+    /// Whether no item was written yet.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// Hands on what was written so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
     /// Ends the list.
     pub(crate) fn end(self) -> io::Result<()> {
         match (self.output.format, self.items) {

@@ -59,8 +59,9 @@ fn standing(status: &KeeperStatus, findings: &mut Findings) {
         return findings.warn("keeper", found, advice);
     }
     if let Some(trouble) = &status.trouble {
-        let advice = "as long as it can't go on, statistics take longer, and what is too old stays";
-        return findings.warn("keeper", format!("it can't go on: {trouble}"), advice);
+        let advice = "as long as that is so, statistics may take longer, and what is too old stays";
+        let found = format!("something is in its way: {trouble}");
+        return findings.warn("keeper", found, advice);
     }
     let since = SystemClock::new().now().since(status.since).max(Duration::ZERO);
     findings.ok(
