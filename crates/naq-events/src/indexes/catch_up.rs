@@ -258,7 +258,8 @@ async fn read(
                 _ => draft.malformed(sequence),
             }
         }
-        if deliveries.is_stopped() {
+        // It is stopped at its own end too.
+        if deliveries.take_result().is_some() {
             return Ok(Some(Reading { read, is_whole: false }));
         }
     }
@@ -275,7 +276,7 @@ mod tests {
     use naq_core::events::{Filter, ScanLimits};
 
     use super::*;
-    use crate::digests::MinuteRange;
+    use crate::digests::{BLOCK, MinuteRange};
     use crate::made_up::{CREATED, log_anew_from, log_that_is_read, memory_store, message};
 
     /// An index of the queues, which is in the list.
@@ -318,6 +319,18 @@ mod tests {
         assert_eq!(after.1.turn.discarded(), 1);
         // What holds before what is lost is gone on from.
         assert_eq!(catch_up(&new(), &log_anew_from(&[10, 24], 40)).await, 10);
+    }
+
+    #[tokio::test]
+    async fn one_block_follows_the_other_up_to_the_end_of_the_log() {
+        let clock = Arc::new(ManualClock::starting_at(CREATED));
+        let indexes = Indexes::new(memory_store(), clock, "events");
+        let definition = index(&indexes).await;
+        let (log, open) = log_anew_from(&[], BLOCK + 7);
+        let read = indexes.catch_up(&log, &open, &definition, 0, None).await.unwrap();
+        let blocks = indexes.load(&definition, &open, &[0, 1]).await;
+        let through: Vec<_> = blocks.into_iter().map(|block| block.unwrap().through).collect();
+        assert_eq!((read, through), (BLOCK + 7, vec![BLOCK, BLOCK + 7]));
     }
 
     #[tokio::test]
