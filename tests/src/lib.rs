@@ -16,7 +16,8 @@
 //! - [`driving`]: running the behaviours of a suite;
 //! - [`timeless`]: a server that doesn't say what time it is;
 //! - [`wait`]: polling a condition with a deadline;
-//! - [`counting`]: a JetStream that counts what it hands out;
+//! - [`passing`]: a JetStream with something between, among these [`counting`],
+//!   which counts what it hands out, and [`mortal`], which stops answering;
 //! - [`own_log`]: an event log of one test alone, and who is asked about it;
 //! - [`names`]: stream names nobody else takes;
 //! - [`certs`] and [`accounts`]: what TLS and JWT servers want to see;
@@ -41,8 +42,10 @@ pub mod faults;
 pub mod kv_conformance;
 pub mod ledger;
 pub mod markdown;
+pub mod mortal;
 pub mod names;
 pub mod own_log;
+pub mod passing;
 pub mod proxy;
 pub mod server;
 pub mod timeless;

@@ -69,7 +69,12 @@ impl OwnLog {
 
     /// A service with digests that is ready to keep the log.
     pub async fn keeper(&self) -> Arc<EventService> {
-        self.started(Keeps::Digests, self.config.clone().with_keeper(KeeperMode::On)).await
+        self.keeper_of(Keeps::Digests).await
+    }
+
+    /// A service that keeps so much, and is ready to keep the log.
+    pub async fn keeper_of(&self, keeps: Keeps) -> Arc<EventService> {
+        self.started(keeps, self.config.clone().with_keeper(KeeperMode::On)).await
     }
 
     async fn started(&self, keeps: Keeps, config: EventsConfig) -> Arc<EventService> {

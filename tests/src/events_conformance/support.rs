@@ -19,7 +19,7 @@ use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_events::EventService;
 
 use crate::own_log::{Keeps, service};
-use crate::timeless::Timeless;
+use crate::timeless::{Timeless, WithoutTime};
 use crate::{names, wait};
 
 /// How long a topic waits for what must come. Deletion of a stream may take a
@@ -86,7 +86,7 @@ impl Own {
     }
 
     fn timeless(&self) -> Arc<dyn JetStream> {
-        Arc::new(Timeless(Arc::clone(&self.js)))
+        Arc::new(Timeless::new(Arc::clone(&self.js), WithoutTime))
     }
 
     /// A service with digests and these ages, at this time of the wall clock,

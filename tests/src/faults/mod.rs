@@ -10,9 +10,11 @@
 //! | `logging.rs` | its events: offered, answered, written down |
 //! | `deadlines.rs` | how long its calls may take |
 //! | `child.rs` | a program with naq in a process of its own, to be killed |
+//! | `keepers.rs` | such programs that keep a log, one after the other |
 
 mod child;
 mod deadlines;
+mod keepers;
 mod logging;
 mod memory;
 mod program;
@@ -20,6 +22,7 @@ mod rounds;
 mod scene;
 
 pub use child::{Child, Order, Stopped};
+pub use keepers::Keepers;
 pub use logging::{Load, Logging, Producer, Told};
 pub use program::{Program, quick};
 pub use rounds::{Round, rounds};

@@ -43,7 +43,7 @@ struct Followed {
 impl Followed {
     async fn new(js: Arc<dyn JetStream>) -> Self {
         let mut own = OwnLog::new(js, "following");
-        let counting = Arc::new(Counting::new(Arc::clone(&own.js), &own.config.stream_name));
+        let counting = Arc::new(Counting::of(Arc::clone(&own.js), &own.config.stream_name));
         own.js = Arc::clone(&counting) as Arc<dyn JetStream>;
         let clock = ManualClock::new();
         let config = own.config.clone();

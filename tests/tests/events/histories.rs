@@ -145,7 +145,7 @@ async fn agree(js: Arc<dyn JetStream>, seed: u64) {
 /// A log whose subjects tell no jobs: without an index all of it is read.
 async fn goes_by_the_index(js: Arc<dyn JetStream>) {
     let mut own = OwnLog::new(js, "histories");
-    let counting = Arc::new(Counting::new(Arc::clone(&own.js), &own.config.stream_name));
+    let counting = Arc::new(Counting::of(Arc::clone(&own.js), &own.config.stream_name));
     own.js = Arc::clone(&counting) as _;
     own.config = own.config.with_subjects(SubjectLayout::Type);
     let (fast, slow) = (own.service(Keeps::Indexes).await, own.service(Keeps::Nothing).await);

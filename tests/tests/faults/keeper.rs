@@ -1,6 +1,5 @@
 //! Keepers that are killed at any instant; each is a real child process.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -10,9 +9,8 @@ use naq_core::events::{
 };
 use naq_core::kv::KvBucketExt;
 use naq_events::EventService;
-use naq_events::keeper::KeeperStatus;
 use naq_tests::backend;
-use naq_tests::faults::{Child, PATIENCE, Scene, rounds};
+use naq_tests::faults::{Keepers, PATIENCE, Scene, rounds};
 use naq_tests::own_log::{Keeps, OwnLog};
 use naq_tests::wait;
 
@@ -56,12 +54,12 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
         order.rest = ms(1);
         let own = log(&scene).await;
         let long_lived = own.service(Keeps::Digests).await;
-        let mut keepers = BTreeSet::new();
+        let mut keepers = Keepers::new(program(), order);
         let mut removed_by_keepers = 0;
         let kills = round.choose(8, 17);
         for kill in 0..kills {
             let about = format!("kill {kill}");
-            order.producer = format!("p{kill}");
+            keepers.order.producer = format!("p{kill}");
             // Every second one is killed behind a removal, the others wherever they are.
             let has_removed = kill % 2 == 1;
             if has_removed {
@@ -72,20 +70,15 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
                 })
                 .await;
             }
-            let mut child = Child::start(program(), &order);
-            let shown = async || -> Option<KeeperStatus> {
-                let shown = long_lived.keeper().await.unwrap();
-                shown.filter(|shown| !keepers.contains(&shown.keeper))
-            };
-            let mut keeper = wait::some("another keeper", PATIENCE, &shown).await;
+            let (child, mut keeper) = keepers.next(&long_lived).await;
             if has_removed {
-                let removing = async || shown().await.filter(|shown| shown.removed > 0);
+                let removing =
+                    async || keepers.shown(&long_lived).await.filter(|shown| shown.removed > 0);
                 keeper = wait::some("the keeper to remove something", PATIENCE, removing).await;
                 removed_by_keepers += keeper.removed;
             }
             round.sometime(round.choose(ms(700), secs(2))).await;
-            child.kill();
-            keepers.insert(keeper.keeper.clone());
+            keepers.kill(child, &keeper);
 
             // Who knows nothing by itself has what keepers left, and no other.
             let basis = counted(&*own.service(Keeps::Digests).await, &about).await;
@@ -107,7 +100,7 @@ async fn a_killed_keeper_is_followed_by_another_and_no_event_is_counted_twice_or
             // last, and removes at once.
             own.bucket("naq_keepers").purge(&own.config.stream_name).await.unwrap();
         }
-        assert_eq!(keepers.len(), kills);
+        assert_eq!(keepers.killed(), kills);
         assert!(removed_by_keepers > 0, "no keeper has removed anything");
         let state = own.info().await.state;
         assert!(state.first_sequence > 1, "nothing was removed: {state:?}");

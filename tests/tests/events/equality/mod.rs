@@ -5,31 +5,49 @@
 //! age and by its own limits. It is asked through three services: one that has
 //! just been started, and knows what digests are kept; one that was asked
 //! before each loss, and has counted everything; and the log's keeper, where
-//! there is one. Digests are damaged and deleted on the way. The model knows
-//! what each of them can know, and computes its answers anew from the events.
+//! there is one, also while it digests what comes. Keepers are stopped in order
+//! or anywhere, and killed. Digests and indexes are damaged and deleted on the
+//! way, and old digests get coarser. The model knows what each of them can
+//! know, and so what is missing, and computes its answers anew from the events.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `log.rs` | random events, and what is none |
-//! | `model.rs` | what was stored, and its figures by plain loops |
+//! | `model.rs` | what was stored, is there, and is in kept digests |
+//! | `figures.rs` | the figures of events by plain loops |
+//! | `cases.rs` | filters and ranges of time |
 //! | `questions.rs` | random questions, and their answers side by side |
+//! | `readings.rs` | random readings and histories, by an index or not |
 //! | `story.rs` | what happens to one log, and who is asked meanwhile |
+//! | `keeping.rs` | who keeps it, and how that ends |
+//! | `losses.rs` | what it loses, and what becomes of digests and indexes |
+//! | `large.rs` | a log of more than a block |
 
+mod cases;
+mod figures;
+mod keeping;
+mod large;
 mod log;
+mod losses;
 mod model;
 mod questions;
+mod readings;
 mod story;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use naq_core::config::EventsConfig;
 use naq_core::jetstream::JetStream;
 use naq_tests::behaviours::block_on;
+use naq_tests::faults::{Keepers, Order, Told};
 use naq_tests::server::shared;
 use naq_tests::{backend, wait};
 
-use self::story::{Story, large};
+use self::large::large;
+use self::story::Story;
 
 const DEADLINE: Duration = Duration::from_secs(170);
 
@@ -40,7 +58,46 @@ fn figures_are_those_of_a_model_that_remembers_everything_in_memory() {
 
 #[test]
 fn figures_are_those_of_a_model_that_remembers_everything_on_a_server() {
-    block_on(told(3, async || backend::connect(&shared().await.url()).await));
+    block_on(told(4, async || backend::connect(&shared().await.url()).await));
+}
+
+#[test]
+fn figures_beside_keepers_whose_processes_are_killed_are_those_of_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(wait::within("the story", DEADLINE, async {
+        let server = shared().await;
+        // One of the kinds whose digests stay as they are.
+        let seed = seed() / 4 * 4;
+        let stories = [seed, seed + 2].map(async |seed| {
+            let story = Story::new(backend::connect(&server.url()).await, seed);
+            let order = order(&server.url(), story.config(), folder.path());
+            let program = Path::new(env!("CARGO_BIN_EXE_producer"));
+            story.kept_by(Keepers::new(program, order)).play().await;
+        });
+        join_all(stories).await;
+    }));
+}
+
+/// An order to keep a log, and to log nothing.
+fn order(url: &str, events: &EventsConfig, folder: &Path) -> Order {
+    let EventsConfig { stream_name: name, keeper_lease: lease, .. } = events;
+    let config = format!(
+        "[connection]\nurl = \"{url}\"\n[events]\nstream = \"assume\"\nstream_name = \"{name}\"\n\
+         subject_root = \"{name}\"\nkeeper = \"on\"\nkeeper_lease = \"{}ms\"\n",
+        lease.as_millis()
+    );
+    Order {
+        config,
+        ledger: folder.join(name),
+        producer: "keeper".to_owned(),
+        jobs: 0,
+        told: Told::None,
+        pad: 0,
+        rest: Duration::ZERO,
+        at_most: 0,
+        seed: 0,
+        file_limit: None,
+    }
 }
 
 #[test]

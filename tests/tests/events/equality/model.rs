@@ -1,17 +1,13 @@
-//! What was stored, and its figures by plain loops.
-
-use std::collections::BTreeMap;
+//! What was stored, what of it is in the log still, and what kept digests have.
 
 use futures::TryStreamExt;
 use naq_core::Timestamp;
-use naq_core::events::{
-    Bucket, ErrorGroup, Event, EventMeasures, EventStats, GroupBy, Measure, MeasuredField,
-    Percentiles, QueryRequest, TopErrorsRequest,
-};
+use naq_core::events::Event;
 use naq_core::jetstream::{Delivery, ReadOptions, ReadUntil};
 use naq_tests::own_log::OwnLog;
 
-use super::log::ERRORS;
+/// So many sequences have one digest.
+pub(super) const BLOCK: u64 = 65_536;
 
 /// A message that was stored once.
 #[derive(Debug)]
@@ -22,20 +18,20 @@ pub(super) struct Stored {
     pub(super) at: Timestamp,
     /// Whether the log has it still.
     pub(super) is_there: bool,
-    /// Whether the kept digest has counted it.
+    /// Whether the kept digests have counted it.
     pub(super) is_kept: bool,
 }
 
-/// All that was ever stored, by sequence from 1 on.
+/// All that was ever stored. The place of a message is its sequence without
+/// those before the log's beginning, from 0 on.
 #[derive(Debug, Default)]
 pub(super) struct Model {
+    /// So many sequences there never were.
+    pub(super) begin: u64,
     pub(super) all: Vec<Stored>,
-    /// Through which sequence the kept digest reaches.
+    /// Through which sequence the kept digests reach.
     pub(super) kept_through: u64,
 }
-
-/// An event that somebody knows of.
-pub(super) type Known<'a> = (&'a Event, Timestamp);
 
 impl Model {
     /// Looks at the log: remembers what has come, and what has gone.
@@ -48,7 +44,7 @@ impl Model {
         let mut deliveries = own.js.read(&own.config.stream_name, options);
         while let Some(delivery) = deliveries.try_next().await.unwrap() {
             let Delivery::Message(message) = delivery else { continue };
-            let place = message.sequence as usize - 1;
+            let place = self.place(message.sequence - 1);
             if let Some(stored) = self.all.get_mut(place) {
                 stored.is_there = true;
                 continue;
@@ -60,38 +56,96 @@ impl Model {
         }
     }
 
-    /// The log's last sequence.
-    pub(super) fn end(&self) -> u64 {
+    /// How many places lie up to a sequence.
+    pub(super) fn place(&self, sequence: u64) -> usize {
+        usize::try_from(sequence.saturating_sub(self.begin)).unwrap()
+    }
+
+    /// How many were stored.
+    pub(super) fn count(&self) -> u64 {
         self.all.len() as u64
     }
 
-    /// What the kept digest has counted, by place.
+    /// The log's last sequence.
+    pub(super) fn end(&self) -> u64 {
+        self.begin + self.count()
+    }
+
+    /// All with their sequences.
+    pub(super) fn by_sequence(&self) -> impl DoubleEndedIterator<Item = (u64, &Stored)> {
+        let begin = self.begin;
+        self.all.iter().enumerate().map(move |(place, stored)| (begin + 1 + place as u64, stored))
+    }
+
+    /// The first sequence that the log has; the one behind its end where it has none.
+    pub(super) fn first(&self) -> u64 {
+        let first = self.by_sequence().find(|(_, stored)| stored.is_there);
+        first.map_or(self.end() + 1, |(sequence, _)| sequence)
+    }
+
+    /// How many places lie in blocks that are whole.
+    pub(super) fn whole(&self) -> usize {
+        self.place(self.end() / BLOCK * BLOCK)
+    }
+
+    /// What the kept digests have counted, by place.
     pub(super) fn kept(&self) -> Vec<bool> {
         self.all.iter().map(|stored| stored.is_kept).collect()
     }
 
-    /// The kept digest has counted this from now on, by place, and reaches so far.
+    /// The kept digests have counted this from now on, by place, and reach so far.
     pub(super) fn keep(&mut self, counted: &[bool], through: u64) {
         let counted = counted.iter().copied().chain(std::iter::repeat(false));
         self.all.iter_mut().zip(counted).for_each(|(stored, counted)| stored.is_kept = counted);
         self.kept_through = through;
     }
 
-    /// The kept digest has counted so many, the first of those that it can have.
-    pub(super) fn keep_first(&mut self, count: u64) {
+    /// A keeper has ended that has counted this, and has kept the block that grows.
+    pub(super) fn keep_what_grows(&mut self, counted: &[bool]) {
+        let whole = self.whole();
+        let growing = self.all.iter_mut().zip(counted).skip(whole);
+        growing.for_each(|(stored, counted)| stored.is_kept = *counted);
+        self.kept_through = self.end();
+    }
+
+    /// Somebody who has counted this beside what kept digests have, or nothing,
+    /// has read all: whoever reads a block's end keeps its digest, and also
+    /// whoever comes far in a block of which none is kept.
+    pub(super) fn keep_read(&mut self, counted: &[bool]) {
+        let (whole, is_far) = (self.whole(), self.begin > 0 && !self.has_any());
+        let read = if is_far && whole == 0 { self.all.len() } else { whole };
+        let counted = counted.iter().copied().chain(std::iter::repeat(false));
+        for (stored, counted) in self.all.iter_mut().zip(counted).take(read) {
+            stored.is_kept |= stored.is_there || counted;
+        }
+        if read > 0 {
+            self.kept_through = self.kept_through.max(self.begin + read as u64);
+        }
+    }
+
+    /// Whether any digest is kept.
+    pub(super) const fn has_any(&self) -> bool {
+        self.kept_through > self.begin
+    }
+
+    /// The kept digests have counted so many: with the first of those that
+    /// somebody had counted, or that are there, behind what they had.
+    pub(super) fn keep_first(&mut self, count: u64, counted: &[bool]) {
         let kept = self.all.iter().filter(|stored| stored.is_kept).count() as u64;
         let mut more = count.checked_sub(kept).expect("what is kept stays");
-        let through = self.kept_through;
-        for (stored, sequence) in self.all.iter_mut().zip(1..).skip(through as usize) {
-            if more > 0 && stored.is_there {
-                (stored.is_kept, self.kept_through) = (true, sequence);
+        let had = self.place(self.kept_through);
+        let counted = counted.iter().copied().chain(std::iter::repeat(false));
+        let begin = self.begin;
+        for ((place, stored), counted) in self.all.iter_mut().enumerate().zip(counted).skip(had) {
+            if more > 0 && (stored.is_there || counted) {
+                (stored.is_kept, self.kept_through) = (true, begin + 1 + place as u64);
                 more -= 1;
             }
         }
         assert_eq!(more, 0, "a digest has counted what isn't there");
     }
 
-    /// How many of all somebody has not counted.
+    /// How many sequences somebody has not counted.
     pub(super) fn lacks(&self, counted: &[bool]) -> u64 {
         self.end() - counted.iter().filter(|counted| **counted).count() as u64
     }
@@ -101,213 +155,11 @@ impl Model {
         counted.resize(self.all.len(), false);
         self.all.iter().zip(counted).for_each(|(stored, counted)| *counted |= stored.is_there);
     }
-}
 
-/// Figures of those events that lie between two times.
-pub(super) struct Figures<'a> {
-    pub(super) events: Vec<Known<'a>>,
-}
-
-impl<'a> Figures<'a> {
-    /// Of the events that pass, in a range with both its ends.
-    pub(super) fn of(
-        known: impl Iterator<Item = Known<'a>>,
-        passes: impl Fn(&Event) -> bool,
-        (start, end): (Option<Timestamp>, Option<Timestamp>),
-    ) -> Self {
-        let is_in = |at| start.is_none_or(|start| at >= start) && end.is_none_or(|end| at <= end);
-        Self { events: known.filter(|(event, at)| is_in(*at) && passes(event)).collect() }
-    }
-
-    fn times(&self) -> impl Iterator<Item = Timestamp> {
-        self.events.iter().map(|(_, at)| *at)
-    }
-
-    /// The counts, without what they were made from.
-    pub(super) fn stats(&self) -> EventStats {
-        let mut stats = EventStats::default();
-        stats.total_events = self.events.len() as u64;
-        stats.event_types = self.count(|event| Some(event.event_type.as_str()));
-        stats.queues = self.count(|event| event.queue.as_deref());
-        stats.job_names = self.count(|event| event.job_name.as_deref());
-        (stats.first_event, stats.last_event) = (self.times().min(), self.times().max());
-        stats.lost = self.events.iter().filter_map(|(event, _)| event.lost_count()).sum();
-        stats
-    }
-
-    fn count(&self, name: impl Fn(&Event) -> Option<&str>) -> BTreeMap<String, u64> {
-        let mut counts = BTreeMap::new();
-        for name in self.events.iter().filter_map(|(event, _)| name(event)) {
-            *counts.entry(name.to_owned()).or_default() += 1;
-        }
-        counts
-    }
-
-    /// The figures of all of them.
-    pub(super) fn measures(&self) -> EventMeasures {
-        let value = |measure| value(&self.events, measure, 0.0);
-        let of = MeasuredField::Duration;
-        let mut measures = EventMeasures::default();
-        measures.total_count = self.events.len() as u64;
-        measures.success_rate = value(Measure::SuccessRate);
-        measures.average_duration = value(Measure::Mean(of));
-        (measures.min_duration, measures.max_duration) =
-            (value(Measure::Min(of)), value(Measure::Max(of)));
-        let percentile = |thousandths| value(Measure::Percentile(thousandths, of));
-        measures.percentiles = Percentiles::new(percentile(500), percentile(950), percentile(990));
-        measures
-    }
-
-    /// The figures by the name that an event gives, if it does.
-    pub(super) fn measures_by(
-        &self,
-        name: impl Fn(&Event) -> Option<&str>,
-    ) -> BTreeMap<String, EventMeasures> {
-        let mut parts = BTreeMap::<String, Figures<'a>>::new();
-        for (event, at) in &self.events {
-            let Some(name) = name(event) else { continue };
-            let part = parts.entry(name.to_owned()).or_insert(Figures { events: Vec::new() });
-            part.events.push((event, *at));
-        }
-        parts.into_iter().map(|(name, part)| (name, part.measures())).collect()
-    }
-
-    /// The rows of an answer, each with its values.
-    pub(super) fn rows(&self, request: &QueryRequest) -> BTreeMap<RowKey, Vec<Option<f64>>> {
-        let mut rows = BTreeMap::<RowKey, Vec<Known<'_>>>::new();
-        for (event, at) in &self.events {
-            let groups = request.group_by.iter().map(|by| group(event, *by)).collect();
-            let key = (request.bucket.map(|bucket| begin(bucket, *at)), groups);
-            rows.entry(key).or_default().push((event, *at));
-        }
-        let end = request.end.unwrap();
-        let start = request.start.or_else(|| self.times().min());
-        let seconds =
-            |from: Timestamp, to: Timestamp| (to.as_nanos() - from.as_nanos()).max(0) as f64 / 1e9;
-        let row = |(key, events): (RowKey, Vec<Known<'_>>)| {
-            let start = start.unwrap();
-            let stretch = match (key.0, request.bucket) {
-                (Some(time), Some(bucket)) => {
-                    let next = time.saturating_add(bucket.length());
-                    seconds(time.max(start), next.min(end))
-                }
-                _ => seconds(start, end),
-            };
-            let values = request.measures.iter().map(|it| value(&events, *it, stretch)).collect();
-            (key, values)
-        };
-        rows.into_iter().map(row).collect()
-    }
-
-    /// The errors of the request's range, in order; counted by whole minutes.
-    pub(super) fn errors(&self, request: &TopErrorsRequest) -> Vec<ErrorGroup> {
-        let minute = |at: Timestamp| at.as_nanos().div_euclid(60_000_000_000);
-        let last = minute(request.end.unwrap());
-        let first = request.start.map(minute);
-        let mut groups = BTreeMap::<(String, Option<String>), Vec<Known<'_>>>::new();
-        for (event, at) in &self.events {
-            let Some(error) = event.error.as_deref() else { continue };
-            let known = ERRORS.iter().find(|(message, _)| error.starts_with(message)).unwrap();
-            let key = (known.1.to_owned(), event.error_type.as_deref().map(str::to_owned));
-            groups.entry(key).or_default().push((event, *at));
-        }
-        let mut errors = Vec::new();
-        for ((fingerprint, error_type), events) in groups {
-            let count = |from: i64, to: i64| {
-                events.iter().filter(|(_, at)| (from..=to).contains(&minute(*at))).count() as u64
-            };
-            let in_range = count(first.unwrap_or(i64::MIN), last);
-            let seen = (
-                events.iter().map(|(_, at)| *at).min().unwrap(),
-                events.iter().map(|(_, at)| *at).max().unwrap(),
-            );
-            if in_range == 0 || request.new_since.is_some_and(|since| seen.0 < since) {
-                continue;
-            }
-            let mut listed = ErrorGroup::new(fingerprint, error_type, in_range, seen);
-            listed.count_before = first.map(|first| {
-                let length = last - first + 1;
-                count(first - length, first - 1)
-            });
-            listed.jobs = last_jobs(&events);
-            errors.push(listed);
-        }
-        errors.sort_by_key(|error| {
-            (std::cmp::Reverse(error.count), error.fingerprint.clone(), error.error_type.clone())
-        });
-        errors
-    }
-}
-
-/// The three jobs that had it last, the newest first.
-fn last_jobs(events: &[Known<'_>]) -> Vec<String> {
-    let mut last = BTreeMap::<&str, Timestamp>::new();
-    for (event, at) in events {
-        if let Some(job) = event.job_id.as_deref() {
-            let newest = last.entry(job).or_insert(*at);
-            *newest = (*newest).max(*at);
-        }
-    }
-    let mut jobs: Vec<_> = last.into_iter().map(|(job, at)| (at, job)).collect();
-    jobs.sort_unstable();
-    jobs.into_iter().rev().take(3).map(|(_, job)| job.to_owned()).collect()
-}
-
-/// What a row is about.
-pub(super) type RowKey = (Option<Timestamp>, Vec<Option<String>>);
-
-fn group(event: &Event, by: GroupBy) -> Option<String> {
-    let text = match by {
-        GroupBy::Type => Some(event.event_type.as_str()),
-        GroupBy::Queue => event.queue.as_deref(),
-        GroupBy::JobName => event.job_name.as_deref(),
-        GroupBy::Worker => event.worker_id.as_deref(),
-        GroupBy::Outcome => event.success.map(|is| if is { "success" } else { "failure" }),
-        other => panic!("{other:?} is not asked for"),
-    };
-    text.map(str::to_owned)
-}
-
-fn begin(bucket: Bucket, at: Timestamp) -> Timestamp {
-    let length = match bucket {
-        Bucket::Minute => 60_000_000_000,
-        Bucket::Hour => 3_600_000_000_000,
-        Bucket::Day => 86_400_000_000_000,
-        other => panic!("{other:?} is not asked for"),
-    };
-    Timestamp::from_nanos(at.as_nanos().div_euclid(length) * length)
-}
-
-/// A figure of some events; a rate is over so many seconds.
-fn value(events: &[Known<'_>], measure: Measure, stretch: f64) -> Option<f64> {
-    let seconds = |of| {
-        let of = move |event: &Event| match of {
-            MeasuredField::Duration => event.duration,
-            _ => event.queue_wait,
-        };
-        let mut values: Vec<f64> = events.iter().filter_map(|(event, _)| of(event)).collect();
-        values.sort_by(f64::total_cmp);
-        values
-    };
-    match measure {
-        Measure::Count => Some(events.len() as f64),
-        Measure::Rate => (stretch > 0.0).then(|| events.len() as f64 / stretch),
-        Measure::SuccessRate => {
-            let ends: Vec<bool> = events.iter().filter_map(|(event, _)| event.success).collect();
-            let well = ends.iter().filter(|is| **is).count();
-            (!ends.is_empty()).then(|| well as f64 / ends.len() as f64)
-        }
-        Measure::Mean(of) => {
-            let values = seconds(of);
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        }
-        Measure::Min(of) => seconds(of).first().copied(),
-        Measure::Max(of) => seconds(of).last().copied(),
-        Measure::Percentile(thousandths, of) => {
-            let values = seconds(of);
-            let rank = (f64::from(thousandths) / 1_000.0 * values.len() as f64).ceil().max(1.0);
-            values.get(rank as usize - 1).copied()
-        }
-        other => panic!("{other} is not asked for"),
+    /// Somebody finds the digests of whole blocks that are kept.
+    pub(super) fn find_whole(&self, counted: &mut Vec<bool>) {
+        counted.resize(self.all.len(), false);
+        let whole = self.all.iter().zip(counted).take(self.whole());
+        whole.for_each(|(stored, counted)| *counted |= stored.is_kept);
     }
 }

@@ -4,77 +4,20 @@ use std::collections::BTreeMap;
 
 use naq_core::Timestamp;
 use naq_core::events::{
-    AnalyticsRequest, AnswerBasis, Bucket, Event, EventMeasures, EventQuery, EventStats, Filter,
-    GroupBy, Measure, MeasuredField, QueryRequest, StatsRequest, TopErrorsRequest,
+    AnalyticsRequest, AnswerBasis, Bucket, Event, EventMeasures, EventQuery, EventStats, GroupBy,
+    MadeFrom, Measure, MeasuredField, QueryRequest, StatsRequest, TopErrorsRequest,
 };
 use naq_events::EventService;
+use naq_tests::own_log::Keeps;
 
+use super::cases::{CASES, Case, Times, minutes, times};
+use super::figures::{Figures, Known};
 use super::log::{KINDS, at};
-use super::model::{Figures, Known, Model};
-
-const MINUTE: i64 = 60_000_000_000;
+use super::model::{Model, Stored};
 
 /// Behind all events, whatever the clock: an open end of some questions would
 /// be another instant for each who is asked.
 const END: i64 = 400_000_000;
-
-/// A filter, the same as code, and whether digests tell what it is about.
-struct Case {
-    text: &'static str,
-    passes: fn(&Event) -> bool,
-    is_about_cells: bool,
-}
-
-const fn case(text: &'static str, passes: fn(&Event) -> bool, is_about_cells: bool) -> Case {
-    Case { text, passes, is_about_cells }
-}
-
-const CASES: [Case; 8] = [
-    case("", |_| true, true),
-    case("type = job_completed", |it| it.event_type.as_str() == "job_completed", true),
-    case(
-        "type in (job_failed, log) or queue = queue-2",
-        |it| {
-            ["job_failed", "log"].contains(&it.event_type.as_str())
-                || it.queue.as_deref() == Some("queue-2")
-        },
-        true,
-    ),
-    case("not exists queue", |it| it.queue.is_none(), true),
-    case(
-        "success = true and exists job_name and job_name != name-0",
-        |it| {
-            it.success == Some(true) && it.job_name.as_deref().is_some_and(|name| name != "name-0")
-        },
-        true,
-    ),
-    case("success = false", |it| it.success == Some(false), true),
-    case("duration > 50s", |it| it.duration.is_some_and(|seconds| seconds > 50.0), false),
-    case(
-        "worker_id = w3 and type = job_started",
-        |it| it.worker_id.as_deref() == Some("w3") && it.event_type.as_str() == "job_started",
-        false,
-    ),
-];
-
-type Times = (Option<Timestamp>, Option<Timestamp>);
-
-/// A range that touches the log's time, of whole minutes or not.
-fn times(random: &mut fastrand::Rng, span: i64, is_of_minutes: bool) -> Times {
-    let mut end = || random.bool().then(|| random.i64(-60_000..span + 60_000));
-    let (start, end) = match (end(), end()) {
-        (Some(one), Some(other)) => (Some(one.min(other)), Some(one.max(other))),
-        ends => ends,
-    };
-    let nanos = |millis: i64| at(0).as_nanos() + millis * 1_000_000;
-    let first = |nanos: i64| nanos.div_euclid(MINUTE) * MINUTE;
-    let (start, end) = (start.map(nanos), end.map(nanos));
-    let (start, end) = match is_of_minutes {
-        true => (start.map(first), end.map(|end| first(end) + MINUTE - 1)),
-        false => (start, end),
-    };
-    (start.map(Timestamp::from_nanos), end.map(Timestamp::from_nanos))
-}
 
 /// Who is asked, and what it may know.
 pub(super) struct Asked<'a> {
@@ -82,8 +25,16 @@ pub(super) struct Asked<'a> {
     pub(super) service: &'a EventService,
     /// Everything that was stored.
     pub(super) model: &'a Model,
+    /// The last sequence that it can know of.
+    pub(super) through: u64,
     /// What of it the service can know from digests, by place.
     pub(super) counted: &'a [bool],
+    /// What the service keeps.
+    pub(super) keeps: Keeps,
+    /// When the log was made.
+    pub(super) created: Timestamp,
+    /// By so many minutes digests tell times apart at least.
+    pub(super) grain: i64,
     /// How long the log is, in milliseconds.
     pub(super) span: i64,
     /// Who and when, for failures.
@@ -96,6 +47,8 @@ pub(super) struct Asked<'a> {
 pub(super) struct Held {
     pub(super) answers: u64,
     pub(super) decided: u64,
+    /// How many readings went by what an index names.
+    pub(super) by_index: u64,
 }
 
 impl Held {
@@ -107,12 +60,18 @@ impl Held {
 }
 
 impl Asked<'_> {
+    /// All that it can know of, and whether it has counted it.
+    fn stored(&self) -> impl Iterator<Item = (&Stored, bool)> {
+        let counted = self.counted.iter().copied().chain(std::iter::repeat(false));
+        self.model.all.iter().zip(counted).take(self.model.place(self.through))
+    }
+
     /// What it can answer from: what it has counted, or what is there.
     fn known(&self, is_from_digests: bool) -> impl Iterator<Item = Known<'_>> {
-        let counted = self.counted.iter().copied().chain(std::iter::repeat(false));
-        let is_known = move |is_there, counted| is_there || (is_from_digests && counted);
-        let stored = self.model.all.iter().zip(counted);
-        let known = stored.filter(move |(stored, counted)| is_known(stored.is_there, *counted));
+        let is_known = move |(stored, counted): &(&Stored, bool)| {
+            stored.is_there || (is_from_digests && *counted)
+        };
+        let known = self.stored().filter(is_known);
         known.filter_map(|(stored, _)| Some((stored.event.as_ref()?, stored.at)))
     }
 
@@ -120,44 +79,66 @@ impl Asked<'_> {
     /// what happened; answers how many messages it has from digests.
     pub(super) async fn everything(&self) -> AnswerBasis {
         let got = self.service.stats(StatsRequest::default()).await.unwrap();
-        let about = &self.about;
-        let basis = got.basis;
-        let is_known = |(stored, counted): (&super::model::Stored, &bool)| {
-            (stored.is_there || *counted).then_some(stored.event.is_none())
-        };
-        let known: Vec<bool> =
-            self.model.all.iter().zip(self.counted).filter_map(is_known).collect();
-        let end = self.model.end();
-        assert_eq!(basis.through, end, "{about}: {basis:?}");
-        assert_eq!(basis.holes, end - known.len() as u64, "{about}: {basis:?}");
+        self.hold(&got);
+        got.basis
+    }
+
+    /// Holds an answer about everything against what happened. What has left
+    /// the log before anybody has counted it is a hole, and nothing else is.
+    pub(super) fn hold(&self, got: &EventStats) {
+        let (about, basis) = (&self.about, got.basis);
+        let known = self.stored().filter(|(stored, counted)| stored.is_there || *counted);
+        let known: Vec<bool> = known.map(|(stored, _)| stored.event.is_none()).collect();
+        assert_eq!(basis.through, self.through, "{about}: {basis:?}");
+        assert_eq!(basis.holes, self.through - known.len() as u64, "{about}: {basis:?}");
         let malformed = known.iter().filter(|is_none| **is_none).count() as u64;
         assert_eq!((basis.malformed, got.malformed), (malformed, malformed), "{about}: {basis:?}");
         assert_eq!(basis.undecided, 0, "{about}: {basis:?}");
         assert_eq!(basis.from_digests + basis.read, known.len() as u64, "{about}: {basis:?}");
+        let told = got.total_events + got.malformed + basis.holes;
+        assert_eq!(told, self.through, "{about}: {basis:?}");
         let figures = Figures::of(self.known(true), |_| true, (None, None));
-        assert_eq!(counts(&got), figures.stats(), "{about}");
-        basis
+        assert_eq!(counts(got), figures.stats(), "{about}");
     }
 
     /// Asks something of each kind.
     pub(super) async fn something(&self, random: &mut fastrand::Rng, held: &mut Held) {
         let case = random.choice(&CASES).unwrap();
-        let is_of_minutes = random.bool();
-        let times = times(random, self.span, is_of_minutes);
-        self.stats(case, times, is_of_minutes, held).await;
-        self.analytics(random, times, held).await;
-        self.query(random, case, times, held).await;
+        let minutes = match self.grain {
+            1 => *random.choice(&[0, 1]).unwrap(),
+            grain => *random.choice(&[0, 1, 60, grain, grain]).unwrap(),
+        };
+        let times = times(random, self.span, minutes);
+        self.stats(case, (times, minutes), held).await;
+        self.analytics(random, (times, minutes), held).await;
+        self.query(random, case, (times, minutes), held).await;
         self.errors(random, times, held).await;
+        self.readings(random, held).await;
     }
 
-    async fn stats(&self, case: &Case, times: Times, is_of_minutes: bool, held: &mut Held) {
+    /// Holds what an answer says that it was made from against what could tell it.
+    fn made_from(&self, source: MadeFrom, basis: &AnswerBasis, about: &str) {
+        let source = match source {
+            MadeFrom::Index if self.keeps != Keeps::Indexes => MadeFrom::Log,
+            source => source,
+        };
+        assert_eq!(basis.made_from, source, "{about}");
+        if source != MadeFrom::Digests {
+            assert_eq!(basis.holes, self.model.first() - 1, "{about}");
+            assert!(basis.from_index <= basis.read, "{about}");
+        }
+    }
+
+    async fn stats(&self, case: &Case, (times, minutes): (Times, i64), held: &mut Held) {
         let request = StatsRequest::default().with_range(times.0, times.1);
-        let got = self.service.stats(request.with_filter(filter(case))).await.unwrap();
-        let figures = Figures::of(self.known(case.is_about_cells), case.passes, times);
+        let got = self.service.stats(request.with_filter(case.filter())).await.unwrap();
+        let is_from_digests = case.source == MadeFrom::Digests;
+        let figures = Figures::of(self.known(is_from_digests), case.passes, times);
         let expected = figures.stats();
         let about = format!("{}: {:?} {times:?} {:?}", self.about, case.text, got.basis);
+        self.made_from(case.source, &got.basis, &about);
         let is_decided = held.count(&got.basis);
-        assert!(is_decided || (case.is_about_cells && !is_of_minutes), "{about}");
+        assert!(is_decided || (is_from_digests && minutes < self.grain), "{about}");
         assert!(got.total_events <= expected.total_events, "{about}: {expected:?}");
         let missing = expected.total_events - got.total_events;
         assert!(missing <= got.basis.undecided, "{about}: {expected:?}");
@@ -167,16 +148,22 @@ impl Asked<'_> {
         }
     }
 
-    async fn analytics(&self, random: &mut fastrand::Rng, times: Times, held: &mut Held) {
+    async fn analytics(
+        &self,
+        random: &mut fastrand::Rng,
+        (times, minutes): (Times, i64),
+        held: &mut Held,
+    ) {
         let kind = *random.choice(&KINDS).unwrap();
         let request = AnalyticsRequest::new(kind).with_range(times.0, times.1);
         let got = self.service.analytics(request).await.unwrap();
+        let about = format!("{}: {kind} {times:?} {:?}", self.about, got.basis);
         if !held.count(&got.basis) {
+            assert!(minutes < self.grain, "{about}");
             return;
         }
         let of_kind = |event: &Event| event.event_type.as_str() == kind;
         let figures = Figures::of(self.known(true), of_kind, times);
-        let about = format!("{}: {kind} {times:?} {:?}", self.about, got.basis);
         assert_measures(&got.measures, &figures.measures(), &about);
         let by_queue = figures.measures_by(|event| event.queue.as_deref());
         let by_job_name = figures.measures_by(|event| event.job_name.as_deref());
@@ -189,7 +176,13 @@ impl Asked<'_> {
         assert_eq!(got.unlisted, 0, "{about}");
     }
 
-    async fn query(&self, random: &mut fastrand::Rng, case: &Case, times: Times, held: &mut Held) {
+    async fn query(
+        &self,
+        random: &mut fastrand::Rng,
+        case: &Case,
+        (times, whole): (Times, i64),
+        held: &mut Held,
+    ) {
         let times = (times.0, Some(times.1.unwrap_or(at(END))));
         let mut groups = vec![GroupBy::Type, GroupBy::Queue, GroupBy::JobName, GroupBy::Outcome];
         random.shuffle(&mut groups);
@@ -215,7 +208,7 @@ impl Asked<'_> {
         ];
         random.shuffle(&mut measures);
         measures.truncate(random.usize(1..=measures.len()));
-        let mut request = QueryRequest::new(filter(case))
+        let mut request = QueryRequest::new(case.filter())
             .with_range(times.0, times.1)
             .with_group_by(groups)
             .with_measures(measures);
@@ -233,10 +226,19 @@ impl Asked<'_> {
         let got = self.service.query(request.clone()).await.unwrap();
         let about = format!("{}: {request:?} {:?}", self.about, got.basis);
         assert!(got.rows.is_sorted_by_key(|row| row.time), "{about}");
+        let source = match case.source {
+            // Workers are no business of digests.
+            MadeFrom::Digests if has_worker => MadeFrom::Log,
+            source => source,
+        };
+        self.made_from(source, &got.basis, &about);
         if !held.count(&got.basis) {
+            let is_told = whole >= self.grain
+                && request.bucket.is_none_or(|bucket| minutes(bucket) >= self.grain);
+            assert!(source == MadeFrom::Digests && !is_told, "{about}");
             return;
         }
-        let known = self.known(case.is_about_cells && !has_worker);
+        let known = self.known(source == MadeFrom::Digests);
         let expected = Figures::of(known, case.passes, times).rows(&request);
         let rows: BTreeMap<_, _> = got
             .rows
@@ -276,10 +278,6 @@ impl Asked<'_> {
         let counted = (got.total, got.different, got.unlisted, got.basis.undecided);
         assert_eq!(counted, (total, different, 0, 0), "{about}");
     }
-}
-
-fn filter(case: &Case) -> Filter {
-    if case.text.is_empty() { Filter::new() } else { Filter::parse(case.text).unwrap() }
 }
 
 /// What is counted, without what it was counted from.
