@@ -94,14 +94,17 @@ impl Tally for AnalyticsFold<'_> {
         digest.has_dropped
     }
 
-    fn digest(&mut self, _: &Digest) {}
+    fn digest(&mut self, _: &Digest) -> u64 {
+        0
+    }
 
-    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let Some(filter) = self.cells else { return };
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64 {
+        let Some(filter) = self.cells else { return 0 };
         let mut choice = filter.for_digest(digest);
         // By place first: each cell is added once, and its group to all that it belongs to.
-        let mut parts = BTreeMap::<(Name, Name), MeasuresFold>::new();
+        let (mut parts, mut repeats) = (BTreeMap::<(Name, Name), MeasuresFold>::new(), 0);
         for (key, cell) in cells.iter().filter(|(key, _)| choice.passes(key)) {
+            repeats += cell.repeats;
             parts.entry((key.queue, key.job_name)).or_default().add(key, cell);
         }
         for ((queue, job_name), part) in parts {
@@ -119,6 +122,7 @@ impl Tally for AnalyticsFold<'_> {
                 }
             }
         }
+        repeats
     }
 
     fn event(&mut self, recorded: &RecordedEvent) -> bool {

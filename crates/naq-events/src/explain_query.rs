@@ -83,15 +83,18 @@ impl Tally for Used<'_> {
         self.fold.lacks(digest)
     }
 
-    fn digest(&mut self, _: &Digest) {
+    fn digest(&mut self, _: &Digest) -> u64 {
         self.digests += 1;
+        0
     }
 
     fn outside(&mut self, blocks: u64) {
         self.digests += blocks;
     }
 
-    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
+    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) -> u64 {
+        0
+    }
 
     fn event(&mut self, _: &RecordedEvent) -> bool {
         false

@@ -190,14 +190,19 @@ impl Tally for GroupedFold<'_> {
         is_apart || digest.has_dropped
     }
 
-    fn digest(&mut self, _: &Digest) {}
+    fn digest(&mut self, _: &Digest) -> u64 {
+        0
+    }
 
-    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let Some(filter) = self.cells else { return };
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64 {
+        let Some(filter) = self.cells else { return 0 };
         let mut choice = filter.for_digest(digest);
         // By place first, so that names are looked up once for each row.
         let mut parts = HashMap::<(Option<Timestamp>, Key), Vec<&(Key, Cell)>>::new();
         let asked: Vec<_> = cells.iter().filter(|(key, _)| choice.passes(key)).collect();
+        let is_told = |cell: &Cell| cell.is_sharp() || self.time(cell).is_ok();
+        let told = asked.iter().filter(|(_, cell)| is_told(cell));
+        let repeats = told.map(|(_, cell)| cell.repeats).sum();
         let split: Vec<_> = asked.iter().flat_map(|(key, cell)| self.split(key, cell)).collect();
         for entry in asked.into_iter().chain(&split) {
             let (key, cell) = entry;
@@ -218,6 +223,7 @@ impl Tally for GroupedFold<'_> {
                 cells.iter().for_each(|(key, cell)| row.add(key, cell));
             }
         }
+        repeats
     }
 
     fn event(&mut self, recorded: &RecordedEvent) -> bool {

@@ -62,16 +62,19 @@ impl Tally for StatsTally<'_> {
         digest.has_dropped
     }
 
-    fn digest(&mut self, _: &Digest) {}
+    fn digest(&mut self, _: &Digest) -> u64 {
+        0
+    }
 
-    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) {
-        let Some(filter) = self.cells else { return };
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64 {
+        let Some(filter) = self.cells else { return 0 };
         let mut choice = filter.for_digest(digest);
         // Counted by place, and by name once for each digest.
         let mut counts = [const { Vec::<u64>::new() }; 3];
-        let stats = &mut self.stats;
+        let (stats, mut repeats) = (&mut self.stats, 0);
         for (key, cell) in cells.iter().filter(|(key, _)| choice.passes(key)) {
             stats.total_events += cell.count;
+            repeats += cell.repeats;
             stats.lost = stats.lost.saturating_add(cell.lost);
             let first = stats.first_event.map_or(cell.first, |first| first.min(cell.first));
             let last = stats.last_event.map_or(cell.last, |last| last.max(cell.last));
@@ -99,6 +102,7 @@ impl Tally for StatsTally<'_> {
                 }
             }
         }
+        repeats
     }
 
     fn event(&mut self, recorded: &RecordedEvent) -> bool {

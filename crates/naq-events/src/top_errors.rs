@@ -1,7 +1,7 @@
 //! The errors of a range of time by how often they occurred, with their trend.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ impl<'a> ErrorsFold<'a> {
             }
             self.round = Round::Counting;
         }
-        let count = within(more, self.range);
+        let count = within(&more.minutes, self.range);
         match &mut self.round {
             Round::All => {}
             Round::Counting => return self.counts.update_with_count(hash(error), count),
@@ -176,7 +176,7 @@ impl<'a> ErrorsFold<'a> {
         }
         let Some(group) = self.groups.get_mut(error) else { return };
         group.count += count;
-        group.count_before += self.before.map_or(0, |before| within(more, before));
+        group.count_before += self.before.map_or(0, |before| within(&more.minutes, before));
         group.ends.merge_ends(more);
     }
 
@@ -234,8 +234,8 @@ impl<'a> ErrorsFold<'a> {
 }
 
 /// How often an error occurred in these minutes.
-fn within(all: &Occurrences, (first, last): Minutes) -> u64 {
-    all.minutes.range(first..=last).map(|(_, count)| count).sum()
+fn within(counts: &BTreeMap<Minute, u64>, (first, last): Minutes) -> u64 {
+    counts.range(first..=last).map(|(_, count)| count).sum()
 }
 
 impl Tally for ErrorsFold<'_> {
@@ -253,14 +253,19 @@ impl Tally for ErrorsFold<'_> {
         digest.unlisted_errors > 0
     }
 
-    fn digest(&mut self, digest: &Digest) {
+    fn digest(&mut self, digest: &Digest) -> u64 {
         self.untold += digest.unlisted_errors;
+        let mut repeats = 0;
         for (error, occurrences) in &digest.errors {
             self.add(error, occurrences);
+            repeats += within(&occurrences.repeats, self.range);
         }
+        repeats
     }
 
-    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
+    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) -> u64 {
+        0
+    }
 
     fn event(&mut self, recorded: &RecordedEvent) -> bool {
         if !self.request.filter.matches_recorded(recorded) {

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use naq_core::Timestamp;
 use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode};
 use naq_core::connection::SingleJetStream;
-use naq_core::events::{AnswerBasis, EventQuery, EventQueryExt, Filter, MadeFrom, StatsRequest};
+use naq_core::events::{
+    AnalyticsRequest, AnswerBasis, Bucket, Event, EventQuery, EventQueryExt, Filter, GroupBy,
+    MadeFrom, QueryRequest, StatsRequest, TopErrorsRequest,
+};
 use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions};
 use naq_core::service::Service;
 use naq_events::EventService;
 use naq_kv::KvStoreService;
 use naq_streams::StreamService;
 use naq_tests::behaviours::block_on;
+use naq_tests::own_log::{Keeps, OwnLog};
 use naq_tests::server::shared;
 use naq_tests::{backend, names};
 
@@ -65,7 +70,7 @@ async fn says(js: Arc<dyn JetStream>) {
     assert_eq!((basis.made_from, basis.as_of), (MadeFrom::Digests, Some(clock.now())));
     assert_eq!((basis.through, basis.newest_stored), (12, info.state.last_time));
     assert_eq!((basis.first_sequence, basis.oldest_stored), (1, info.state.first_time));
-    assert_eq!((basis.removed, basis.duplicates), (0, None), "digests tell no ids");
+    assert_eq!((basis.removed, basis.duplicates), (0, Some(2)));
     clock.advance(Duration::from_secs(2));
     assert_eq!(basis.age(clock.now()), Some(Duration::from_secs(2)));
 
@@ -91,6 +96,71 @@ async fn stats(service: &EventService, filter: &str) -> AnswerBasis {
         request.filter = Filter::parse(filter).unwrap();
     }
     service.stats(request).await.unwrap().basis
+}
+
+#[test]
+fn events_that_are_stored_repeatedly_are_counted_in_memory() {
+    block_on(counts_repeats(super::memory()));
+}
+
+#[test]
+fn events_that_are_stored_repeatedly_are_counted_on_a_server() {
+    block_on(async { counts_repeats(backend::connect(&shared().await.url()).await).await });
+}
+
+async fn counts_repeats(js: Arc<dyn JetStream>) {
+    let own = OwnLog::new(js, "repeats");
+    let (reading, digesting) =
+        (own.service(Keeps::Nothing).await, own.service(Keeps::Digests).await);
+    let at = |second: i64| Timestamp::from_nanos(second * 1_000_000_000);
+    let payload = |second: i64, mut event: Event, id: Option<&str>| {
+        event.id = id.map(Into::into);
+        serde_json::to_vec(&event.with_timestamp(at(second))).unwrap()
+    };
+    let failed = |job: &str| Event::job_failed(job, "disk is full", 1.0).with_queue("bulk");
+    let done = |job: &str| Event::job_completed(job, 2.0, true).with_queue("mail");
+    let mut events = vec![
+        ("job_failed", payload(10, failed("a"), Some("a"))),
+        ("job_failed", payload(80, failed("b"), Some("b"))),
+        ("job_completed", payload(85, done("c"), Some("c"))),
+        ("job_completed", payload(90, done("d"), None)),
+    ];
+    // Twice once more; without an id they are events of their own.
+    events.extend([events[0].clone(), events[1].clone(), events[1].clone(), events[3].clone()]);
+    own.store(events).await;
+
+    let filter =
+        |text: &str| if text.is_empty() { Filter::new() } else { Filter::parse(text).unwrap() };
+    for (text, start, end, expected) in [
+        ("", None, None, 3),
+        ("", Some(at(60)), None, 2),
+        ("", None, Some(at(59)), 1),
+        // Within a minute, where all of an event's occurrences are in the range or none.
+        ("", Some(at(70)), Some(at(82)), 2),
+        ("type = job_completed", None, None, 0),
+        ("queue = bulk", None, None, 3),
+    ] {
+        // What was read at first is in a digest then.
+        for service in [&reading, &digesting, &digesting] {
+            let told = format!("{text:?} {start:?} {end:?}");
+            let stats = StatsRequest::default().with_filter(filter(text)).with_range(start, end);
+            let query = QueryRequest::new(filter(text)).with_range(start, end);
+            let query = query.with_group_by([GroupBy::Queue]).with_bucket(Bucket::Minute);
+            let failed = AnalyticsRequest::new("job_failed").with_filter(filter(text));
+            let found = [
+                service.stats(stats).await.unwrap().basis.duplicates,
+                service.query(query).await.unwrap().basis.duplicates,
+                // Those that failed alone are stored repeatedly.
+                service.analytics(failed.with_range(start, end)).await.unwrap().basis.duplicates,
+            ];
+            assert_eq!(found, [Some(expected); 3], "{told}");
+            if text.is_empty() && end.is_none() {
+                let errors = TopErrorsRequest::default().with_range(start, end);
+                let answer = service.top_errors(errors).await.unwrap();
+                assert_eq!(answer.basis.duplicates, Some(expected), "{told}");
+            }
+        }
+    }
 }
 
 #[test]

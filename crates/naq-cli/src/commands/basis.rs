@@ -46,7 +46,10 @@ pub(crate) fn rows(facts: &mut Grid, basis: &AnswerBasis, view: &View) {
     }
     if let Some(repeated) = basis.duplicates.filter(|repeated| *repeated > 0) {
         let repeated = human::counted(repeated, "event");
-        facts.row(["Repeated", &format!("{repeated} stored more than once, counted each time")]);
+        // A digest knows those of its own block alone.
+        let at_least = if basis.made_from == MadeFrom::Digests { "at least " } else { "" };
+        let words = format!("{at_least}{repeated} stored more than once, counted each time");
+        facts.row(["Repeated", &words]);
     }
     if basis.first_sequence > 1 || basis.removed > 0 {
         facts.row(["Behind it", &behind(basis, view)]);
@@ -104,11 +107,12 @@ mod tests {
         assert_eq!(shown(&basis), "From  the log, 0 messages read\n");
         (basis.as_of, basis.newest_stored) = (at(10), at(8));
         (basis.made_from, basis.from_digests, basis.read) = (MadeFrom::Digests, 65_536, 12);
-        basis.first_sequence = 1;
+        (basis.duplicates, basis.first_sequence) = (Some(2), 1);
         let two_seconds = human::duration(Duration::from_secs(2));
         let expected = format!(
-            "From   digests of 65,536 messages, and 12 read\n\
-             As of  1970-01-01 00:00:10Z, newest message stored {two_seconds} before\n"
+            "From      digests of 65,536 messages, and 12 read\n\
+             As of     1970-01-01 00:00:10Z, newest message stored {two_seconds} before\n\
+             Repeated  at least 2 events stored more than once, counted each time\n"
         );
         assert_eq!(shown(&basis), expected);
         (basis.made_from, basis.from_index, basis.read) = (MadeFrom::Index, 3, 5);

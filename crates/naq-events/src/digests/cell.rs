@@ -119,6 +119,8 @@ pub(crate) struct Cell {
     pub(crate) last: Timestamp,
     /// How many events they tell to be lost.
     pub(crate) lost: u64,
+    /// How many have the id of one that was counted before them, at least.
+    pub(crate) repeats: u64,
     /// Each of them, sorted, where they are few; those that tell of lost ones
     /// are few where they are one.
     pub(crate) few: Few,
@@ -148,7 +150,8 @@ impl Cell {
         let lost = event.lost_count().unwrap_or(0);
         let few: Few = Moment::of(event, at).into_iter().collect();
         let is_told = few.len() > 0;
-        let mut cell = Self { count: 1, first: at, last: at, lost, few, many: None };
+        let (count, repeats) = (1, 0);
+        let mut cell = Self { count, first: at, last: at, lost, repeats, few, many: None };
         if !is_told {
             cell.values().observe(event);
         }
@@ -158,7 +161,8 @@ impl Cell {
     /// The cell of such events, which tell of so many lost ones; `None` of none.
     pub(crate) fn of_few(few: Few, lost: u64) -> Option<Self> {
         let (first, last) = few.ends()?;
-        Some(Self { count: few.len() as u64, first, last, lost, few, many: None })
+        let (count, repeats) = (few.len() as u64, 0);
+        Some(Self { count, first, last, lost, repeats, few, many: None })
     }
 
     /// Adds an event.
@@ -179,6 +183,7 @@ impl Cell {
     pub(super) fn merge_all(&mut self, others: &[&Self]) {
         for other in others {
             self.count(other.count, (other.first, other.last), other.lost);
+            self.repeats += other.repeats;
         }
         if self.are_few() && others.iter().all(|other| other.is_sharp()) {
             let theirs = others.iter().flat_map(|other| other.few.iter());
@@ -232,10 +237,13 @@ impl Cell {
     }
 
     /// The cell of those of its events that happened at such times; `None`
-    /// where none did, and where they aren't told apart.
+    /// where none did, and where they aren't told apart. Of its repeats the cell
+    /// has those that can't all be among the others.
     pub(crate) fn when(&self, is_in: impl Fn(Timestamp) -> bool) -> Option<Self> {
         let few = self.few.iter().filter(|moment| is_in(moment.at)).collect();
-        Self::of_few(few, self.lost)
+        let part = Self::of_few(few, self.lost)?;
+        let others = self.count - part.count;
+        Some(Self { repeats: self.repeats.saturating_sub(others), ..part })
     }
 
     /// Adds the values of its events to those of others.

@@ -9,7 +9,8 @@ use super::cell::{Cell, FEW, Key, Minute, Name, Outcome, Values};
 use super::digest::{BLOCK, Digest, Span, block_end, block_start};
 use super::distribution::Distribution;
 use super::encode::{
-    GRAINS, HAS_DURATIONS, HAS_LOST, HAS_WAITS, IS_SHARP, MARK, OLDEST, UNITS, VERSION,
+    GRAINS, HAS_DURATIONS, HAS_LOST, HAS_REPEATS, HAS_TYPE, HAS_WAITS, IS_REPEATED, IS_SHARP, MARK,
+    OLDEST, UNITS, VERSION,
 };
 use super::errors::{ErrorKey, Occurrences, SAMPLES};
 use super::few::Few;
@@ -69,6 +70,10 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         ..4 => Mark::default(),
         _ => mark(reader, created, start)?,
     };
+    let tells_repeats = match version {
+        ..5 => false,
+        _ => reader.u64()? > 0,
+    };
     let names = many(reader, |reader| reader.text().map(str::to_owned))?;
     let mut before = 0_i64;
     let spans = many(reader, |reader| {
@@ -83,11 +88,13 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
     }
     let errors = many(reader, |reader| {
         let fingerprint = reader.text()?.to_owned();
-        let error_type = match reader.u64()? {
+        let flags = reader.u64().filter(|flags| *flags <= HAS_TYPE | IS_REPEATED)?;
+        let error_type = match flags & HAS_TYPE {
             0 => None,
             _ => Some(reader.text()?.to_owned()),
         };
-        Some((ErrorKey { fingerprint, error_type }, occurrences(reader)?))
+        let occurrences = occurrences(reader, flags & IS_REPEATED != 0)?;
+        Some((ErrorKey { fingerprint, error_type }, occurrences))
     })?;
     let unlisted_errors = reader.u64()?;
     Some(Digest {
@@ -97,6 +104,7 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         mark,
         seen,
         malformed,
+        tells_repeats,
         grain,
         has_dropped: cells.iter().any(|(key, _)| key.has_dropped()),
         names,
@@ -162,10 +170,12 @@ fn cell(
     let key = Key { minute, event_type, queue, job_name, outcome };
     let count = reader.u64().filter(|count| *count > 0)?;
     let lost = if flags & HAS_LOST != 0 { reader.u64()? } else { 0 };
+    let repeats = if flags & HAS_REPEATS != 0 { reader.u64()? } else { 0 };
     let start = if minute == Minute::APART { 0 } else { minute.start().as_nanos() };
     let cell = if flags & IS_SHARP != 0 {
         let few = usize::try_from(count).ok().filter(|count| *count <= FEW)?;
-        Cell::of_few(moments(reader, units, few, start, flags)?, lost)?
+        let few = moments(reader, units, few, start, flags)?;
+        Cell { repeats, ..Cell::of_few(few, lost)? }
     } else {
         let first = start.wrapping_add(reader.i64()?);
         let last = if count > 1 { first.wrapping_add(reader.i64()?) } else { first };
@@ -176,7 +186,7 @@ fn cell(
         };
         let (durations, waits) = (distribution(HAS_DURATIONS)?, distribution(HAS_WAITS)?);
         let many = Some(Box::new(Values { durations, waits }));
-        Cell { count, first, last, lost, few: Few::default(), many }
+        Cell { count, first, last, lost, repeats, few: Few::default(), many }
     };
     Some((key, cell))
 }
@@ -225,15 +235,21 @@ fn read_distribution(reader: &mut Reader<'_>) -> Option<Distribution> {
     Distribution::from_parts(sum, (min, max), bins)
 }
 
-fn occurrences(reader: &mut Reader<'_>) -> Option<Occurrences> {
+fn occurrences(reader: &mut Reader<'_>, is_repeated: bool) -> Option<Occurrences> {
     let time = |nanos: i64| Timestamp::from_nanos(nanos);
     let times = Some((time(reader.i64()?), time(reader.i64()?)));
+    let minutes = read_minutes(reader)?;
+    let repeats = if is_repeated { read_minutes(reader)? } else { BTreeMap::new() };
+    let samples = many(reader, |reader| Some((time(reader.i64()?), reader.text()?.to_owned())))?;
+    (samples.len() <= SAMPLES).then_some(Occurrences { minutes, repeats, times, samples })
+}
+
+fn read_minutes(reader: &mut Reader<'_>) -> Option<BTreeMap<Minute, u64>> {
     let mut minutes = BTreeMap::new();
     let mut before = 0_i64;
     for _ in 0..reader.len()? {
         before = before.checked_add(reader.i64()?)?;
         minutes.insert(Minute(before), reader.u64()?);
     }
-    let samples = many(reader, |reader| Some((time(reader.i64()?), reader.text()?.to_owned())))?;
-    (samples.len() <= SAMPLES).then_some(Occurrences { minutes, times, samples })
+    Some(minutes)
 }

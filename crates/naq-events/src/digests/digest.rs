@@ -60,6 +60,8 @@ pub(crate) struct Digest {
     pub(crate) seen: u64,
     /// How many of them were no events.
     pub(crate) malformed: u64,
+    /// Whether it tells repeated events: one that an older naq made doesn't.
+    pub(crate) tells_repeats: bool,
     /// How finely its cells tell times apart: a cell's minute is the first of
     /// its hour or day.
     pub(crate) grain: Grain,

@@ -11,6 +11,7 @@ use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
 use super::hours::{Grain, Hours};
+use super::repeats::SeenInBlock;
 use crate::fence::Mark;
 
 /// The most bytes of a digest: with the headers it stays below the server's 1 MiB.
@@ -34,6 +35,9 @@ pub(crate) struct Draft {
     mark: Mark,
     seen: u64,
     malformed: u64,
+    /// The ids of the events that were added one by one, and whether all were.
+    seen_ids: SeenInBlock,
+    tells_repeats: bool,
     names: Names,
     cells: HashMap<Key, Cell, RandomState>,
     spans: HashMap<Minute, Span, RandomState>,
@@ -51,6 +55,8 @@ impl Draft {
             mark: Mark::default(),
             seen: 0,
             malformed: 0,
+            seen_ids: SeenInBlock::default(),
+            tells_repeats: true,
             names: Names::default(),
             cells: HashMap::default(),
             spans: HashMap::default(),
@@ -107,9 +113,16 @@ impl Draft {
 
     /// Adds an event.
     pub(crate) fn observe(&mut self, recorded: &RecordedEvent) {
+        self.observe_and_tell(recorded);
+    }
+
+    /// Adds an event, and answers whether it repeats one that was added before:
+    /// those of digests that were added aren't known.
+    pub(crate) fn observe_and_tell(&mut self, recorded: &RecordedEvent) -> bool {
         let (event, at, sequence) = (&recorded.event, recorded.timestamp(), recorded.sequence());
         self.seen += 1;
         self.reach(sequence);
+        let is_repeat = self.seen_ids.repeats(event);
         let minute = Minute::of(at);
         let key = Key {
             minute,
@@ -118,23 +131,27 @@ impl Draft {
             job_name: self.names.name(event.job_name.as_deref()),
             outcome: Outcome::of(event),
         };
-        self.cells
-            .entry(key)
-            .and_modify(|cell| cell.observe(event, at))
-            .or_insert_with(|| Cell::of(event, at));
+        let cell = self.cells.entry(key).and_modify(|cell| cell.observe(event, at));
+        cell.or_insert_with(|| Cell::of(event, at)).repeats += u64::from(is_repeat);
         self.spans
             .entry(minute)
             .and_modify(|span| span.extend(sequence))
             .or_insert(Span { from: sequence, to: sequence });
         if let Some(error) = ErrorKey::of(recorded) {
-            self.errors.entry(error).or_default().observe(recorded);
+            let occurrences = self.errors.entry(error).or_default();
+            occurrences.observe(recorded);
+            if is_repeat {
+                occurrences.was_repeated(at);
+            }
         }
+        is_repeat
     }
 
     /// Adds what another digest of the block has seen; none of it may have been seen here.
     pub(crate) fn merge(&mut self, other: &Digest) {
         self.seen += other.seen;
         self.malformed += other.malformed;
+        self.tells_repeats &= other.tells_repeats;
         self.unlisted_errors += other.unlisted_errors;
         self.reach(other.through);
         self.marks(other.mark);
@@ -220,6 +237,7 @@ impl Draft {
             mark: self.mark,
             seen: self.seen,
             malformed: self.malformed,
+            tells_repeats: self.tells_repeats,
             grain: Grain::Minute,
             names: self.names.list.clone(),
             cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),

@@ -5,6 +5,8 @@
 //! so are values; sequences from the start of the block, and places, minutes
 //! and bins from the one before.
 
+use std::collections::BTreeMap;
+
 use super::bytes::Writer;
 use super::cell::{Cell, Key, Minute, Name, Outcome, Values};
 use super::digest::{Digest, block_start};
@@ -17,8 +19,9 @@ pub(crate) const MARK: &[u8; 4] = b"naqD";
 
 /// The version of the format. Each reads those from [`OLDEST`] on, so that
 /// digests outlive an update; from the third on they say how finely they tell
-/// times apart, from the fourth on which message was their last.
-pub(crate) const VERSION: u8 = 4;
+/// times apart, from the fourth on which message was their last, and from the
+/// fifth on which events repeat others.
+pub(crate) const VERSION: u8 = 5;
 
 /// The oldest version that is read.
 pub(crate) const OLDEST: u8 = 2;
@@ -28,6 +31,11 @@ pub(crate) const HAS_DURATIONS: u8 = 1 << 2;
 pub(crate) const HAS_WAITS: u8 = 1 << 3;
 pub(crate) const HAS_LOST: u8 = 1 << 4;
 pub(crate) const IS_SHARP: u8 = 1 << 5;
+pub(crate) const HAS_REPEATS: u8 = 1 << 6;
+
+/// Bits of what stands behind an error's message.
+pub(crate) const HAS_TYPE: u64 = 1;
+pub(crate) const IS_REPEATED: u64 = 1 << 1;
 
 /// The units of times and values, in nanoseconds; each divides the ones before.
 pub(crate) const UNITS: [u64; 3] = [1_000_000, 1_000, 1];
@@ -94,6 +102,7 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     if place > 0 {
         out.i64(digest.mark.stored_at.as_nanos().wrapping_sub(digest.created.as_nanos()));
     }
+    out.len(usize::from(digest.tells_repeats));
     out.len(digest.names.len());
     digest.names.iter().for_each(|name| out.text(name));
 
@@ -120,7 +129,9 @@ pub(crate) fn encode(digest: &Digest) -> Vec<u8> {
     out.len(digest.errors.len());
     for (error, occurrences) in &digest.errors {
         out.text(&error.fingerprint);
-        out.len(usize::from(error.error_type.is_some()));
+        let flag = |is: bool, flag: u64| if is { flag } else { 0 };
+        let is_repeated = !occurrences.repeats.is_empty();
+        out.u64(flag(error.error_type.is_some(), HAS_TYPE) | flag(is_repeated, IS_REPEATED));
         error.error_type.iter().for_each(|name| out.text(name));
         self::occurrences(&mut out, occurrences);
     }
@@ -146,6 +157,7 @@ fn cell(out: &mut Writer, units: Units, key: &Key, cell: &Cell) {
             | flag(has_durations, HAS_DURATIONS)
             | flag(has_waits, HAS_WAITS)
             | flag(cell.lost > 0, HAS_LOST)
+            | flag(cell.repeats > 0, HAS_REPEATS)
             | flag(cell.is_sharp(), IS_SHARP),
     );
     for name in [key.event_type, key.queue, key.job_name] {
@@ -158,6 +170,9 @@ fn cell(out: &mut Writer, units: Units, key: &Key, cell: &Cell) {
     out.u64(cell.count);
     if cell.lost > 0 {
         out.u64(cell.lost);
+    }
+    if cell.repeats > 0 {
+        out.u64(cell.repeats);
     }
     let start = if key.minute == Minute::APART { 0 } else { key.minute.start().as_nanos() };
     match &cell.many {
@@ -203,16 +218,23 @@ fn occurrences(out: &mut Writer, all: &Occurrences) {
     let (first, last) = all.times.unwrap_or_default();
     out.i64(first.as_nanos());
     out.i64(last.as_nanos());
-    out.len(all.minutes.len());
-    let mut before = 0;
-    for (minute, count) in &all.minutes {
-        out.i64(minute.0 - before);
-        out.u64(*count);
-        before = minute.0;
+    minutes(out, &all.minutes);
+    if !all.repeats.is_empty() {
+        minutes(out, &all.repeats);
     }
     out.len(all.samples.len());
     for (at, job) in &all.samples {
         out.i64(at.as_nanos());
         out.text(job);
+    }
+}
+
+fn minutes(out: &mut Writer, counts: &BTreeMap<Minute, u64>) {
+    out.len(counts.len());
+    let mut before = 0;
+    for (minute, count) in counts {
+        out.i64(minute.0 - before);
+        out.u64(*count);
+        before = minute.0;
     }
 }

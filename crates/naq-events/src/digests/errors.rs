@@ -44,6 +44,8 @@ impl ErrorKey {
 pub(crate) struct Occurrences {
     /// By minute.
     pub(crate) minutes: BTreeMap<Minute, u64>,
+    /// How many of them are told by repeated events, by minute; none of zero.
+    pub(crate) repeats: BTreeMap<Minute, u64>,
     /// The first and the last time.
     pub(crate) times: Option<(Timestamp, Timestamp)>,
     /// The jobs that had it last, each once, the newest first.
@@ -66,25 +68,40 @@ impl Occurrences {
         }
     }
 
+    /// The occurrence at that time was told by an event that repeats another one.
+    pub(super) fn was_repeated(&mut self, at: Timestamp) {
+        *self.repeats.entry(Minute::of(at)).or_default() += 1;
+    }
+
     /// How many bytes they take in memory, about.
     pub(super) fn weight(&self) -> usize {
         let samples: usize = self.samples.iter().map(|it| size_of_val(it) + it.1.len()).sum();
-        size_of::<Self>() + self.minutes.len() * size_of::<(Minute, u64)>() + samples
+        let minutes = self.minutes.len() + self.repeats.len();
+        size_of::<Self>() + minutes * size_of::<(Minute, u64)>() + samples
     }
 
     /// The same with all of them in the minute of the first, where that is known.
     pub(super) fn in_one_minute(&self) -> Self {
         let mut one = self.clone();
         if let Some((first, _)) = self.times {
-            one.minutes = BTreeMap::from([(Minute::of(first), self.count())]);
+            let all = |counts: &BTreeMap<Minute, u64>| counts.values().sum();
+            for counts in
+                [&mut one.minutes, &mut one.repeats].into_iter().filter(|it| !it.is_empty())
+            {
+                *counts = BTreeMap::from([(Minute::of(first), all(counts))]);
+            }
         }
         one
     }
 
     /// Adds all of another one.
     pub(crate) fn merge(&mut self, other: &Self) {
-        for (minute, count) in &other.minutes {
-            *self.minutes.entry(*minute).or_default() += count;
+        for (mine, theirs) in
+            [(&mut self.minutes, &other.minutes), (&mut self.repeats, &other.repeats)]
+        {
+            for (minute, count) in theirs {
+                *mine.entry(*minute).or_default() += count;
+            }
         }
         self.merge_ends(other);
     }

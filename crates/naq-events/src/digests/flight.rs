@@ -125,10 +125,13 @@ mod tests {
             false
         }
 
-        fn digest(&mut self, _: &Digest) {}
+        fn digest(&mut self, _: &Digest) -> u64 {
+            0
+        }
 
-        fn cells(&mut self, _: &Digest, cells: &[(Key, Cell)]) {
+        fn cells(&mut self, _: &Digest, cells: &[(Key, Cell)]) -> u64 {
             self.0 += cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
+            0
         }
 
         fn event(&mut self, _: &RecordedEvent) -> bool {

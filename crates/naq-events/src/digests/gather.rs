@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use naq_core::events::{AnswerBasis, RecordedEvent};
+use naq_core::events::{AnswerBasis, RecordedEvent, SeenIds};
 use naq_core::{Error, Result};
 
 use super::cell::{Cell, Key, Minute};
@@ -39,14 +39,16 @@ pub(crate) trait Tally: Send {
     fn lacks(&self, digest: &Digest) -> bool;
 
     /// This digest is used, whatever of it lies in the range: that of a block,
-    /// or what several come to.
-    fn digest(&mut self, digest: &Digest);
+    /// or what several come to. Answers how many of the events that are counted
+    /// of it, and of no cell, repeat others.
+    fn digest(&mut self, digest: &Digest) -> u64;
 
     /// So many blocks are known to have nothing in the range.
     fn outside(&mut self, _blocks: u64) {}
 
-    /// These cells of a digest lie in the range.
-    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]);
+    /// These cells of a digest lie in the range. Answers how many of the events
+    /// that are counted of them repeat others.
+    fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64;
 
     /// An event that no cell was shown for; it may lie outside of the range.
     /// Answers whether it is counted.
@@ -136,9 +138,13 @@ impl Tally for Nobody {
         false
     }
 
-    fn digest(&mut self, _: &Digest) {}
+    fn digest(&mut self, _: &Digest) -> u64 {
+        0
+    }
 
-    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) {}
+    fn cells(&mut self, _: &Digest, _: &[(Key, Cell)]) -> u64 {
+        0
+    }
 
     fn event(&mut self, _: &RecordedEvent) -> bool {
         false
@@ -172,6 +178,8 @@ pub(super) struct Gathering<'a> {
     /// The last sequence of what is looked at.
     pub(super) through: u64,
     pub(super) basis: AnswerBasis,
+    /// What was read and is in no digest that is being made.
+    seen: SeenIds,
 }
 
 impl<'a> Gathering<'a> {
@@ -181,7 +189,10 @@ impl<'a> Gathering<'a> {
         digests.pass_bare(ask.open).await.map_err(in_operation)?;
         let last = ask.open.info.state.last_sequence;
         let left = 0..if last > 0 { block_of(last) + 1 } else { 0 };
-        Ok(Self { digests, ask, later: None, left, through: last, basis: ask.open.basis() })
+        let mut basis = ask.open.basis();
+        basis.duplicates = Some(0);
+        let (later, seen) = (None, SeenIds::new());
+        Ok(Self { digests, ask, later, left, through: last, basis, seen })
     }
 
     /// The log as it was looked at last.
@@ -268,7 +279,7 @@ impl<'a> Gathering<'a> {
             let rest = match known {
                 Known::Run(run) => {
                     self.count(&run.head);
-                    tally.digest(&run.sum);
+                    self.count_repeats(tally.digest(&run.sum));
                     self.show(&run.sum, &run.sum.cells, tally);
                     continue;
                 }
@@ -298,7 +309,7 @@ impl<'a> Gathering<'a> {
         self.basis.from_digests += digest.seen;
         self.basis.holes += digest.holes();
         self.basis.malformed += digest.malformed;
-        tally.digest(digest);
+        self.count_repeats(tally.digest(digest));
         if digest.grain != Grain::Minute {
             return self.take_coarse(digest, tally);
         }
@@ -360,13 +371,34 @@ impl<'a> Gathering<'a> {
         if cells.is_empty() {
             return;
         }
+        // Whatever of them is asked for: blocks that are put together answer the same.
+        self.basis.duplicates = self.basis.duplicates.filter(|_| digest.tells_repeats);
         let is_clear = |(key, _): &&(Key, Cell)| self.ask.filter.can_decide(key);
         if cells.iter().all(|cell| is_clear(&cell)) {
-            return tally.cells(digest, cells);
+            return self.count_repeats(tally.cells(digest, cells));
         }
         let clear: Vec<_> = cells.iter().filter(is_clear).cloned().collect();
         let count = |cells: &[(Key, Cell)]| cells.iter().map(|(_, cell)| cell.count).sum::<u64>();
         self.basis.undecided += count(cells) - count(&clear);
-        tally.cells(digest, &clear);
+        self.count_repeats(tally.cells(digest, &clear));
+    }
+
+    /// Shows a tally an event that was read. Whether it repeats another one is
+    /// known by the digest that it goes to, if it goes to one.
+    pub(super) fn show_event(
+        &mut self,
+        recorded: &RecordedEvent,
+        is_repeat: Option<bool>,
+        tally: &mut impl Tally,
+    ) {
+        if tally.event(recorded) {
+            let is_repeat = is_repeat.unwrap_or_else(|| !self.seen.is_first(&recorded.event));
+            self.count_repeats(u64::from(is_repeat));
+        }
+    }
+
+    /// Counted events that repeat others.
+    fn count_repeats(&mut self, repeats: u64) {
+        self.basis.duplicates = self.basis.duplicates.map(|known| known + repeats);
     }
 }

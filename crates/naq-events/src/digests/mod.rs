@@ -12,6 +12,7 @@
 //! | `fingerprint.rs` | messages of errors without what varies |
 //! | `cell.rs`, `few.rs`, `moment.rs` | what is told apart, and what is counted of it |
 //! | `errors.rs` | the errors of a block |
+//! | `repeats.rs` | which events are stored more than once |
 //! | `draft.rs` | a digest in the making, and its bounds |
 //! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
 //! | `head.rs`, `runs.rs` | a few words of a block, and blocks put together |
@@ -61,6 +62,7 @@ mod moment;
 mod range;
 mod reading;
 mod recent;
+mod repeats;
 mod rests;
 mod runs;
 mod store;

@@ -117,7 +117,7 @@ impl Gathering<'_> {
                 && part.which.has(&recorded)
             {
                 met[place] += 1;
-                tally.event(&recorded);
+                self.show_event(&recorded, None, tally);
             }
         }
         for (part, met) in parts.iter().zip(met) {
@@ -159,10 +159,8 @@ impl Gathering<'_> {
             let draft = rests.lacking(met_now);
             match item {
                 EventItem::Event(recorded) => {
-                    if let Some(draft) = draft {
-                        draft.observe(&recorded);
-                    }
-                    tally.event(&recorded);
+                    let is_repeat = draft.map(|draft| draft.observe_and_tell(&recorded));
+                    self.show_event(&recorded, is_repeat, tally);
                 }
                 _ => {
                     if let Some(draft) = draft {

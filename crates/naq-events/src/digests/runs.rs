@@ -124,6 +124,7 @@ impl Run {
             through: other.through,
             seen: one.seen + other.seen,
             malformed: one.malformed + other.malformed,
+            tells_repeats: one.tells_repeats && other.tells_repeats,
             unlisted_errors: one.unlisted_errors + other.unlisted_errors,
             has_dropped: one.has_dropped || other.has_dropped,
             names,

@@ -6,10 +6,12 @@ use proptest::prelude::*;
 
 use super::cell::{Cell, FEW, FEWER, Key, Minute, Name};
 use super::decode::decode;
-use super::digest::{BLOCK, block_end, block_of, block_start};
+use super::digest::{BLOCK, Digest, block_end, block_of, block_start};
 use super::distribution::Distribution;
 use super::draft::{Draft, MOST_BYTES, MOST_ERRORS, MOST_MINUTES};
 use super::encode::{OLDEST, VERSION, encode};
+use super::hours::Grain;
+use super::runs::{Place, Run};
 use crate::fence::Mark;
 
 const CREATED: Timestamp = Timestamp::from_nanos(1_764_000_000_000_000_000);
@@ -241,16 +243,84 @@ fn digests_of_versions_before_are_read_as_ones_of_minutes_that_know_no_message()
     let mut draft = Draft::new(CREATED, 0);
     (1..=9).for_each(|n| draft.observe(&recorded(n, second(7 * n.cast_signed()), Event::log("x"))));
     let (digest, mut bytes) = draft.seal();
-    // Behind version, units, creation time and four counts stand the grain and
-    // the last message here: the one before has only the former.
-    assert_eq!((bytes[4], &bytes[20..22]), (VERSION, &[0, 0][..]));
-    for (version, left_out) in [(VERSION - 1, 21), (OLDEST, 20)] {
+    // Behind version, units, creation time and four counts stand the grain, the
+    // last message, and that repeats are told: each of them came with a version.
+    assert_eq!((bytes[4], &bytes[20..23]), (VERSION, &[0, 0, 1][..]));
+    let expected = Digest { tells_repeats: false, ..digest };
+    for (version, left_out) in [(4, 22), (3, 21), (OLDEST, 20)] {
         bytes[4] = version;
         bytes.remove(left_out);
         bytes.truncate(bytes.len() - 4);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        assert_eq!(decode(&bytes).unwrap(), digest);
+        let digest = decode(&bytes).unwrap();
+        assert_eq!(digest, expected);
+        // Nor does what goes on from it tell how often they were repeated.
+        assert!(!decode(&Draft::from_digest(&digest).seal().1).unwrap().tells_repeats);
     }
+}
+
+/// An event of some id in a minute, stored at a sequence.
+fn with_id(sequence: u64, minute: i64, id: &str) -> RecordedEvent {
+    let event = Event::job_failed("j", "no route to host", 0.5).with_id(id);
+    recorded(sequence, second(60 * minute), event)
+}
+
+#[test]
+fn events_that_are_stored_repeatedly_are_counted_by_cell_and_error() {
+    let draft = |ids: &[(i64, &str)]| {
+        let mut draft = Draft::new(CREATED, 0);
+        let events = ids.iter().zip(1..).map(|((minute, id), n)| with_id(n, *minute, id));
+        let repeats: Vec<bool> = events.map(|event| draft.observe_and_tell(&event)).collect();
+        (draft, repeats)
+    };
+    let of = |digest: &Digest| {
+        let cells: Vec<u64> = digest.cells.iter().map(|(_, cell)| cell.repeats).collect();
+        let errors = digest.errors.iter().flat_map(|(_, all)| all.repeats.values().copied());
+        (cells, errors.collect::<Vec<_>>())
+    };
+    let (draft, repeats) = draft(&[(0, "a"), (1, "b"), (0, "a"), (1, "c"), (0, "a"), (0, "d")]);
+    assert_eq!(repeats, [false, false, true, false, true, false]);
+    let (digest, bytes) = draft.seal();
+    assert_eq!(of(&digest), (vec![2, 0], vec![2]));
+    assert_eq!(decode(&bytes).unwrap(), digest);
+    // Of a part are those that can't all be among the others.
+    let cell = &digest.cells[0].1;
+    assert_eq!(cell.when(|_| true).map(|part| part.repeats), Some(2));
+    assert_eq!(Cell { count: 5, ..cell.clone() }.when(|_| true).map(|part| part.repeats), Some(1));
+    // They are added up, and an id that was counted before is not known.
+    let mut both = Draft::from_digest(&digest);
+    assert!(!both.observe_and_tell(&with_id(7, 0, "a")));
+    assert!(both.observe_and_tell(&with_id(8, 1, "a")));
+    let both = both.seal().0;
+    assert_eq!(of(&both), (vec![2, 1], vec![2, 1]));
+    for grain in [Grain::Day, Grain::Whole] {
+        let run = Run::of(&both, grain);
+        let twice = Run::join(Place::of(grain, 1, 0), &run, &run).unwrap().sum;
+        assert_eq!(of(&twice), (vec![6], vec![6]), "{grain:?}");
+        assert!(twice.tells_repeats);
+    }
+    assert_eq!(of(&both.coarser(Grain::Day)).0, [3]);
+}
+
+#[test]
+fn repeats_take_room_where_there_are_some_alone() {
+    let bytes = |id: fn(u64) -> String| {
+        let mut draft = Draft::new(CREATED, 0);
+        (1..=9).for_each(|n| draft.observe(&with_id(n, 0, &id(n))));
+        draft.seal().1.len()
+    };
+    let without_ids = {
+        let mut draft = Draft::new(CREATED, 0);
+        for n in 1..=9 {
+            let event = Event::job_failed("j", "no route to host", 0.5);
+            draft.observe(&recorded(n, second(0), event));
+        }
+        draft.seal().1.len()
+    };
+    assert_eq!(bytes(|n| n.to_string()), without_ids);
+    // A number in the cell, and one with its minute in the error.
+    let repeated = bytes(|n| (n / 2).to_string()) - without_ids;
+    assert!((3..20).contains(&repeated), "{repeated} bytes");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Answers from blocks that are put together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use naq_core::Timestamp;
@@ -175,12 +176,17 @@ impl Gone {
             1 => (0, false),
             _ => (self.random.u64(1..40), false),
         };
+        let mut before = None;
         for number in 0..events {
             let mut event = self.event(minute);
+            // Some are stored more than once.
+            event.id = Some(number.to_string().into());
+            event = before.take_if(|_| self.random.u8(..5) == 0).unwrap_or(event);
             if is_alike {
                 event = Event::log("x").with_timestamp(self.at(minute, number.cast_signed()));
             }
             draft.observe(&self.recorded(block_start(block) + number, &event));
+            before = Some(event);
         }
         draft.malformed(block_start(block) + events);
         draft.reach(block_start(block) + BLOCK - 1);
@@ -192,6 +198,7 @@ impl Gone {
             0 => digest.regrouped(|key| Key { job_name: dropped(key.job_name), ..key }),
             1 => digest.regrouped(|key| Key { minute: Minute::APART, ..key }),
             2 if events > 0 => Digest { unlisted_errors: 7, ..digest },
+            5 => Digest { tells_repeats: false, ..digest },
             3 => digest.coarser(Grain::Hour),
             4 => digest.coarser(Grain::Day),
             _ => digest,
@@ -327,7 +334,7 @@ impl Answer {
 
 #[tokio::test]
 async fn blocks_put_together_answer_as_their_digests_do_one_by_one() {
-    let mut longest = 0;
+    let (mut longest, mut repeats) = (0, BTreeSet::new());
     for seed in 0..16 {
         let mut gone = Gone::new(seed).await;
         let (log, asked_before) = (gone.log(), gone.asked_nothing());
@@ -339,12 +346,14 @@ async fn blocks_put_together_answer_as_their_digests_do_one_by_one() {
             }
             let question = gone.question();
             let expected = question.ask(&log, &gone.asked_nothing()).await.read_or_not();
-            let got = question.ask(&log, &asked_before).await.read_or_not();
+            let mut got = question.ask(&log, &asked_before).await.read_or_not();
+            repeats.insert(got.basis().duplicates);
             assert_eq!(got, expected, "log {seed}, question {number}: {question:?}");
         }
         longest = longest.max(asked_before.kept(gone.created).levels());
     }
     assert!(longest > 3, "no more than {longest} levels of runs");
+    assert!(repeats.len() > 9 && repeats.contains(&None), "{repeats:?}");
 }
 
 #[tokio::test]

@@ -47,7 +47,11 @@ pub struct AnswerBasis {
     pub malformed: u64,
     /// How many of the counted events had the id of one that was counted
     /// shortly before: the same event, stored more than once, and counted each
-    /// time. `None` where that is not known: digests don't tell ids.
+    /// time. At least so many: of what was read, those with the id of one of
+    /// the last 65,536 before them; from digests, those with an id that the same
+    /// process has counted before in their block of 65,536 sequences. Of a
+    /// minute that the range cuts, a digest tells those that must be in it.
+    /// `None` where a digest of an older naq is in the answer: it tells none.
     pub duplicates: Option<u64>,
     /// Sequences that had left the log before anybody counted them, or whose
     /// digest is gone too; in one pass over the log, as far as the pass saw.
