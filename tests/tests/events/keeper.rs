@@ -188,7 +188,15 @@ async fn digests_age(js: Arc<dyn JetStream>) {
     coarsening.stop(BUDGET).await.unwrap();
     assert_counted(&stats(&*own.service(Keeps::Digests).await).await, JOBS);
 
+    // Others have it in memory: for a tenth of the age that they know of.
+    own.config.digest_max_age = Some(Duration::from_secs(3_600));
+    own.config.digest_hours_after = None;
+    let believes_long = own.service(Keeps::Digests).await;
     own.config.digest_max_age = Some(Duration::from_secs(1));
+    let beside = own.service(Keeps::Digests).await;
+    for service in [&believes_long, &beside] {
+        assert_counted(&stats(service).await, JOBS);
+    }
     let keeper = own.keeper().await;
     wait::until("the old digest to go", DEADLINE, async || removed(&keeper).await == 1).await;
     let fresh = own.service(Keeps::Digests).await;
@@ -198,7 +206,13 @@ async fn digests_age(js: Arc<dyn JetStream>) {
         // What the log lacks of the block that grows is in its digest still.
         assert_eq!(answer.basis.from_digests, ALL - BLOCK);
     }
-    for service in [fresh, keeper] {
+    wait::until("the one beside to look again", DEADLINE, async || {
+        let answer = stats(&beside).await;
+        (answer.total_events, answer.basis.holes) == (ALL - BLOCK, BLOCK)
+    })
+    .await;
+    assert_counted(&stats(&believes_long).await, JOBS);
+    for service in [fresh, beside, believes_long, keeper] {
         service.stop(BUDGET).await.unwrap();
     }
 }
