@@ -122,3 +122,12 @@ pub(crate) fn memory_store() -> Arc<dyn KvStore> {
     let js = Arc::new(MemoryJetStream::new());
     Arc::new(KvStoreService::new(SingleJetStream::provider(js)))
 }
+
+/// A digest as another version of naq may have made it, which this one can't read.
+pub(crate) fn of_a_newer_version(digest: &[u8]) -> Vec<u8> {
+    let (content, _) = digest.split_last_chunk::<4>().unwrap();
+    let mut newer = content.to_vec();
+    newer[4] = u8::MAX;
+    newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
+    newer
+}

@@ -12,7 +12,7 @@ use super::digest::{Digest, block_end};
 use super::draft::Draft;
 use super::growing::Growing;
 use super::memory::{Memory, Open};
-use super::store::DigestStore;
+use super::store::{DigestStore, Saved};
 
 /// Reading an event again costs about as much as sealing so many cells: the
 /// open block is sealed once that is the cheaper of the two.
@@ -265,22 +265,21 @@ impl Digests {
         let is_due = unsaved >= CHECKPOINT_AFTER || (is_whole && unsaved > 0);
         let grown = open.draft.through() - open.sealed.through;
         let is_worth_it = grown * CELLS_AN_EVENT > open.draft.to_seal();
-        let mut result = Ok(());
+        let (mut result, mut is_own) = (Ok(()), !self.may_keep());
         // It may have been sealed by one who was given up amid keeping it.
         if is_due {
             match self.keep(open, replicas).await {
-                Ok(better) => {
-                    let has_fewer_holes = |it: &Digest| it.holes() < open.sealed.holes();
-                    let is_part = |it: &Digest| it.through < block_end(block);
-                    if better.as_ref().is_some_and(|it| is_part(it) && has_fewer_holes(it)) {
+                Ok(Saved::Better(better)) => {
+                    if better.through < block_end(block) && better.holes() < open.sealed.holes() {
                         // The next one to look goes on from that.
                         growing.is_done = true;
                         return Ok(());
                     }
-                    if let Some(better) = better.filter(|_| is_whole) {
-                        open.sealed = Arc::new(better);
+                    if is_whole {
+                        open.sealed = Arc::new(*better);
                     }
                 }
+                Ok(saved) => is_own |= saved == Saved::NotKept,
                 Err(error) => result = Err(error),
             }
         } else if grown > 0 && is_worth_it {
@@ -295,7 +294,7 @@ impl Digests {
                 let open = &growing.open;
                 let digest = (open.draft.seen() > 0).then(|| Arc::clone(&open.sealed));
                 kept.insert(block, digest);
-                if !self.may_keep() {
+                if is_own {
                     kept.is_own(block);
                 }
             }
@@ -316,19 +315,21 @@ impl Digests {
         self.keep(&mut growing.open, replicas).await.map(drop)
     }
 
-    /// Seals a block that grows, and keeps it; answers the one in the store
-    /// where that is better.
-    async fn keep(&self, open: &mut Open, replicas: u32) -> Result<Option<Digest>> {
+    /// Seals a block that grows, and keeps it where the store has no better one.
+    async fn keep(&self, open: &mut Open, replicas: u32) -> Result<Saved> {
         let (digest, bytes) = open.draft.seal();
         open.sealed = Arc::new(digest);
         // A digest of nothing tells nothing that its absence doesn't.
         if open.draft.seen() == 0 {
-            return Ok(None);
+            return Ok(Saved::Kept);
         }
-        let better = self.save(&open.sealed, bytes, open.base, replicas).await?;
+        let saved = self.save(&open.sealed, bytes, open.base, replicas).await?;
+        // What isn't kept now is tried again when as much more came.
         open.saved = open.sealed.through;
-        open.base = open.sealed.extent();
-        Ok(better)
+        if saved != Saved::NotKept {
+            open.base = open.sealed.extent();
+        }
+        Ok(saved)
     }
 
     /// Keeps the open block where it is whole: who read it was given up amid
@@ -369,9 +370,11 @@ impl Digests {
         let (digest, bytes) = open.draft.seal();
         open.sealed = Arc::new(digest);
         let front = self.kept(created).front;
-        self.store.save(&open.sealed, bytes, (open.base, front), replicas).await?;
+        let saved = self.store.save(&open.sealed, bytes, (open.base, front), replicas).await?;
         open.saved = open.sealed.through;
-        open.base = open.sealed.extent();
+        if saved != Saved::NotKept {
+            open.base = open.sealed.extent();
+        }
         let mut kept = self.kept(created);
         // A question may have taken it on meanwhile.
         if let Some(mine) = kept.open.as_mut().filter(|mine| mine.is_as(&open)) {
@@ -405,24 +408,24 @@ impl Digests {
         self.may_write.load(Ordering::Relaxed)
     }
 
-    /// Keeps a digest, and answers the one in the store where that is better.
-    /// Credentials that may not keep any are found out once.
+    /// Keeps a digest, where the store has no better one. Credentials that may
+    /// not keep any are found out once.
     async fn save(
         &self,
         digest: &Digest,
         bytes: Vec<u8>,
         base: (u64, u64),
         replicas: u32,
-    ) -> Result<Option<Digest>> {
+    ) -> Result<Saved> {
         if !self.may_keep() {
-            return Ok(None);
+            return Ok(Saved::NotKept);
         }
         let front = self.kept(digest.created).front;
         match self.store.save(digest, bytes, (base, front), replicas).await {
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 self.may_write.store(false, Ordering::Relaxed);
                 tracing::info!(%error, "these credentials may keep no digests");
-                Ok(None)
+                Ok(Saved::NotKept)
             }
             result => {
                 let had_failed = self.has_failed.swap(result.is_err(), Ordering::Relaxed);
@@ -431,181 +434,6 @@ impl Digests {
                     false => tracing::warn!(%error, block = digest.block, "a digest was not kept"),
                 })
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use naq_core::Error;
-    use naq_core::events::{Event, Position, RecordedEvent};
-    use naq_core::kv::MockKvStore;
-
-    use super::super::digest::block_start;
-    use super::*;
-
-    fn log(sequence: u64) -> RecordedEvent {
-        let at = Timestamp::from_nanos(0);
-        let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
-        let position = Position::new(at, sequence);
-        RecordedEvent::decode(position, at, "events.log".to_owned(), payload.into()).unwrap()
-    }
-
-    /// A store in this process.
-    fn kv() -> Arc<dyn KvStore> {
-        let js = Arc::new(naq_memory::MemoryJetStream::new());
-        Arc::new(naq_kv::KvStoreService::new(naq_core::connection::SingleJetStream::provider(js)))
-    }
-
-    /// Digests whose store is away.
-    fn without_server() -> Digests {
-        let mut kv = MockKvStore::new();
-        kv.expect_bucket()
-            .returning(|_| Err(Error::new(ErrorKind::Unavailable, "bucket", "the server is away")));
-        Digests::new(Arc::new(kv), "events")
-    }
-
-    /// A digest of block 0 that has looked at all through a sequence, where
-    /// only some are there, and its bytes.
-    fn digest(seen: impl IntoIterator<Item = u64>, through: u64) -> (Digest, Vec<u8>) {
-        let mut draft = Draft::new(Timestamp::from_nanos(0), 0);
-        seen.into_iter().for_each(|sequence| draft.observe(&log(sequence)));
-        draft.reach(through);
-        draft.seal()
-    }
-
-    #[tokio::test]
-    async fn what_has_seen_more_of_what_is_gone_is_not_replaced_by_what_has_come_further() {
-        let store = DigestStore::new(kv(), "events");
-        let (early, bytes) = digest(1..=9, 9);
-        assert_eq!(store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap(), None);
-        // Another one has counted the first two, and found the others gone.
-        let (far, bytes) = digest([1, 2].into_iter().chain(10..40), 40);
-        assert!(far.extent() > early.extent() && far.holes() > 0);
-        let better = store.save(&far, bytes.clone(), ((2, 2), (10, 0)), 1).await.unwrap();
-        assert_eq!(better.as_ref(), Some(&early));
-        // Made from the one in the store it is the better one, holes or not.
-        let (on, bytes) = digest((1..=9).chain(20..40), 40);
-        assert_eq!(store.save(&on, bytes, (early.extent(), (10, 0)), 1).await.unwrap(), None);
-        let stored = store.get(early.created, &[0]).await.unwrap();
-        assert_eq!(stored, [Some(on)]);
-    }
-
-    #[tokio::test]
-    async fn what_has_fewer_holes_and_lacks_what_is_gone_does_not_replace_what_has_come_further() {
-        let store = DigestStore::new(kv(), "events");
-        let (early, bytes) = digest(1..=10, 10);
-        assert_eq!(store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap(), None);
-        // Another one has found some of that gone, and counted what went since.
-        let (far, bytes) = digest((1..=3).chain(30..=60), 60);
-        assert!(far.holes() > early.holes());
-        assert_eq!(store.save(&far, bytes, ((0, 0), (55, 0)), 1).await.unwrap(), None);
-        assert_eq!(store.get(far.created, &[0]).await.unwrap(), [Some(far)]);
-        // Nor is one that grows given up for it, though that is what the store has.
-        let kv = kv();
-        let store = DigestStore::new(Arc::clone(&kv), "events");
-        let (early, bytes) = digest(1..=10, 10);
-        store.save(&early, bytes, ((0, 0), (1, 0)), 1).await.unwrap();
-        let digests = Digests::new(kv, "events");
-        let mut growing = digests.begin(early.created, 0, 1, None);
-        (1..=3).chain(30..=60).for_each(|sequence| growing.draft().observe(&log(sequence)));
-        drop(growing);
-        let mut state = StreamState::default();
-        (state.first_sequence, state.last_sequence) = (55, 60);
-        let found = digests.load(early.created, &[0], &state, Purpose::Question).await.unwrap();
-        assert_eq!(found[0].as_ref().map(|it| it.extent()), Some((34, 60)));
-    }
-
-    #[tokio::test]
-    async fn a_whole_block_that_could_not_be_kept_is_not_taken_for_kept() {
-        let created = Timestamp::from_nanos(0);
-        let digests = without_server();
-        let mut open = digests.begin(created, 0, 1, None);
-        open.draft().observe(&log(1));
-        open.draft().reach(block_end(0));
-        let error = digests.finish(open, 1, Purpose::Question).await.unwrap_err();
-        assert!(error.is(ErrorKind::Unavailable));
-        let state = StreamState::default();
-        for _ in 0..2 {
-            // What it comes to is there, and each one to look tries to keep it.
-            let found = digests.load(created, &[0], &state, Purpose::Question).await.unwrap();
-            assert_eq!(found[0].as_ref().map(|it| it.extent()), Some((1, block_end(0))));
-            assert!(digests.kept(created).digest(0, &state).0.is_none());
-            let kept = digests.keep_whole(created, 1, Purpose::Question).await;
-            assert!(kept.unwrap_err().is(ErrorKind::Unavailable));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_nobody_has_asked_for_does_not_stay_in_memory() {
-        let created = Timestamp::from_nanos(0);
-        let digests = Digests::new(kv(), "events");
-        let state = StreamState::default();
-        let in_memory = || digests.kept(created).len();
-        for block in 0..3 {
-            let mut open = digests.begin(created, block, block_start(block), None);
-            open.draft().observe(&log(block_start(block)));
-            open.draft().reach(block_end(block));
-            digests.finish(open, 1, Purpose::Keeping).await.unwrap();
-        }
-        let found = digests.load(created, &[0, 1, 2], &state, Purpose::Keeping).await.unwrap();
-        assert_eq!((found.iter().flatten().count(), in_memory()), (3, 0));
-        let found = digests.load(created, &[0, 1], &state, Purpose::Question).await.unwrap();
-        assert_eq!((found.iter().flatten().count(), in_memory()), (2, 2));
-    }
-
-    #[tokio::test]
-    async fn a_draft_that_has_come_less_far_than_what_was_seen_is_not_gone_on_from() {
-        let created = Timestamp::from_nanos(0);
-        let digests = Digests::new(Arc::new(MockKvStore::new()), "events");
-        let mut far = digests.begin(created, 0, 1, None);
-        (1..=9).for_each(|sequence| far.draft().observe(&log(sequence)));
-        let seen = far.draft().seal().0;
-        // A slower question puts back less than another one has seen.
-        let mut near = digests.begin(created, 0, 1, None);
-        (1..=5).for_each(|sequence| near.draft().observe(&log(sequence)));
-        digests.finish(near, 1, Purpose::Question).await.unwrap();
-
-        let mut open = digests.begin(created, 0, 10, Some(&seen));
-        assert_eq!((open.draft().through(), open.draft().seen()), (9, 9));
-        let mut other = digests.begin(created, 0, 6, None);
-        assert_eq!((other.draft().through(), other.draft().seen()), (5, 5));
-    }
-
-    #[tokio::test]
-    async fn what_a_reading_that_is_given_up_has_counted_is_gone_on_from() {
-        let created = Timestamp::from_nanos(0);
-        let digests = Digests::new(kv(), "events");
-        let mut given_up = digests.begin(created, 0, 1, None);
-        (1..=9).for_each(|sequence| given_up.draft().observe(&log(sequence)));
-        drop(given_up);
-        let mut next = digests.begin(created, 0, 10, None);
-        assert_eq!((next.draft().through(), next.draft().seen()), (9, 9));
-        // Nor is it lost where the next one comes no further, or at a stop.
-        drop(next);
-        assert!(!digests.has(created, 1..2).await.unwrap());
-        digests.checkpoint(created, 1).await.unwrap();
-        let has = async |to| digests.has(created, 1..to).await.unwrap();
-        assert_eq!([has(10).await, has(11).await], [true, false]);
-        let stored = digests.stored(created, &[0]).await.unwrap();
-        assert_eq!(stored[0].as_ref().map(|digest| digest.extent()), Some((9, 9)));
-    }
-
-    #[tokio::test]
-    async fn what_was_not_looked_up_after_a_loss_is_looked_up_by_the_next_question() {
-        let created = Timestamp::from_nanos(0);
-        let digests = without_server();
-        let mut open = digests.begin(created, 0, 1, None);
-        (1..=3).for_each(|sequence| open.draft().observe(&log(sequence)));
-        drop(open);
-        let mut state = StreamState::default();
-        let unchanged = digests.load(created, &[0], &state, Purpose::Question).await.unwrap();
-        assert!(unchanged[0].is_some());
-        // Another service may have counted what has left the log meanwhile.
-        (state.first_sequence, state.last_sequence) = (8, 9);
-        for _ in 0..2 {
-            let asked = digests.load(created, &[0], &state, Purpose::Question).await;
-            assert!(asked.unwrap_err().is(ErrorKind::Unavailable));
         }
     }
 }

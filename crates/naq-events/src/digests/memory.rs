@@ -96,7 +96,8 @@ impl Known {
 pub(crate) struct Open {
     pub(super) draft: Draft,
     pub(super) sealed: Arc<Digest>,
-    /// The last sequence that is in the store.
+    /// The last sequence that is in the store, or that it was asked to keep and
+    /// has not, beside what another version of naq has there.
     pub(super) saved: u64,
     /// The extent of the digest in the store that the draft has in it.
     pub(super) base: (u64, u64),

@@ -73,6 +73,8 @@ mod tests_of_answers;
 #[cfg(test)]
 mod tests_of_errors;
 #[cfg(test)]
+mod tests_of_keeping;
+#[cfg(test)]
 mod tests_of_loading;
 #[cfg(test)]
 mod tests_of_tiers;

@@ -40,6 +40,19 @@ pub(crate) struct Kept {
     key: String,
 }
 
+/// What became of a digest that was to be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// The store has it.
+    Kept,
+    /// The store has this one, which has seen as much or is better.
+    Better(Box<Digest>),
+    /// The store doesn't have it: one is there that another version of naq has
+    /// made and this one can't read, which may have counted more; or the
+    /// credentials don't allow it.
+    NotKept,
+}
+
 /// The digests of one log.
 #[derive(Debug)]
 pub(crate) struct DigestStore {
@@ -224,7 +237,7 @@ impl DigestStore {
     }
 
     /// Keeps a digest, unless one is there that has seen as much, or that has
-    /// seen what this one found gone: then that is the answer. `base` is the
+    /// seen what this one found gone, or may have. `base` is the
     /// extent of the one that it was made from, `gone` the log's first sequence
     /// and how many are gone behind it. A bucket that has to be made gets so
     /// many replicas.
@@ -234,17 +247,21 @@ impl DigestStore {
         bytes: Vec<u8>,
         (base, gone): ((u64, u64), (u64, u64)),
         replicas: u32,
-    ) -> Result<Option<Digest>> {
+    ) -> Result<Saved> {
         let key = self.key(digest.created, digest.block);
         let value = Bytes::from(bytes);
         let mut bucket = self.kv.bucket(BUCKET)?;
         let mut options = PutOptions::create();
-        let mut lost = None;
-        for _ in 0..TRIES {
+        let mut left = TRIES;
+        loop {
             let error = match bucket.put_opts(&key, value.clone(), options).await {
-                Ok(_) => return Ok(None),
+                Ok(_) => return Ok(Saved::Kept),
                 Err(error) => error,
             };
+            left -= 1;
+            if left == 0 {
+                return Err(error);
+            }
             match error.kind() {
                 ErrorKind::NotFound => bucket = self.kv.ensure_bucket(config(replicas)).await?,
                 ErrorKind::AlreadyExists | ErrorKind::Conflict => {
@@ -258,20 +275,20 @@ impl DigestStore {
                                 || theirs.is_better_than(digest, base, gone))
                     };
                     match read(&entry, digest.created, digest.block) {
-                        Ok(theirs) if is_better(&theirs) => return Ok(Some(theirs)),
+                        Ok(theirs) if is_better(&theirs) => {
+                            return Ok(Saved::Better(Box::new(theirs)));
+                        }
                         // Nobody knows what a newer version has counted, but for
                         // who has seen the whole block.
                         Err(error) if error.is(ErrorKind::Unsupported) && digest.seen < BLOCK => {
-                            return Ok(None);
+                            return Ok(Saved::NotKept);
                         }
                         _ => options = PutOptions::update(entry.revision),
                     }
                 }
                 _ => return Err(error),
             }
-            lost = Some(error);
         }
-        lost.map_or(Ok(None), Err)
     }
 }
 
@@ -319,8 +336,8 @@ mod tests {
     use naq_memory::MemoryJetStream;
 
     use super::super::draft::Draft;
-    use super::super::encode::VERSION;
     use super::*;
+    use crate::made_up::of_a_newer_version;
 
     #[tokio::test]
     async fn what_a_newer_version_has_counted_is_replaced_by_a_whole_digest_alone() {
@@ -332,16 +349,16 @@ mod tests {
             (1..=seen).for_each(|sequence| draft.malformed(sequence));
             draft.seal()
         };
-        let (digest, mut newer) = draft(9);
-        newer.truncate(newer.len() - 4);
-        newer[4] = VERSION + 1;
-        newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
+        let (digest, bytes) = draft(9);
+        let newer = of_a_newer_version(&bytes);
         store.save(&digest, newer, ((0, 0), (0, 0)), 1).await.unwrap();
         for seen in [10, BLOCK - 1, BLOCK] {
             let (digest, bytes) = draft(seen);
-            assert_eq!(store.save(&digest, bytes, ((0, 0), (0, 0)), 1).await.unwrap(), None);
+            let saved = store.save(&digest, bytes, ((0, 0), (0, 0)), 1).await.unwrap();
             let stored = store.get(created, &[0]).await.unwrap();
-            assert_eq!(stored[0].is_some(), seen == BLOCK, "{seen}");
+            // Nothing is taken for kept that isn't.
+            let expected = if seen == BLOCK { Saved::Kept } else { Saved::NotKept };
+            assert_eq!((saved, stored[0].is_some()), (expected, seen == BLOCK), "{seen}");
         }
     }
 }

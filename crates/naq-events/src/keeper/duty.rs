@@ -37,6 +37,9 @@ pub(super) struct Duty<'a> {
     /// When the log was made, and the turn in which it was looked at.
     of: (Timestamp, u64),
     through: u64,
+    /// Behind which sequence digests were missing when it began anew for that
+    /// last, and when it does so again if they are still.
+    missing: Option<(u64, Duration)>,
     /// How many events it has digested.
     digested: u64,
     /// Looking for what is too old.
@@ -58,6 +61,7 @@ impl<'a> Duty<'a> {
             following: Following::default(),
             of: Default::default(),
             through: 0,
+            missing: None,
             digested: 0,
             removing: Turn::default(),
             ageing: Turn::default(),
@@ -105,7 +109,7 @@ impl<'a> Duty<'a> {
         let of = (open.info.created, open.turn());
         if self.of != of || last < self.through {
             // Another log, or one that may have lost its end.
-            (self.of, self.through) = (of, 0);
+            (self.of, self.through, self.missing) = (of, 0, None);
         }
         self.post.ends_at(last);
         if self.through >= last {
@@ -145,7 +149,7 @@ impl<'a> Duty<'a> {
 
     /// Removes some of what is too old, where that is due.
     async fn remove(&mut self) -> Result<()> {
-        let Post { clock, digests, log, ages, .. } = self.post;
+        let Post { clock, ages, .. } = self.post;
         if ages.is_empty() || !self.removing.is_due(&**clock) {
             return Ok(());
         }
@@ -155,20 +159,8 @@ impl<'a> Duty<'a> {
             return Ok(());
         }
         self.removing.put_off(clock.deadline(PACE));
-        if !self.retention.has_more() {
-            let planned = self.retention.plan(now).await;
-            let Some(wants_more) = self.removing.allowed(&**clock, planned)? else { return Ok(()) };
-            if wants_more {
-                // What is too old is in the digest that grows, and kept with it.
-                let open = log.open(OPERATION).await?;
-                digests.checkpoint(open.info.created, open.replicas()).await?;
-                let planned = self.retention.plan(now).await;
-                if self.removing.allowed(&**clock, planned)?.is_some_and(|wants_more| wants_more) {
-                    // A digest that was there is gone, or damaged: what the log
-                    // has of it still is digested again.
-                    self.through = 0;
-                }
-            }
+        if !self.retention.has_more() && !self.plan(now).await? {
+            return Ok(());
         }
         let removed = self.remove_some(now).await;
         self.removing.allowed(&**clock, removed).map(drop)
@@ -194,6 +186,38 @@ impl<'a> Duty<'a> {
         };
         self.post.tell_removal(&sum);
         end
+    }
+
+    /// Finds what is too old at this time, and in digests that are kept; answers
+    /// whether it may.
+    async fn plan(&mut self, now: Timestamp) -> Result<bool> {
+        let Post { clock, digests, log, .. } = self.post;
+        let planned = self.retention.plan(now).await;
+        let Some(mut kept) = self.removing.allowed(&**clock, planned)? else { return Ok(false) };
+        if kept.is_some() {
+            // What is too old is in the digest that grows, and kept with it.
+            let open = log.open(OPERATION).await?;
+            digests.checkpoint(open.info.created, open.replicas()).await?;
+            let planned = self.retention.plan(now).await;
+            let Some(now_kept) = self.removing.allowed(&**clock, planned)? else {
+                return Ok(false);
+            };
+            kept = now_kept;
+        }
+        let Some(through) = kept else {
+            self.missing = None;
+            return Ok(true);
+        };
+        let has_tried =
+            |(missing, again): (u64, Duration)| missing == through && clock.monotonic() < again;
+        if !self.missing.is_some_and(has_tried) {
+            // A digest that was there is gone, or damaged: what the log has of it
+            // still is digested again. That of another version of naq may be in
+            // the way of keeping it.
+            self.missing = Some((through, clock.deadline(HOUR)));
+            self.through = 0;
+        }
+        Ok(true)
     }
 
     /// Removes digests that are too old, and makes those coarser that are old
@@ -256,5 +280,77 @@ impl Removal {
         self.removed += step.removed;
         self.took += step.took;
         self.longest = self.longest.max(step.took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::clock::{Clock, ManualClock};
+    use naq_core::config::{EventsConfig, RetentionAges};
+    use naq_core::connection::SingleJetStream;
+    use naq_core::events::EventSubjects;
+    use naq_core::jetstream::{JetStream, PublishMessage};
+    use naq_core::kv::{KvBucketExt, KvStore};
+    use naq_kv::KvStoreService;
+    use naq_memory::MemoryJetStream;
+
+    use super::super::lease::Leases;
+    use super::*;
+    use crate::digests::{BLOCK, Digests};
+    use crate::read::{Limits, Log};
+    use crate::{EventService, made_up};
+
+    #[tokio::test]
+    async fn a_block_that_another_version_has_digested_is_not_read_each_minute() {
+        let age = Duration::from_secs(5);
+        let ages = RetentionAges::default().with_age("log", age);
+        let config = EventsConfig::default().with_retention(ages);
+        let clock = ManualClock::new();
+        let at: Arc<dyn Clock> = Arc::new(clock.clone());
+        let js = MemoryJetStream::builder().clock(Arc::clone(&at)).build();
+        let js: Arc<dyn JetStream> = Arc::new(js);
+        // Nobody has seen all of the first block.
+        let stream = EventService::stream_config(&config).unwrap().with_first_sequence(BLOCK - 9);
+        let created = js.create_stream(stream).await.unwrap().created;
+        for _ in 0..20 {
+            let message = PublishMessage::new("events.log", r#"{"type":"log"}"#);
+            js.publish(message).await.unwrap();
+        }
+        let connections = || SingleJetStream::provider(Arc::clone(&js));
+        let kv: Arc<dyn KvStore> = Arc::new(KvStoreService::new(connections()));
+        let (subjects, limits) = (EventSubjects::default(), Limits::of(&config));
+        let log = Log::new(connections(), Arc::clone(&at), "events", subjects, limits);
+        let digests = || Arc::new(Digests::new(Arc::clone(&kv), "events"));
+        let open = log.open("test").await.unwrap();
+        digests().fold("test", &log, &open, 0, |_, _| {}).await.unwrap();
+        let (bucket, key) = (
+            kv.bucket("naq_digests").unwrap(),
+            format!("events.{}.0000000000.v2", created.as_nanos()),
+        );
+        let own = bucket.get(&key).await.unwrap().unwrap().value;
+        bucket.put(&key, made_up::of_a_newer_version(&own)).await.unwrap();
+
+        let leases = Leases::new(Arc::clone(&kv), log.clone(), at, Duration::from_secs(10));
+        let post = Post::new(log, digests(), Arc::new(clock.clone()), leases, &config);
+        let mut duty = Duty::new(&post, None);
+        duty.digest().await.unwrap();
+        let minute = async |duty: &mut Duty<'_>, passed: Duration| {
+            clock.advance(passed);
+            assert!(duty.plan(clock.now()).await.unwrap());
+            duty.digest().await.unwrap();
+            duty.digested
+        };
+        let mut digested = vec![duty.digested];
+        for passed in [PACE, PACE, PACE, HOUR] {
+            digested.push(minute(&mut duty, passed).await);
+        }
+        assert_eq!(digested, [20, 30, 30, 30, 40]);
+        assert!(!duty.retention.has_more(), "nothing goes that can't be looked up");
+        // It is tried now and then: the other one may have gone.
+        bucket.delete(&key).await.unwrap();
+        assert_eq!(minute(&mut duty, HOUR).await, 50);
+        assert_eq!(minute(&mut duty, PACE).await, 50);
+        assert!(duty.retention.has_more());
+        assert_eq!(bucket.get(&key).await.unwrap().unwrap().value, own);
     }
 }

@@ -91,12 +91,12 @@ impl Retention {
     }
 
     /// Finds what is too old at this time, by the server's clock, and in
-    /// digests that are kept. Answers whether more would be found if more
-    /// were in digests.
-    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<bool> {
+    /// digests that are kept. Where more would be found if more were in digests,
+    /// answers the last sequence that is.
+    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<Option<u64>> {
         self.cuts.clear();
         if self.ages.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let open = self.log.open(APPLY).await?;
         self.created = open.info.created;
@@ -109,7 +109,7 @@ impl Retention {
             .map(|cut| Cut { keep_from: cut.keep_from.min(through + 1), ..cut })
             .filter(|cut| cut.keep_from > open.info.state.first_sequence)
             .collect();
-        Ok(wants_more)
+        Ok(wants_more.then_some(through))
     }
 
     /// Removes some of what was found; `None` where nothing of it is left.
@@ -244,7 +244,7 @@ mod tests {
         let ages =
             aged.iter().fold(RetentionAges::default(), |ages, kind| ages.with_age(*kind, age));
         let mut retention = Retention::new(log, digests, ages.with_age("*", 9 * age));
-        assert!(!retention.plan(clock.now()).await.unwrap(), "all is in digests");
+        assert_eq!(retention.plan(clock.now()).await.unwrap(), None, "all is in digests");
         (js, retention)
     }
 
