@@ -8,6 +8,7 @@
 //! is built: `history_job` is asked before.
 
 mod ask;
+mod few_kinds;
 mod filtered;
 mod indexed;
 mod keeper;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use self::ask::{Question, Range};
+use self::few_kinds::FewKinds;
 use self::filtered::Streamed;
 use self::keeper::{Folded, Ingested};
 use self::log::{LENGTH, RECURRING, RealisticLog};
@@ -72,6 +74,7 @@ const COMPARED: usize = 10;
 struct Report {
     machine: Machine,
     runs: Vec<Run>,
+    few_kinds: FewKinds,
     keeper: Ingested,
     targets: Vec<Verdict>,
 }
@@ -157,13 +160,17 @@ pub(crate) async fn run(options: Options) -> Outcome {
         show(&run);
         runs.push(run);
     }
+    let longest = options.events.iter().copied().max().unwrap_or(FEWEST);
+    let few_kinds = few_kinds::measure(longest, &options).await?;
+    few_kinds.show();
     let keeper = keeper::ingest(options.ingest, options.rounds).await?;
     keeper.show();
-    let targets = targets::judge(&runs);
+    let mut targets = targets::judge(&runs);
+    targets.push(few_kinds.judge());
     targets::show(&targets);
     let machine = Machine::with_server(&version);
     println!("\n{}", machine.line());
-    report::write("query.json", &Report { machine, runs, keeper, targets })
+    report::write("query.json", &Report { machine, runs, few_kinds, keeper, targets })
 }
 
 /// A filled log, and who asks.
@@ -182,12 +189,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     async fn start(server: &NatsServer, events: u64, options: &'a Options) -> Outcome<Self> {
-        // A keeper would make again the digests that are taken away.
-        let config = EventsConfig::default()
-            .with_keeper(KeeperMode::Off)
-            .with_max_msgs(Some(events.saturating_mul(2)))
-            // The server would keep that much free, and has no room for digests then.
-            .with_max_bytes(None);
+        let config = config(events);
         let url = server.url();
         let logging = Logging::start(&url, config.clone()).await?;
         let client = server.client().await;
@@ -393,6 +395,16 @@ impl<'a> Bench<'a> {
         eprintln!("{:>10} {:<30} {:>10.2} ms", self.run.events, asked.name, asked.p50_ms);
         self.run.questions.push(asked);
     }
+}
+
+/// That of a log of so many events.
+fn config(events: u64) -> EventsConfig {
+    EventsConfig::default()
+        // A keeper would make again the digests that are taken away.
+        .with_keeper(KeeperMode::Off)
+        .with_max_msgs(Some(events.saturating_mul(2)))
+        // The server would keep that much free, and has no room for digests then.
+        .with_max_bytes(None)
 }
 
 /// Stores messages, no faster than the server does; as many as there are in

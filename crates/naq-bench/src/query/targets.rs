@@ -100,16 +100,21 @@ pub(super) fn judge(runs: &[Run]) -> Vec<Verdict> {
             limit: STREAM,
             is_met: run.stream_filtered.ratio >= STREAM,
         });
-        verdicts.push(Verdict {
-            events: run.events,
-            name: "storage",
-            target: format!("at most {STORAGE} × the log's bytes"),
-            measured: run.storage.share,
-            limit: STORAGE,
-            is_met: run.storage.share <= STORAGE,
-        });
+        verdicts.push(storage("storage", run.events, run.storage.share));
     }
     verdicts
+}
+
+/// Judges what is stored beside a log of so many events, by its share of the log's bytes.
+pub(super) fn storage(name: &'static str, events: u64, share: f64) -> Verdict {
+    Verdict {
+        events,
+        name,
+        target: format!("at most {STORAGE} × the log's bytes"),
+        measured: share,
+        limit: STORAGE,
+        is_met: share <= STORAGE,
+    }
 }
 
 /// Prints them.
