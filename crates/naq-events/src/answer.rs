@@ -96,7 +96,7 @@ impl Sources<'_> {
         let (mut malformed, mut gone) = (0, 0);
         while let Some(item) = items.next().await {
             match self.log.counts(item.map_err(told)?) {
-                EventItem::Event(recorded) => seen.show(&recorded, tally),
+                EventItem::Event(recorded) => seen.show(&recorded, tally)?,
                 EventItem::Malformed(_) => malformed += 1,
                 EventItem::Gap { from, to } => gone += to.saturating_sub(from) + 1,
                 _ => {}
@@ -160,10 +160,11 @@ struct Seen {
 
 impl Seen {
     /// Shows a tally an event, and looks whether it was counted before.
-    fn show(&mut self, recorded: &RecordedEvent, tally: &mut impl Tally) {
+    fn show(&mut self, recorded: &RecordedEvent, tally: &mut impl Tally) -> Result<()> {
         if tally.event(recorded) {
             self.duplicates += u64::from(!self.ids.is_first(&recorded.event));
         }
+        tally.check()
     }
 }
 
@@ -175,8 +176,8 @@ mod tests {
     use naq_core::config::{EventsConfig, SubjectLayout};
     use naq_core::connection::SingleJetStream;
     use naq_core::events::{
-        AnalyticsRequest, Event, EventSubjects, QueryRequest, ScanLimits, StatsRequest,
-        TopErrorsRequest,
+        AnalyticsRequest, Bucket, Event, EventSubjects, QueryAnswer, QueryRequest, ScanLimits,
+        StatsRequest, TopErrorsRequest,
     };
     use naq_core::jetstream::{JetStream, PublishMessage, PurgeKeep, PurgeOptions, StreamConfig};
     use naq_core::{ErrorKind, Timestamp};
@@ -255,6 +256,30 @@ mod tests {
         assert_eq!((answer.errors[0].fingerprint.as_str(), answer.total), ("no route", 2));
         assert_eq!((answer.unlisted, answer.unlisted_at_most, answer.basis.read), (2, 1, 4));
         assert!(ask(3).await.unwrap_err().is(ErrorKind::LimitReached));
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_too_many_rows_is_refused_when_there_are_too_many() {
+        let most = QueryAnswer::MAX_ROWS as u64;
+        let js: Arc<dyn JetStream> = Arc::new(MemoryJetStream::new());
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        for minute in 0..most + 9 {
+            let at = at(60 * minute.cast_signed());
+            let payload = serde_json::to_vec(&Event::log("x").with_timestamp(at)).unwrap();
+            js.publish(PublishMessage::new("events.log", payload)).await.unwrap();
+        }
+        let provider = SingleJetStream::provider(Arc::clone(&js));
+        let digests = Digests::new(Arc::new(naq_kv::KvStoreService::new(provider)), "events");
+        let log = log(js, Arc::new(ManualClock::starting_at(at(0))));
+        for (digests, filter) in [(None, "not exists duration"), (Some(&digests), "type = log")] {
+            let sources = Sources { log: &log, digests, indexes: None };
+            let meter = log.meter("test", ScanLimits::default());
+            let request = QueryRequest::new(Filter::parse(filter).unwrap());
+            let request = request.with_bucket(Bucket::Minute);
+            let error = grouped::query(sources, &meter, request).await.unwrap_err();
+            assert!(error.is(ErrorKind::LimitReached), "{error}");
+            assert_eq!(meter.read(), most + 1, "{filter}");
+        }
     }
 
     #[tokio::test]

@@ -143,10 +143,8 @@ impl<'a> GroupedFold<'a> {
 
     /// The answer, with rates up to `now` where the range has no end.
     fn finish(self, now: Timestamp) -> Result<QueryAnswer> {
+        self.check()?;
         let request = self.request;
-        if self.has_too_many {
-            return Err(request.too_many_rows());
-        }
         let start = request.start.or(self.first).unwrap_or(now);
         let end = request.end.unwrap_or(now);
         let mut answer = QueryAnswer::new(request);
@@ -172,6 +170,10 @@ impl<'a> GroupedFold<'a> {
 }
 
 impl Tally for GroupedFold<'_> {
+    fn check(&self) -> Result<()> {
+        if self.has_too_many { Err(self.request.too_many_rows()) } else { Ok(()) }
+    }
+
     fn grain(&self) -> Grain {
         match self.request.bucket {
             None => Grain::Whole,

@@ -118,7 +118,11 @@ impl<'a> Asked<'a> {
             meter: self.meter,
         };
         let mut fold = HistoryFold::new(self.request);
-        let end = scan.run(self.log, self.open, |recorded| fold.observe(recorded)).await?;
+        let observe = |recorded| {
+            fold.observe(recorded);
+            Ok(())
+        };
+        let end = scan.run(self.log, self.open, observe).await?;
         Ok((fold, end))
     }
 }

@@ -53,6 +53,14 @@ pub(crate) trait Tally: Send {
     /// An event that no cell was shown for; it may lie outside of the range.
     /// Answers whether it is counted.
     fn event(&mut self, recorded: &RecordedEvent) -> bool;
+
+    /// Whether it has a use for more.
+    ///
+    /// # Errors
+    /// What the answer will be whatever comes: nobody reads on for that.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A question to the whole log, or to a range of its time.
@@ -210,6 +218,7 @@ impl<'a> Gathering<'a> {
         while let Some(pieces) = self.next(look, tally) {
             let flight = self.begin().await;
             let parts = self.parts(pieces, look, tally).await?;
+            tally.check()?;
             let again = self.read(parts, flight, tally).await?;
             self.again(again, tally).await?;
         }
@@ -390,11 +399,12 @@ impl<'a> Gathering<'a> {
         recorded: &RecordedEvent,
         is_repeat: Option<bool>,
         tally: &mut impl Tally,
-    ) {
+    ) -> Result<()> {
         if tally.event(recorded) {
             let is_repeat = is_repeat.unwrap_or_else(|| !self.seen.is_first(&recorded.event));
             self.count_repeats(u64::from(is_repeat));
         }
+        tally.check()
     }
 
     /// Counted events that repeat others.

@@ -117,7 +117,7 @@ impl Gathering<'_> {
                 && part.which.has(&recorded)
             {
                 met[place] += 1;
-                self.show_event(&recorded, None, tally);
+                self.show_event(&recorded, None, tally)?;
             }
         }
         for (part, met) in parts.iter().zip(met) {
@@ -160,7 +160,7 @@ impl Gathering<'_> {
             match item {
                 EventItem::Event(recorded) => {
                     let is_repeat = draft.map(|draft| draft.observe_and_tell(&recorded));
-                    self.show_event(&recorded, is_repeat, tally);
+                    self.show_event(&recorded, is_repeat, tally)?;
                 }
                 _ => {
                     if let Some(draft) = draft {

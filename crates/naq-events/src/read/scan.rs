@@ -45,12 +45,12 @@ impl<'a> Scan<'a> {
         Self { operation, subjects, since, until, meter }
     }
 
-    /// Shows each event to `visit`, in stored order.
+    /// Shows each event to `visit`, in stored order, until that has an error.
     pub(crate) async fn run(
         self,
         log: &Log,
         open: &OpenLog,
-        mut visit: impl FnMut(RecordedEvent) + Send,
+        mut visit: impl FnMut(RecordedEvent) -> Result<()> + Send,
     ) -> Result<ScanEnd> {
         let (created, last) = (open.info.created, open.info.state.last_sequence);
         if last == 0 {
@@ -78,7 +78,7 @@ impl<'a> Scan<'a> {
             self.meter.note(&message)?;
             end.read += 1;
             match log.as_counted(message, created) {
-                EventItem::Event(recorded) => visit(*recorded),
+                EventItem::Event(recorded) => visit(*recorded)?,
                 _ => end.malformed += 1,
             }
         }
