@@ -173,6 +173,11 @@ impl FieldFilter {
         self.add("contains", &value.into())
     }
 
+    /// The field is there, and no text that holds this one, nor a list that holds this value.
+    pub fn not_contains(self, value: impl Into<Value>) -> Filter {
+        self.add("not_contains", &value.into())
+    }
+
     /// The field is there, and isn't `null`.
     pub fn exists(self) -> Filter {
         self.add("exists", &Value::Bool(true))

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::expr::{Expr, Op, Test};
+use super::field_type::Type;
 use super::path::FieldPath;
 use super::pattern::Pattern;
 use super::value::Literal;
@@ -242,10 +243,12 @@ impl Test {
 pub(super) fn test(path: &FieldPath, form: &str, value: &Value) -> Result<Test> {
     let refused = |rule: String| Error::invalid(FILTER, format!("{path}.{form}"), rule);
     let literal = || Literal::new(path, value).map_err(|rule| refused(rule.to_owned()));
+    let of = Type::of(path);
     let ordered = || match literal()? {
         Literal::Bool(_) => Err(refused("must be a number, a time or a string".to_owned())),
         other => Ok(other),
     };
+    let cannot = |what: &str| Err(refused(format!("must not be asked of a field that {what}")));
     let literals = || {
         let Value::Array(values) = value else {
             return Err(refused("must be a list of values".to_owned()));
@@ -261,6 +264,10 @@ pub(super) fn test(path: &FieldPath, form: &str, value: &Value) -> Result<Test> 
         _ => Err(refused("must be a string".to_owned())),
     };
     let op = match form.strip_prefix("not_").unwrap_or(form) {
+        "min" | "max" | "above" | "below" if !of.has_order() => {
+            return cannot("is true or false");
+        }
+        "contains" if !of.has_parts() => return cannot("is neither a text nor a list"),
         "eq" | "ne" => Op::Equals(literal()?),
         "min" => Op::AtLeast(ordered()?),
         "max" => Op::AtMost(ordered()?),

@@ -2,6 +2,7 @@
 //!
 //! - `expr`: the expression and its evaluation
 //! - `path`: how a condition finds its field
+//! - `field_type`: what the values of a field are
 //! - `value`, `number`, `pattern`: what values are compared with, and how
 //! - `language`: the text form, read and written
 //! - `dictionary`: the JSON form
@@ -12,6 +13,7 @@
 mod builder;
 mod dictionary;
 mod expr;
+mod field_type;
 mod language;
 mod lookup;
 mod number;
@@ -60,7 +62,8 @@ const MAX_VALUES: usize = 1024;
 /// - `timestamp` compares as a time, and so does a custom string that is an
 ///   RFC 3339 time, with any offset. Every other string, and every known text
 ///   field, compares byte for byte.
-/// - Different types don't match, and are unequal.
+/// - Different types don't match, and are unequal. A known field is compared
+///   with values of its own type alone; another one is refused.
 /// - A regular expression (syntax of the `regex` crate, unanchored) searches
 ///   the value's text: of a string itself, of everything else its JSON.
 /// - `since` and `until` go by when the server stored the event, and hold of
@@ -124,7 +127,9 @@ impl Filter {
     ///
     /// # Errors
     /// `InvalidArgument` that points at the condition (`duration.min`): a
-    /// value that is no string, number or truth value; a time that is none; a
+    /// value that the known field never has (`{"attempt": "3"}`), or that is no
+    /// string, number or truth value; an order of truth values, a part of what
+    /// is neither a text nor a list; a time that is none; a
     /// least value above the greatest; a pattern that doesn't compile, is
     /// longer than 1 KiB, or compiles to more than 1 MiB; a string over 4 KiB;
     /// a field name that is empty or over 256 bytes; more than 64 conditions,

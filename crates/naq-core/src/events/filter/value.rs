@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use super::field_type::Type;
 use super::number::Number;
 use super::path::FieldPath;
 use crate::Timestamp;
-use crate::events::wire::fields::Field;
 use crate::events::wire::time_text::{rfc3339, rfc3339_or_utc};
 
 /// How long a text in a filter may be, in bytes.
@@ -25,29 +25,30 @@ pub(super) enum Literal {
 }
 
 impl Literal {
-    /// The value as the field at `path` compares: a known text field has no times.
+    /// The value as the field at `path` compares: a known field has values of
+    /// one type, and none of text has times. Else the rule that it breaks.
     pub(super) fn new(path: &FieldPath, value: &Value) -> Result<Self, &'static str> {
-        match value {
-            Value::String(text) if text.len() > MAX_TEXT_BYTES => {
-                Err("must be at most 4096 bytes long")
-            }
-            Value::String(text) => {
-                let time = match path.known() {
-                    None => rfc3339(text),
-                    Some(Field::Timestamp) => Some(
-                        rfc3339_or_utc(text)
-                            .ok_or("must be an RFC 3339 time such as 2026-11-24T12:00:00Z")?,
-                    ),
-                    Some(_) => None,
+        let of = Type::of(path);
+        match (of, value) {
+            (Type::Text | Type::Time | Type::Custom, Value::String(text)) => {
+                if text.len() > MAX_TEXT_BYTES {
+                    return Err("must be at most 4096 bytes long");
+                }
+                let time = match of {
+                    Type::Custom => rfc3339(text),
+                    Type::Time => Some(rfc3339_or_utc(text).ok_or(of.rule())?),
+                    _ => None,
                 };
                 Ok(match time {
                     Some(time) => Self::Time(time, text.clone()),
                     None => Self::Text(text.clone()),
                 })
             }
-            Value::Number(number) => Ok(Self::Number(number.into())),
-            Value::Bool(value) => Ok(Self::Bool(*value)),
-            _ => Err("must be a string, a number, true or false"),
+            (Type::Number | Type::Seconds | Type::Custom, Value::Number(number)) => {
+                Ok(Self::Number(number.into()))
+            }
+            (Type::Truth | Type::Custom, Value::Bool(value)) => Ok(Self::Bool(*value)),
+            _ => Err(of.rule()),
         }
     }
 

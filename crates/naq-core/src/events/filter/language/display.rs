@@ -6,20 +6,18 @@ use serde_json::Value;
 
 use super::super::Filter;
 use super::super::expr::{Expr, Op, Test};
+use super::super::field_type::Type;
 use super::super::path::FieldPath;
 use super::super::pattern::Pattern;
 use super::super::value::Literal;
 use super::is_keyword;
 use super::lexer::{self, FLAGS};
-use super::value::Type;
 
 impl Display for Filter {
     /// The filter in the language; [`parse`](Filter::parse) makes an equal one
     /// of it, up to its 8 KiB.
     ///
-    /// Of a filter that is wrong, what is right of it. The dictionary and the
-    /// builder can compare a known field with a value of another type, which
-    /// no event has; that the language refuses.
+    /// Of a filter that is wrong, what is right of it.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.all.as_slice() {
             [] => f.write_str("true"),

@@ -15,6 +15,7 @@ use winnow::stream::{Stateful, Stream, TokenSlice};
 use winnow::token::any;
 
 use super::super::expr::{Expr, Op, Test};
+use super::super::field_type::Type;
 use super::super::path::FieldPath;
 use super::super::pattern::Pattern;
 use super::super::value::Literal;
@@ -23,14 +24,16 @@ use super::fault::Fault;
 use super::is_keyword;
 use super::lexer::{Kind, Token};
 use super::time::{Moment, TIME};
-use super::value::{Type, literal};
+use super::value::literal;
+use crate::Timestamp;
 
 /// The tokens that are left, and what is known on the way.
 pub(super) type Input<'t> = Stateful<TokenSlice<'t, Token<'t>>, State<'t>>;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct State<'t> {
     moment: Moment<'t>,
+    untils: Vec<(Timestamp, usize)>,
     /// The length of the text.
     end: usize,
     depth: usize,
@@ -41,16 +44,27 @@ const CONDITION: &str = "a field, `not`, `exists`, `since`, `until` or `(`";
 const COMPARISON: &str =
     "= != < <= > >= ~ !~ or `in`, `between`, `contains`, `exists` behind the field";
 
+/// What all tokens say.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) expr: Expr,
+    /// The times of each `until`, and where the time stands.
+    pub(super) untils: Vec<(Timestamp, usize)>,
+}
+
 /// Reads all tokens.
 pub(super) fn read<'t>(
     text: &'t str,
     tokens: &'t [Token<'t>],
     moment: Moment<'t>,
-) -> Result<Expr, Fault> {
-    let state = State { moment, end: text.len(), depth: 0, conditions: 0 };
+) -> Result<Read, Fault> {
+    let state = State { moment, untils: Vec::new(), end: text.len(), depth: 0, conditions: 0 };
     let mut input = Stateful { input: TokenSlice::new(tokens), state };
     let expr = any_of(&mut input)?;
-    if input.input.is_empty() { Ok(expr) } else { Err(expected(&input, "`and`, `or` or the end")) }
+    if !input.input.is_empty() {
+        return Err(expected(&input, "`and`, `or` or the end"));
+    }
+    Ok(Read { expr, untils: input.state.untils })
 }
 
 /// Where the next token begins, or the text ends.
@@ -107,7 +121,10 @@ fn condition(input: &mut Input<'_>) -> Result<Expr, Fault> {
         return time(input).map(Expr::Since);
     }
     if opt(word("until", "")).parse_next(input)?.is_some() {
-        return time(input).map(Expr::Until);
+        let start = place(input);
+        let until = time(input)?;
+        input.state.untils.push((until, start));
+        return Ok(Expr::Until(until));
     }
     if opt(word("exists", "")).parse_next(input)?.is_some() {
         let in_parentheses = opt(symbol("(")).parse_next(input)?.is_some();
@@ -175,7 +192,7 @@ fn field(input: &mut Input<'_>, what: &'static str) -> Result<FieldPath, Fault> 
     FieldPath::new(&name).map_err(|rule| Fault::rule(at, format!("a field {rule}")))
 }
 
-fn time(input: &mut Input<'_>) -> Result<crate::Timestamp, Fault> {
+fn time(input: &mut Input<'_>) -> Result<Timestamp, Fault> {
     let time = next(input).and_then(|token| input.state.moment.read(token));
     let Some(time) = time else { return Err(expected(input, TIME)) };
     any.void().parse_next(input)?;
@@ -210,7 +227,7 @@ fn comparison(input: &mut Input<'_>, at: usize, path: FieldPath) -> Result<Expr,
         "!~" => test(path, true, Op::Matches(pattern(input)?)),
         "exists" if !is_negated => test(path, false, Op::Exists),
         "contains" => {
-            if !matches!(Type::of(&path), Type::Text | Type::Custom) {
+            if !Type::of(&path).has_parts() {
                 let rule =
                     format!("`contains` looks into texts and lists, and `{path}` is neither");
                 return Err(Fault::rule(start, rule));

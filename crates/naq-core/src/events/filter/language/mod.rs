@@ -20,6 +20,8 @@ pub use fault::FilterSyntaxError;
 
 use jiff::tz::TimeZone;
 
+use self::fault::Fault;
+use self::grammar::Read;
 use self::time::Moment;
 use super::Filter;
 use crate::clock::{Clock, SystemClock};
@@ -70,15 +72,20 @@ impl Filter {
     pub fn parse_at(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Self> {
         let read = || {
             if text.len() > MAX_BYTES {
-                return Err(fault::Fault::rule(MAX_BYTES, "a filter has at most 8 KiB"));
+                return Err(Fault::rule(MAX_BYTES, "a filter has at most 8 KiB"));
             }
             let tokens = lexer::tokens(text)?;
             grammar::read(text, &tokens, Moment { now, zone })
         };
-        let expr = read().map_err(|fault| Error::from(FilterSyntaxError::new(text, fault)))?;
+        let told = |fault| Error::from(FilterSyntaxError::new(text, fault));
+        let Read { expr, untils } = read().map_err(told)?;
         let filter = Self::from_expr(expr)?;
-        filter.check_stored()?;
-        Ok(filter)
+        let Err(fault) = filter.check_stored() else { return Ok(filter) };
+        let (_, until) = filter.stored_range();
+        match untils.iter().find(|(time, _)| Some(*time) == until) {
+            Some((_, at)) => Err(told(Fault::rule(*at, "`until` must not lie before `since`"))),
+            None => Err(fault),
+        }
     }
 }
 

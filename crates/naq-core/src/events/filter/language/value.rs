@@ -3,6 +3,7 @@
 use serde_json::Value;
 use winnow::Result;
 
+use super::super::field_type::Type;
 use super::super::path::FieldPath;
 use super::super::value::Literal;
 use super::fault::Fault;
@@ -10,59 +11,6 @@ use super::is_keyword;
 use super::lexer::{Kind, Token};
 use super::quantity::{Measure, Quantity};
 use super::time::{Moment, TIME};
-use crate::events::wire::fields::Field;
-
-/// What the values of a field are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    Text,
-    Number,
-    /// A number of seconds.
-    Seconds,
-    Truth,
-    Time,
-    /// Anything.
-    Custom,
-}
-
-impl Type {
-    pub(super) fn of(path: &FieldPath) -> Self {
-        match path.known() {
-            None => Self::Custom,
-            Some(Field::Timestamp) => Self::Time,
-            Some(Field::Duration | Field::QueueWait) => Self::Seconds,
-            Some(Field::Attempt) => Self::Number,
-            Some(Field::Success) => Self::Truth,
-            Some(
-                Field::Type
-                | Field::Id
-                | Field::Service
-                | Field::ServiceVersion
-                | Field::JobId
-                | Field::WorkerId
-                | Field::Queue
-                | Field::ScheduleId
-                | Field::JobName
-                | Field::Error
-                | Field::ErrorType
-                | Field::Reason
-                | Field::Message
-                | Field::Traceparent,
-            ) => Self::Text,
-        }
-    }
-
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Text => "a text",
-            Self::Number => "a number",
-            Self::Seconds => "a duration such as 2s or 500ms, or a number of seconds",
-            Self::Truth => "true or false",
-            Self::Time => TIME,
-            Self::Custom => "a text, a number, a time, true or false",
-        }
-    }
-}
 
 /// The value that a token is for a field.
 pub(super) fn literal(
@@ -71,7 +19,7 @@ pub(super) fn literal(
     moment: Moment<'_>,
 ) -> Result<Literal, Fault> {
     let of = Type::of(path);
-    let refused = || Fault::expected(token.start, of.expected(), Some(token.source));
+    let refused = || Fault::expected(token.start, expected(of), Some(token.source));
     let is_free_word = token.kind == Kind::Word && !is_keyword(token.source);
     let value = match (of, &token.kind) {
         (Type::Time, _) => {
@@ -101,4 +49,15 @@ pub(super) fn literal(
     };
     Literal::new(path, &value)
         .map_err(|rule| Fault::rule(token.start, format!("the value of `{path}` {rule}")))
+}
+
+fn expected(of: Type) -> &'static str {
+    match of {
+        Type::Text => "a text",
+        Type::Number => "a number",
+        Type::Seconds => "a duration such as 2s or 500ms, or a number of seconds",
+        Type::Truth => "true or false",
+        Type::Time => TIME,
+        Type::Custom => "a text, a number, a time, true or false",
+    }
 }

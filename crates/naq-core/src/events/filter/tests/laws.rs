@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tree::{event, instant, tree};
+use super::tree::{event, instant, odd_test, tree};
 use super::*;
 use crate::jetstream::subject_matches;
 
@@ -30,6 +30,15 @@ proptest! {
             prop_assert_eq!(&Filter::from_json(&tree.dictionary()).unwrap(), &parsed);
             prop_assert_eq!(built, parsed);
         }
+    }
+
+    /// Of any type: what one form refuses, the others do too.
+    #[test]
+    fn the_three_forms_refuse_the_same(tree in odd_test()) {
+        let parsed = Filter::parse(&tree.text());
+        let read = Filter::from_json(&tree.dictionary());
+        prop_assert_eq!(parsed.is_ok(), read.is_ok(), "{:?} {:?}", parsed, read);
+        prop_assert_eq!(parsed.is_ok(), tree.built().validate().is_ok());
     }
 
     #[test]

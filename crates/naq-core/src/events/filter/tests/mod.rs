@@ -48,9 +48,8 @@ fn equality_is_by_type_and_value() {
     assert!(passes(json!({"type": "job_completed", "job_id": "job-1"}), &event));
     assert!(passes(json!({"success": true, "attempt": 3, "duration": 2.5}), &event));
     assert!(passes(json!({"attempt": 3.0}), &event), "numbers compare as numbers");
-    assert!(!passes(json!({"attempt": "3"}), &event));
-    assert!(!passes(json!({"success": "true"}), &event));
-    assert!(!passes(json!({"success": 1}), &event));
+    assert!(!passes(json!({"order.customer.name": 7}), &event));
+    assert!(!passes(json!({"big": u64::MAX.to_string()}), &event));
     assert!(!passes(json!({"job_id": "job-2"}), &event));
 }
 
@@ -75,7 +74,6 @@ fn ranges_include_their_ends_and_combine() {
         (json!({"min": 2, "max": 3, "regex": "^3"}), false),
         (json!({"min": 2.6}), false),
         (json!({"max": 2}), false),
-        (json!({"min": "2"}), false),
     ] {
         assert_eq!(passes(json!({"duration": range}), &event), expected, "{range}");
     }
@@ -114,7 +112,6 @@ fn times_compare_as_times_whatever_their_offset() {
     assert!(!passes(json!({"timestamp": {"max": "2026-11-24T11:59:59Z"}}), &event));
     assert!(passes(json!({"due": "2026-11-24T12:00:00Z"}), &event));
     assert!(!passes(json!({"due": {"min": "2026"}}), &event), "a string is no time");
-    assert!(!passes(json!({"timestamp": 5}), &event));
 }
 
 #[test]
@@ -175,6 +172,17 @@ fn wrong_filters_are_refused_at_the_field() {
         (json!({"a": {"min": 1, "max": "x"}}), "a.min", "same type"),
         (json!({"timestamp": "yesterday"}), "timestamp", "RFC 3339"),
         (json!({"timestamp": {"min": "2026-11-24"}}), "timestamp.min", "RFC 3339"),
+        (json!({"timestamp": 5}), "timestamp", "RFC 3339"),
+        (json!({"attempt": "3"}), "attempt", "must be a number"),
+        (json!({"attempt": {"ne": "3"}}), "attempt.ne", "must be a number"),
+        (json!({"duration": {"min": "2s"}}), "duration.min", "a number of seconds"),
+        (json!({"queue_wait": {"in": [1, true]}}), "queue_wait.in", "a number of seconds"),
+        (json!({"success": "true"}), "success", "must be true or false"),
+        (json!({"success": {"min": true}}), "success.min", "true or false"),
+        (json!({"job_id": 7}), "job_id", "must be a string"),
+        (json!({"queue": {"not_in": ["a", false]}}), "queue.not_in", "must be a string"),
+        (json!({"$not": {"error": 1}}), "error", "must be a string"),
+        (json!({"duration": {"contains": 2}}), "duration.contains", "neither a text nor a list"),
         (json!({"": 1}), "", "1 to 256"),
         (json!({"x".repeat(257): 1}), &*"x".repeat(257), "1 to 256"),
         (json!({"a": "x".repeat(4097)}), "a", "4096"),
@@ -195,6 +203,8 @@ fn the_builder_s_faults_are_told_once_asked_and_match_nothing() {
     assert!(!wrong.is_empty());
     let backwards = Filter::new().field("duration").at_least(2).field("duration").at_most(1);
     assert_eq!(backwards.validate().unwrap_err().get("field"), Some("duration.min"));
+    let mistyped = Filter::new().field("attempt").equals("3");
+    assert_eq!(mistyped.validate().unwrap_err().get("field"), Some("attempt.eq"));
     let not_a_number = Filter::new().field("duration").at_least(f64::NAN);
     assert_eq!(not_a_number.validate().unwrap_err().get("field"), Some("duration.min"));
 }
@@ -237,7 +247,7 @@ fn the_other_forms_say_what_their_names_say() {
         (json!({"queue": {"ne": "bulk"}}), true),
         (json!({"queue": {"ne": "emails"}}), false),
         (json!({"worker_id": {"ne": "w"}}), false),
-        (json!({"attempt": {"ne": "3"}}), true),
+        (json!({"order.customer.name": {"ne": 7}}), true),
         (json!({"attempt": {"above": 2, "below": 4}}), true),
         (json!({"attempt": {"above": 3}}), false),
         (json!({"attempt": {"below": 3}}), false),
@@ -250,7 +260,7 @@ fn the_other_forms_say_what_their_names_say() {
         (json!({"tags": {"contains": "a"}}), true),
         (json!({"tags": {"contains": "ab"}}), false),
         (json!({"due": {"contains": "2026-11"}}), true),
-        (json!({"duration": {"contains": 2.5}}), false),
+        (json!({"big": {"contains": 1}}), false),
         (json!({"tags": {"exists": true}}), true),
         (json!({"order.none": {"exists": true}}), false),
         (json!({"order.none": {"exists": false}}), true),

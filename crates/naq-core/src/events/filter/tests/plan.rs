@@ -21,7 +21,7 @@ fn the_server_chooses_by_type_and_job_and_by_nothing_else() {
         ),
         (json!({"worker_id": "w", "schedule_id": "s"}), vec!["events.>"], vec!["prod.events.>"]),
         (json!({"type": {"regex": "job"}}), vec!["events.>"], vec!["prod.events.>"]),
-        (json!({"type": 5, "job_id": ""}), vec!["events.>"], vec!["prod.events.>"]),
+        (json!({"job_id": ""}), vec!["events.>"], vec!["prod.events.>"]),
         (json!({"type": "t".repeat(65)}), vec!["events.>"], vec!["prod.events.>"]),
     ] {
         let filter = filter(dictionary);
