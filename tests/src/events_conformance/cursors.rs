@@ -62,7 +62,7 @@ pub async fn of_two_readers_of_a_cursor_one_saves(js: Arc<dyn JetStream>) {
     let mut other = service.open("c").await.unwrap();
     other.save(position(&own, 2).await).await.unwrap();
     refused(one.save(position(&own, 3).await).await, ErrorKind::Conflict);
-    assert_eq!(service.show("c").await.unwrap().position.sequence, 2);
+    assert_eq!(service.show("c").await.unwrap().position.unwrap().sequence, 2);
 }
 
 pub async fn a_cursor_goes_back_only_where_it_is_set(js: Arc<dyn JetStream>) {
@@ -72,7 +72,7 @@ pub async fn a_cursor_goes_back_only_where_it_is_set(js: Arc<dyn JetStream>) {
     cursor.save(position(&own, 2).await).await.unwrap();
     invalid(cursor.save(position(&own, 1).await).await, "position");
     let status = service.set("c", CursorStart::Beginning).await.unwrap();
-    assert_eq!((status.position.sequence, status.lag), (0, Some(3)));
+    assert_eq!((status.position.unwrap().sequence, status.lag), (0, Some(3)));
     refused(cursor.save(position(&own, 3).await).await, ErrorKind::Conflict);
     assert_eq!(service.open("c").await.unwrap().position(), Some(position(&own, 0).await));
 }
@@ -90,14 +90,14 @@ pub async fn a_cursor_is_set_by_place_and_time(js: Arc<dyn JetStream>) {
         (CursorStart::After(behind), 1),
     ] {
         let status = service.set("c", to).await.unwrap();
-        assert_eq!(status.position.sequence, sequence, "{to:?}");
+        assert_eq!(status.position.unwrap().sequence, sequence, "{to:?}");
         assert_eq!(status.lag, Some(5 - sequence), "{to:?}");
     }
     invalid(service.set("c", CursorStart::Sequence(0)).await, "start");
     invalid(service.set("c", CursorStart::Sequence(7)).await, "start");
     let foreign = Position::new(later, 1);
     refused(service.set("c", CursorStart::After(foreign)).await, ErrorKind::Conflict);
-    assert_eq!(service.show("c").await.unwrap().position, behind);
+    assert_eq!(service.show("c").await.unwrap().position, Some(behind));
 }
 
 pub async fn a_cursor_says_how_far_it_is_behind_and_what_is_gone(js: Arc<dyn JetStream>) {
@@ -111,6 +111,23 @@ pub async fn a_cursor_says_how_far_it_is_behind_and_what_is_gone(js: Arc<dyn Jet
     let facts: Vec<_> = list.iter().map(|it| (it.cursor.as_str(), it.lag, it.gone)).collect();
     assert_eq!(facts, [("a", Some(0), Some(0)), ("b", Some(2), Some(2))]);
     assert_eq!(service.show("b").await.unwrap(), list[1]);
+}
+
+pub async fn a_cursor_that_can_t_be_read_is_in_nobody_s_way(js: Arc<dyn JetStream>) {
+    let own = with_events(js, 3).await;
+    let service = cursors(&own);
+    service.set("b", CursorStart::Sequence(3)).await.unwrap();
+    let kv = kv(&own);
+    let key = format!("{}.a", own.name);
+    kv.bucket("naq_cursors").unwrap().put(&key, "nonsense").await.unwrap();
+    let list = service.list().await.unwrap();
+    let facts: Vec<_> = list.iter().map(|it| (it.cursor.as_str(), it.lag)).collect();
+    assert_eq!(facts, [("a", None), ("b", Some(1))]);
+    assert_eq!(list[0].position, None);
+    refused(service.open("a").await, ErrorKind::Corrupt);
+    refused(service.show("a").await, ErrorKind::Corrupt);
+    service.remove("a").await.unwrap();
+    refused(service.show("a").await, ErrorKind::NotFound);
 }
 
 pub async fn a_cursor_of_a_log_made_anew_is_a_conflict(js: Arc<dyn JetStream>) {

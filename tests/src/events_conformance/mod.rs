@@ -121,6 +121,7 @@ macro_rules! for_each_events_behaviour {
                 a_cursor_is_set_by_place_and_time,
                 a_cursor_says_how_far_it_is_behind_and_what_is_gone,
                 a_cursor_of_a_log_made_anew_is_a_conflict,
+                a_cursor_that_can_t_be_read_is_in_nobody_s_way,
                 cursors_of_other_logs_and_names_are_others,
                 wrong_cursors_are_refused_by_field,
             }

@@ -60,8 +60,17 @@ impl Running {
     }
 
     /// Ctrl-C; answers the exit code.
-    fn interrupt(mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    fn interrupt(self) -> Option<i32> {
+        self.end(Signal::INT)
+    }
+
+    /// What a service manager sends; answers the exit code.
+    fn terminate(self) -> Option<i32> {
+        self.end(Signal::TERM)
+    }
+
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.child.wait().unwrap().code()
     }
 }
@@ -157,6 +166,61 @@ async fn tail_goes_on_behind_its_cursor() {
     let refused = naq.run("tail --cursor c --until-now");
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("try: naq cursors set c beginning"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn tail_saves_its_cursor_though_nothing_more_comes_and_when_it_is_terminated() {
+    let mut naq = Naq::with_events().await;
+    let saved = async |naq: &Naq, sequence: u64| {
+        wait::until("the cursor to be saved", LIMIT, async || {
+            let shown = naq.run("cursors show c --output json");
+            let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
+            let position = shown["position"].as_str().unwrap_or_default();
+            position.starts_with(&format!("{sequence}@"))
+        })
+        .await;
+    };
+    let tail = Running::start(&naq, "tail --cursor c --since beginning --output jsonl");
+    for _ in 0..6 {
+        tail.line();
+    }
+    // The first one is saved at once, what comes within the second by the clock alone.
+    for job in ["a", "b"] {
+        assert_eq!(naq.run(&format!("log --type after --job {job}")).code, Some(0));
+        tail.line();
+    }
+    saved(&naq, 8).await;
+    naq.server.restart().await;
+    tail.note("reconnected");
+    assert_eq!(naq.run("log --type after --job c").code, Some(0));
+    tail.line();
+    saved(&naq, 9).await;
+    for job in ["d", "e"] {
+        assert_eq!(naq.run(&format!("log --type after --job {job}")).code, Some(0));
+        tail.line();
+    }
+    assert_eq!(tail.terminate(), Some(0));
+    assert_eq!(naq.json("cursors show c --output json")["lag"], 0);
+}
+
+#[tokio::test]
+async fn a_cursor_that_can_t_be_read_is_in_nobody_s_way() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("cursors set good beginning").code, Some(0));
+    assert_eq!(naq.run("kv put naq_cursors events.bad nonsense").code, Some(0));
+    let listed = naq.run("cursors ls --output table");
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    let rows: Vec<Vec<_>> =
+        listed.stdout.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(rows[1], ["bad", "-", "unreadable", "-"]);
+    assert_eq!(rows[2], ["good", "0", "6", "0"]);
+    let shown = naq.run("cursors show bad");
+    assert_eq!(shown.code, Some(1));
+    assert!(shown.stderr.contains("`naq cursors set bad beginning`"), "{}", shown.stderr);
+    assert_eq!(naq.run("cursors rm bad --yes").code, Some(0));
+    let gone = naq.run("cursors show bad");
+    assert_eq!(gone.code, Some(3));
+    assert!(gone.stderr.contains("`naq cursors ls`"), "{}", gone.stderr);
 }
 
 #[tokio::test]

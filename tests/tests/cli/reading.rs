@@ -40,11 +40,31 @@ async fn foreign_and_broken_messages_are_shown_counted_and_passed_over() {
     );
     insta::assert_snapshot!("stats_malformed", naq.screen("stats --output table"));
     let exported = naq.run("export");
-    assert_eq!(exported.code, Some(0));
+    assert_eq!(exported.code, Some(5));
     assert_eq!(exported.stdout.lines().count(), 6);
     assert!(exported.stderr.contains("left out 2 messages"), "{}", exported.stderr);
+    for (name, line) in [
+        ("query_malformed", "query --group-by type --output table"),
+        ("query_malformed_csv", "query --group-by type --output csv"),
+        ("errors_malformed", "errors --output table"),
+        ("errors_malformed_csv", "errors --output csv"),
+    ] {
+        insta::assert_snapshot!(name, naq.screen(line));
+    }
     // A digest tells how many there were, and not under which subjects.
     assert_eq!(naq.json("analytics job_completed --output json")["malformed"], 2);
+}
+
+#[tokio::test]
+async fn an_export_that_lacks_something_says_how_much_and_ends_so() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("streams purge events --keep 2 --yes").code, Some(0));
+    let exported = naq.run("export --since seq:2");
+    assert_eq!((exported.code, exported.stdout.lines().count()), (Some(5), 2));
+    let told = "exported 2 events; missing 3 sequences that left the log before";
+    assert!(exported.stderr.contains(told), "{}", exported.stderr);
+    // What is as it was asked for is whole.
+    assert_eq!(naq.run("export").code, Some(0));
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ async fn an_expression_that_is_none_is_shown_with_its_place() {
         "error ~ /(a{1000}){1000}/",
         "attempt between 5 and 2",
         "size > '64 KiB'x",
+        "since 1h and until 2h",
+        "{'duration': {'min': '2s'}}",
+        "{'success': 'true'}",
     ] {
         for command in ["query", "tail", "stats", "errors", "explain", "export"] {
             let done = naq.run(&format!("{command} '{}'", expression.replace('\'', "\"")));

@@ -1,5 +1,6 @@
 //! `naq cursors`: how far named readers have come, and setting it.
 
+use naq_core::ErrorKind;
 use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::Position;
 use naq_events::cursors::{CursorStart, CursorStatus};
@@ -103,10 +104,13 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                 output.answer(&cursors.set(&cursor, to).await?, facts)?;
             }
             Command::Rm { cursor, yes } => {
-                let status = cursors.show(&cursor).await?;
                 if !yes {
-                    let sequence = human::count(status.position.sequence);
-                    confirm(&format!("remove the cursor {cursor}, at sequence {sequence}?"))?;
+                    let stands = match cursors.show(&cursor).await {
+                        Ok(status) => format!("at sequence {}", at(&status)),
+                        Err(error) if error.is(ErrorKind::Corrupt) => UNREADABLE.to_owned(),
+                        Err(error) => return Err(error.into()),
+                    };
+                    confirm(&format!("remove the cursor {cursor}, {stands}?"))?;
                 }
                 cursors.remove(&cursor).await?;
                 output.answer(&Done { cursor: &cursor, done: "removed" }, |done, _| {
@@ -132,6 +136,23 @@ fn start(to: &Target, view: &View) -> naq_core::Result<CursorStart> {
     })
 }
 
+/// What is said of a cursor that naq didn't write, or that was damaged.
+const UNREADABLE: &str = "which can't be read";
+
+/// The sequence at which a cursor stands.
+fn at(cursor: &CursorStatus) -> String {
+    let sequence = cursor.position.map(|position| human::count(position.sequence));
+    sequence.unwrap_or_else(|| "-".to_owned())
+}
+
+/// Why nobody knows how far behind it is.
+fn no_lag(cursor: &CursorStatus) -> &'static str {
+    match cursor.position {
+        Some(_) => "lost or made anew",
+        None => "unreadable",
+    }
+}
+
 /// A row for each cursor.
 fn table(cursors: &[CursorStatus], view: &View) -> String {
     let headings = ["Cursor", "Sequence", "Lag", "Gone", "Saved"];
@@ -139,8 +160,8 @@ fn table(cursors: &[CursorStatus], view: &View) -> String {
     for cursor in cursors {
         grid.row([
             cursor.cursor.as_str(),
-            &human::count(cursor.position.sequence),
-            &cursor.lag.map_or_else(|| "made anew".to_owned(), human::count),
+            &at(cursor),
+            &cursor.lag.map_or_else(|| no_lag(cursor).to_owned(), human::count),
             &cursor.gone.map_or_else(|| "-".to_owned(), human::count),
             &view.zone.full(cursor.saved_at),
         ]);
@@ -152,7 +173,7 @@ fn table(cursors: &[CursorStatus], view: &View) -> String {
 fn facts(cursor: &CursorStatus, view: &View) -> String {
     let mut grid = Grid::new(view, &[]);
     grid.row(["Cursor", &cursor.cursor]);
-    grid.row(["Goes on behind", &format!("sequence {}", human::count(cursor.position.sequence))]);
+    grid.row(["Goes on behind", &format!("sequence {}", at(cursor))]);
     match (cursor.lag, cursor.gone) {
         (Some(lag), Some(gone)) => {
             grid.row(["Lag", &format!("at most {}", human::counted(lag, "event"))]);
@@ -161,7 +182,10 @@ fn facts(cursor: &CursorStatus, view: &View) -> String {
                 grid.row(["Gone", &format!("{gone} left the log unread")]);
             }
         }
-        _ => grid.row(["Lag", "unknown: the log was made anew; set it to go on"]),
+        _ => {
+            let lost = "unknown: the log was made anew, or its server has lost what was read";
+            grid.row(["Lag", &format!("{lost}; set it to go on")]);
+        }
     }
     grid.row(["Saved", &view.zone.full(cursor.saved_at)]);
     grid.text()

@@ -63,10 +63,12 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 
 /// What no row has: its name, and how much it is in words.
 fn missing(answer: &TopErrors) -> impl Iterator<Item = (&'static str, String)> {
+    let malformed = human::counted(answer.basis.malformed, "message");
     let gone = human::counted(answer.basis.holes, "message");
     let unlisted = human::counted(answer.unlisted, "occurrence");
     let at_most = human::counted(answer.unlisted_at_most, "time");
     [
+        (answer.basis.malformed, "Malformed", format!("{malformed} of no event, in no row")),
         (answer.basis.holes, "Gone", format!("{gone} left the log uncounted")),
         (
             answer.unlisted,

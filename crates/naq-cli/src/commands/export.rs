@@ -25,8 +25,9 @@ Examples:
 
 Each line is an event as it is stored, byte for byte; `naq log` takes it back.
 There is no other form: --output is for jsonl alone.
-It ends at the log's end as it stood at the start. What is no event is left out
-and counted on standard error.")]
+It ends at the log's end as it stood at the start. What is no event is left out,
+and what leaves the log meanwhile is missing: both are counted on standard error,
+and the exit code is 5 then.")]
 pub(crate) struct Args {
     #[command(flatten)]
     reading: Reading,
@@ -84,15 +85,18 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         session
             .reading(async |events| {
                 let mut items = pin!(events.read_events(options));
-                let (mut exported, mut malformed) = (0, 0);
+                let mut done = Exported::default();
                 while let Some(item) = items.next().await {
                     match item? {
                         EventItem::Event(recorded) => {
-                            exported += 1;
+                            done.events += 1;
                             output.bytes(&as_a_line(&recorded.payload, output.is_terminal()))?;
                         }
-                        EventItem::Malformed(_) => malformed += 1,
+                        EventItem::Malformed(_) => done.malformed += 1,
                         other => {
+                            if let EventItem::Gap { from, to } = &other {
+                                done.gone += to.saturating_sub(*from).saturating_add(1);
+                            }
                             if let Some(note) = tail::note(&other) {
                                 notes.line(&notes.paint().warn(note));
                             }
@@ -100,16 +104,42 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                     }
                 }
                 output.flush()?;
-                let left_out = match malformed {
-                    0 => String::new(),
-                    some => format!("; left out {}: no events", human::counted(some, "message")),
-                };
-                notes.line(&format!("exported {}{left_out}", human::counted(exported, "event")));
-                Ok(Exit::Done)
+                notes.line(&done.in_words());
+                Ok(done.exit())
             })
             .await
     })
     .await
+}
+
+/// What an export has written, and what it could not.
+#[derive(Debug, Default)]
+struct Exported {
+    events: u64,
+    /// Messages that are no events.
+    malformed: u64,
+    /// Sequences that left the log before they could be read.
+    gone: u64,
+}
+
+impl Exported {
+    fn in_words(&self) -> String {
+        let mut words = format!("exported {}", human::counted(self.events, "event"));
+        if self.malformed > 0 {
+            let left_out = human::counted(self.malformed, "message");
+            words.push_str(&format!("; left out {left_out}: no events"));
+        }
+        if self.gone > 0 {
+            let gone = human::counted(self.gone, "sequence");
+            words.push_str(&format!("; missing {gone} that left the log before"));
+        }
+        words
+    }
+
+    /// A script must not take for whole what lacks something.
+    fn exit(&self) -> Exit {
+        if self.malformed + self.gone > 0 { Exit::Partly } else { Exit::Done }
+    }
 }
 
 /// The stored bytes with a line break behind them and none in them.

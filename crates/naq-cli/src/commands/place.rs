@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use naq_core::events::{EventItem, ReadEvents};
+use naq_core::{Error, ErrorKind};
 use naq_events::cursors::{Cursor, CursorPlace, CursorService};
 
 use crate::complain::Failure;
@@ -56,16 +57,32 @@ impl Place {
     pub(crate) async fn save_now_and_then(&mut self) -> Result<(), Failure> {
         match self.saved_at {
             Some(at) if at.elapsed() < EVERY => Ok(()),
-            _ => self.save().await,
+            _ => self.save_meanwhile().await,
+        }
+    }
+
+    /// Saves what was written, later where the server is away: the reading waits for it too.
+    pub(crate) async fn save_meanwhile(&mut self) -> Result<(), Failure> {
+        match self.save().await {
+            Err(error) if passes(&error) => {
+                tracing::debug!(cursor = self.name(), %error, "saved later");
+                Ok(())
+            }
+            saved => Ok(saved?),
         }
     }
 
     /// Saves what was written.
-    pub(crate) async fn save(&mut self) -> Result<(), Failure> {
-        if let Some(place) = self.reached.take() {
+    pub(crate) async fn save(&mut self) -> Result<(), Error> {
+        if let Some(place) = self.reached {
             self.cursor.save(place).await?;
-            self.saved_at = Some(Instant::now());
+            (self.reached, self.saved_at) = (None, Some(Instant::now()));
         }
         Ok(())
     }
+}
+
+/// Whether the same may go well once the server is back.
+fn passes(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::OutcomeUnknown)
 }

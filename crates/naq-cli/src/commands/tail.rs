@@ -26,7 +26,7 @@ Examples:
   naq tail 'duration > 2.5s and since 1h' --output jsonl | jq .job_id
   naq tail --cursor billing --output jsonl  goes on where it was ended
 
-Ends with Ctrl-C. It survives a server that goes away, and says on standard
+Ends with Ctrl-C or SIGTERM. It survives a server that goes away, and says on standard
 error when it goes on, and what is missing if anything is.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -48,7 +48,8 @@ pub(crate) struct Args {
     /// Go on behind this cursor, and save in it how far it has come
     ///
     /// A new one begins as `tail` does without it. What was written and not
-    /// saved yet, of a second at most, comes again after a crash.
+    /// saved yet, of a second or two, comes again after a crash. With a filter it
+    /// stands at the last event that passed.
     #[arg(long, value_name = "NAME")]
     cursor: Option<String>,
     /// End after so many events
@@ -98,7 +99,7 @@ async fn ended(place: &mut Option<Place>, error: Error) -> Failure {
     }
     match place.save().await {
         Ok(()) => error.into(),
-        Err(failure) => failure,
+        Err(failure) => failure.into(),
     }
 }
 
@@ -179,6 +180,13 @@ impl<'a> Tail<'a> {
                 self.output.flush()?;
                 self.notes.line(&self.notes.paint().warn(LOST));
                 return Ok(());
+            }
+            // Nobody knows when more comes: what was written by now is saved by now.
+            Told::Second => {
+                return match place {
+                    Some(place) => place.save_meanwhile().await,
+                    None => Ok(()),
+                };
             }
         };
         for item in items {

@@ -24,7 +24,7 @@ pub(crate) fn hint(error: &Error) -> String {
     if error.source_as::<FilterSyntaxError>().is_some() {
         return "`naq help explain` shows the language".to_owned();
     }
-    if let Some(hint) = of_a_group(error) {
+    if let Some(hint) = of_a_group(error).or_else(|| of_a_cursor(error)) {
         return hint;
     }
     if error.is(ErrorKind::NotFound) && error.get("stream").is_some() {
@@ -118,6 +118,22 @@ fn of_a_group(error: &Error) -> Option<String> {
         (ErrorKind::PermissionDenied, Some(hint)) if hint.contains("Assume") => Some(
             "let an operator make the group's consumer and streams, and add --assume".to_owned(),
         ),
+        _ => None,
+    }
+}
+
+/// What to type against an error of a named cursor.
+fn of_a_cursor(error: &Error) -> Option<String> {
+    let cursor = error.get("cursor")?;
+    match (error.kind(), error.hint()) {
+        // Without a hint of its own it is the stream that is missing.
+        (ErrorKind::NotFound, Some(_)) => {
+            Some("`naq cursors ls` shows which there are, `naq cursors set` makes one".to_owned())
+        }
+        (ErrorKind::Corrupt, _) => Some(format!(
+            "`naq cursors set {cursor} beginning` writes it anew (or 2h, now), `naq cursors rm \
+             {cursor}` removes it"
+        )),
         _ => None,
     }
 }

@@ -30,11 +30,20 @@ impl Sheet {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(&self.headings)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(|cell| sanitize(cell).into_owned()))?;
+            writer.write_record(row.iter().map(|cell| as_text(&sanitize(cell))))?;
         }
         let bytes = writer.into_inner().map_err(|error| error.into_error())?;
         String::from_utf8(bytes).map_err(io::Error::other)
     }
+}
+
+/// The cell so that a spreadsheet takes it for no formula: what a text of
+/// others begins with may make it one, and a formula reads other cells and
+/// calls other programs. A number stays as it is.
+fn as_text(cell: &str) -> String {
+    const BEGINS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let is_number = || cell.parse::<f64>().is_ok_and(f64::is_finite);
+    if cell.starts_with(BEGINS) && !is_number() { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// The error of an answer that isn't made of rows.
@@ -53,6 +62,24 @@ mod tests {
         sheet.row([None, Some("1".to_owned())]);
         let text = sheet.text().unwrap();
         assert_eq!(text, "error,count\n\"can't open \"\"a, b\"\" twice\",2\n,1\n");
+    }
+
+    #[test]
+    fn a_cell_is_no_formula() {
+        for (cell, expected) in [
+            ("=HYPERLINK(A1)", "'=HYPERLINK(A1)"),
+            ("\u{1b}[31m@SUM(A1)", "'@SUM(A1)"),
+            ("+1-1", "'+1-1"),
+            ("-cmd", "'-cmd"),
+            ("＝A1", "'＝A1"),
+            ("-inf", "'-inf"),
+            ("-1.5e3", "-1.5e3"),
+            ("a=b", "a=b"),
+        ] {
+            let mut sheet = Sheet::new(["cell"]);
+            sheet.row([Some(cell.to_owned())]);
+            assert_eq!(sheet.text().unwrap(), format!("cell\n{expected}\n"));
+        }
     }
 
     #[test]

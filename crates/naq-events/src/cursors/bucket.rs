@@ -43,6 +43,16 @@ pub(super) struct Saved {
     pub(super) revision: u64,
 }
 
+/// A cursor of a list.
+#[derive(Debug, Clone)]
+pub(super) enum Listed {
+    /// As it is kept.
+    Saved(Saved),
+    /// One of this name that naq didn't write, or that was damaged, and when
+    /// it was written.
+    Corrupt(String, Timestamp),
+}
+
 /// The cursors of one log.
 #[derive(Debug, Clone)]
 pub(super) struct CursorBucket {
@@ -73,8 +83,17 @@ impl CursorBucket {
         }
     }
 
+    /// Whether there is one of that name, whatever is in it.
+    pub(super) async fn has(&self, name: &str) -> Result<bool> {
+        match self.kv.bucket(BUCKET)?.get(&self.key(name)).await {
+            Ok(entry) => Ok(entry.is_some()),
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All of them, by name.
-    pub(super) async fn list(&self) -> Result<Vec<Saved>> {
+    pub(super) async fn list(&self) -> Result<Vec<Listed>> {
         let bucket = self.kv.bucket(BUCKET)?;
         let prefix = format!("{}.", self.stream);
         let mut keys = Vec::new();
@@ -91,7 +110,12 @@ impl CursorBucket {
         for result in bucket.bulk_get(keys).await {
             let name = result.key.strip_prefix(&prefix).unwrap_or_default();
             if let Some(entry) = result.result? {
-                cursors.push(saved(name, &entry)?);
+                let listed = saved(name, &entry).map(Listed::Saved);
+                // One of many keeps nobody from the others.
+                cursors.push(listed.unwrap_or_else(|error| {
+                    tracing::warn!(cursor = name, %error, "a cursor can't be read");
+                    Listed::Corrupt(name.to_owned(), entry.created)
+                }));
             }
         }
         Ok(cursors)

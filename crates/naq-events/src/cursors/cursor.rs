@@ -17,13 +17,15 @@ pub struct Cursor {
     position: Option<Position>,
     /// The revision that this reader has read or written last; `None` where there was none.
     revision: Option<u64>,
+    /// Where a save whose answer got lost was to stand: it may be saved.
+    unsure: Option<Position>,
 }
 
 impl Cursor {
     pub(super) fn new(bucket: CursorBucket, name: &str, saved: Option<Saved>) -> Self {
         let (position, revision) =
             saved.map_or((None, None), |saved| (Some(saved.position), Some(saved.revision)));
-        Self { bucket, name: name.to_owned(), position, revision }
+        Self { bucket, name: name.to_owned(), position, revision, unsure: None }
     }
 
     /// Its name.
@@ -61,10 +63,13 @@ impl Cursor {
     /// `Conflict` where the cursor isn't any more as this reader left it, or
     /// where the position is of another stream than the saved one;
     /// `InvalidArgument` for a position before it; `OutcomeUnknown` where the
-    /// answer got lost (opening it again tells).
+    /// answer got lost: the next save looks first whether this one arrived.
     pub async fn save(&mut self, at: impl Into<CursorPlace>) -> Result<()> {
         let place = at.into();
         let position = place.position;
+        if let Some(sent) = self.unsure {
+            self.look_up(sent).await?;
+        }
         if let Some(had) = self.position {
             if !had.is_same_stream(&position) {
                 return Err(self.refused(
@@ -95,8 +100,27 @@ impl Cursor {
                 let text = "the cursor was moved meanwhile, by another reader or by hand";
                 Err(self.refused(ErrorKind::Conflict, text, position).with_source(error))
             }
-            Err(error) => Err(error.in_operation(OPERATION).with("cursor", self.name.clone())),
+            Err(error) => {
+                if error.is(ErrorKind::OutcomeUnknown) {
+                    self.unsure = Some(position);
+                }
+                Err(self.told(error))
+            }
         }
+    }
+
+    /// Takes what is saved for this reader's own where it is what it has sent.
+    async fn look_up(&mut self, sent: Position) -> Result<()> {
+        let saved = self.bucket.get(&self.name).await.map_err(|error| self.told(error))?;
+        if let Some(saved) = saved.filter(|saved| saved.position == sent) {
+            (self.position, self.revision) = (Some(sent), Some(saved.revision));
+        }
+        self.unsure = None;
+        Ok(())
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.in_operation(OPERATION).with("cursor", self.name.clone())
     }
 
     fn refused(&self, kind: ErrorKind, text: &'static str, position: Position) -> Error {
@@ -106,5 +130,62 @@ impl Cursor {
             .with("saved", saved)
             .with("position", position.to_string())
             .with_hint("open it again, or set it to where reading shall go on")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use naq_core::Timestamp;
+    use naq_core::kv::{KvEntry, KvOperation, MockKvBucket, MockKvStore, PutOptions};
+
+    use super::*;
+    use crate::made_up;
+
+    /// A cursor whose first save, at sequence 5, gets no answer, and has become
+    /// revision 7 where it `arrived`; the next one must expect `then`.
+    fn cursor(arrived: bool, then: PutOptions) -> Cursor {
+        let (mut kv, saves) = (MockKvStore::new(), Arc::new(AtomicU64::new(0)));
+        kv.expect_bucket().returning(move |_| {
+            let (mut bucket, saves) = (MockKvBucket::new(), Arc::clone(&saves));
+            bucket.expect_put_opts().returning(move |_, _, options| {
+                if saves.fetch_add(1, Ordering::Relaxed) == 0 {
+                    return Err(Error::new(ErrorKind::OutcomeUnknown, "put", "no answer"));
+                }
+                assert_eq!(options, then);
+                Ok(8)
+            });
+            bucket.expect_get_opts().returning(move |key, _| {
+                let value = format!(r#"{{"position": "{}"}}"#, at(5));
+                let (key, created) = (key.to_owned(), Timestamp::from_nanos(1));
+                let operation = KvOperation::Put;
+                let entry = KvEntry { key, value: value.into(), revision: 7, created, operation };
+                Ok(arrived.then_some(entry))
+            });
+            Ok(Arc::new(bucket))
+        });
+        Cursor::new(CursorBucket::new(Arc::new(kv), made_up::log_of_three()), "c", None)
+    }
+
+    fn at(sequence: u64) -> Position {
+        Position::new(made_up::CREATED, sequence)
+    }
+
+    #[tokio::test]
+    async fn a_save_whose_answer_got_lost_is_looked_up_by_the_next_one() {
+        for (arrived, then) in [(true, PutOptions::update(7)), (false, PutOptions::create())] {
+            let mut cursor = cursor(arrived, then);
+            assert!(cursor.save(at(5)).await.unwrap_err().is(ErrorKind::OutcomeUnknown));
+            assert_eq!(cursor.position(), None);
+            cursor.save(at(6)).await.unwrap();
+            assert_eq!(cursor.position(), Some(at(6)));
+        }
+        // What has arrived needn't be saved again.
+        let mut cursor = cursor(true, PutOptions::create());
+        cursor.save(at(5)).await.unwrap_err();
+        cursor.save(at(5)).await.unwrap();
+        assert_eq!(cursor.position(), Some(at(5)));
     }
 }

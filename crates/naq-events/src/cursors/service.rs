@@ -13,7 +13,7 @@ use naq_core::service::{Health, Interfaces, Provide, Service, StopReport};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Serialize;
 
-use super::bucket::{CursorBucket, Saved};
+use super::bucket::{CursorBucket, Listed, Saved};
 use super::cursor::Cursor;
 use super::place::CursorPlace;
 use crate::names::check_name;
@@ -47,13 +47,14 @@ pub enum CursorStart {
 pub struct CursorStatus {
     /// Its name.
     pub cursor: String,
-    /// Where it stands: reading goes on behind it.
-    pub position: Position,
+    /// Where it stands: reading goes on behind it. `None` in a list, of one
+    /// that naq didn't write or that was damaged: opening it is `Corrupt`.
+    pub position: Option<Position>,
     /// When that was saved, by the server's clock.
     pub saved_at: Timestamp,
     /// How many sequences of the log lie behind it, at most as many events;
     /// `None` where the log was made anew, or its server has lost what the
-    /// cursor is of: reading is a `Conflict` then.
+    /// cursor is of: reading is a `Conflict` then; and where it can't be read.
     pub lag: Option<u64>,
     /// How many sequences behind it have left the log unread; `None` as for `lag`.
     pub gone: Option<u64>,
@@ -117,18 +118,26 @@ impl CursorService {
         Ok(Cursor::new(self.bucket.clone(), name, saved))
     }
 
-    /// How all cursors of the log stand, by name.
+    /// How all cursors of the log stand, by name; one that can't be read is
+    /// listed without a position.
     ///
     /// # Errors
-    /// `NotFound` where there is no log; `Corrupt`; those of the connection.
+    /// `NotFound` where there is no log; those of the connection.
     pub async fn list(&self) -> Result<Vec<CursorStatus>> {
         // The cursors first: what is saved meanwhile would lie behind the end of a log looked at
         // before.
         let saved = self.bucket.list().await.map_err(|error| error.in_operation(LIST))?;
         let open = self.log.open(LIST).await?;
         let mut all = Vec::with_capacity(saved.len());
-        for saved in saved {
-            all.push(status(saved, &open).await.map_err(|error| error.in_operation(LIST))?);
+        for listed in saved {
+            all.push(match listed {
+                Listed::Saved(saved) => {
+                    status(saved, &open).await.map_err(|error| error.in_operation(LIST))?
+                }
+                Listed::Corrupt(cursor, saved_at) => {
+                    CursorStatus { cursor, position: None, saved_at, lag: None, gone: None }
+                }
+            });
         }
         Ok(all)
     }
@@ -163,23 +172,37 @@ impl CursorService {
         status(saved, &open).await.map_err(told)
     }
 
-    /// Removes a cursor: a reader that opens it next begins anew.
+    /// Removes a cursor, also one that can't be read: a reader that opens it
+    /// next begins anew.
     ///
     /// # Errors
-    /// `NotFound`; as [`open`](Self::open).
+    /// `NotFound`; `InvalidArgument` for a name that is none; those of the connection.
     pub async fn remove(&self, name: &str) -> Result<()> {
-        self.saved(REMOVE, name).await?;
-        self.bucket.remove(name).await.map_err(|error| error.in_operation(REMOVE))
+        check_name(REMOVE, "cursor", "cursor", name)?;
+        let told = |error: Error| error.in_operation(REMOVE).with("cursor", name);
+        if !self.bucket.has(name).await.map_err(told)? {
+            return Err(self.not_found(REMOVE, name));
+        }
+        self.bucket.remove(name).await.map_err(told)
     }
 
     async fn saved(&self, operation: &'static str, name: &str) -> Result<Saved> {
         check_name(operation, "cursor", "cursor", name)?;
-        let told = |error: Error| error.in_operation(operation).with("cursor", name);
-        self.bucket.get(name).await.map_err(told)?.ok_or_else(|| {
-            told(Error::new(ErrorKind::NotFound, operation, "there is no cursor of that name"))
-                .with("stream", self.log.stream())
-                .with_hint("list them, or set one")
-        })
+        match self.bucket.get(name).await {
+            Ok(saved) => saved.ok_or_else(|| self.not_found(operation, name)),
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                let error = error.in_operation(operation).with("cursor", name);
+                Err(error.with_hint("set it to where reading shall go on, or remove it"))
+            }
+            Err(error) => Err(error.in_operation(operation).with("cursor", name)),
+        }
+    }
+
+    fn not_found(&self, operation: &'static str, name: &str) -> Error {
+        Error::new(ErrorKind::NotFound, operation, "there is no cursor of that name")
+            .with("cursor", name)
+            .with("stream", self.log.stream())
+            .with_hint("list them, or set one")
     }
 
     /// The sequence behind which reading goes on.
@@ -235,7 +258,7 @@ async fn status(saved: Saved, open: &OpenLog) -> Result<CursorStatus> {
         gone = Some(left.saturating_sub(position.sequence));
         lag = Some(state.last_sequence.saturating_sub(position.sequence.max(left)));
     }
-    Ok(CursorStatus { cursor: name, position, saved_at, lag, gone })
+    Ok(CursorStatus { cursor: name, position: Some(position), saved_at, lag, gone })
 }
 
 #[async_trait]

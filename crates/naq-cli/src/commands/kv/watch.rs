@@ -73,6 +73,7 @@ pub(super) async fn run(context: &mut Context, args: Args) -> Outcome {
                     output.flush()?;
                     notes.line(&notes.paint().warn(LOST));
                 }
+                Told::Second => {}
             }
             Ok(())
         })

@@ -11,16 +11,15 @@ use crate::output::{Grid, Sheet, View, human};
 /// What no row has: its name, and how much it is in words.
 pub(super) fn missing(answer: &QueryAnswer) -> impl Iterator<Item = (&'static str, String)> {
     let basis = &answer.basis;
-    let kinds = [
-        ("Gone", basis.holes, "left the log uncounted"),
-        ("Undecided", basis.undecided, "may lie in the range, in no row"),
-        ("Not listed", answer.unlisted, "of groups that are not told apart any more"),
-    ];
-    let is_there = |(_, count, _): &(&str, u64, &str)| *count > 0;
-    kinds
-        .into_iter()
-        .filter(is_there)
-        .map(|(name, count, what)| (name, format!("{} {what}", human::counted(count, "event"))))
+    [
+        ("Malformed", basis.malformed, "message", "of no event, in no row"),
+        ("Gone", basis.holes, "event", "left the log uncounted"),
+        ("Undecided", basis.undecided, "event", "may lie in the range, in no row"),
+        ("Not listed", answer.unlisted, "event", "of groups that are not told apart any more"),
+    ]
+    .into_iter()
+    .filter(|(_, count, ..)| *count > 0)
+    .map(|(name, count, unit, what)| (name, format!("{} {what}", human::counted(count, unit))))
 }
 
 /// The answer as a table.
