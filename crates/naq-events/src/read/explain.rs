@@ -28,7 +28,7 @@ impl Log {
         let open = self.open(OPERATION).await?;
         // Refuses a position of another stream.
         open::Place::find(self, &open, &options).await.map_err(told)?;
-        let options = narrow::by_storing(options, self);
+        let options = narrow::by_storing(options, self, &open);
         let plan = options.filter.plan(self.subjects());
         let (from, to) = self.sequences(&open, &options).await.map_err(told)?;
         let from = from.max(open.info.state.first_sequence);

@@ -88,14 +88,14 @@ impl Reading {
     }
 }
 
-/// How long after the end time, by this process's clock, the log is looked at
+/// How long after the end time the log is looked at
 /// once more: what the server stored just before the time must be in.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// Reads what was stored before a time, and waits for the time if it is to come.
 ///
-/// It reads live until the clock has passed the time, and then from there to
-/// the log's end as it stands: so an event that was stored just before the
+/// It reads live until the time has passed, by the earlier of the server's
+/// clock and this machine's, and then from there to the log's end as it stands: so an event that was stored just before the
 /// time is told, however quiet the log falls afterwards.
 pub(super) fn read_until_time(
     log: Log,
@@ -105,7 +105,7 @@ pub(super) fn read_until_time(
     end: Timestamp,
     meter: &Arc<Meter>,
 ) -> BoxStream<'static, Result<EventItem>> {
-    let wait = end.since(log.clock().now());
+    let wait = end.since(open.now());
     let wait = if wait.is_zero() { wait } else { wait + GRACE };
     let deadline = log.clock().deadline(wait);
     if place.start == jetstream::ReadStart::New {

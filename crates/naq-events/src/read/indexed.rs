@@ -313,11 +313,11 @@ impl Indexed {
 }
 
 /// Whether a reading is of nothing that is still to come.
-pub(super) fn is_of_the_past(log: &Log, open: &OpenLog, options: &ReadEvents) -> bool {
+pub(super) fn is_of_the_past(open: &OpenLog, options: &ReadEvents) -> bool {
     let ends = match options.until {
         ReadUntil::Head => true,
         ReadUntil::Sequence(sequence) => sequence <= open.info.state.last_sequence,
-        ReadUntil::Time(time) => time <= log.clock().now(),
+        ReadUntil::Time(time) => time <= open.now(),
         _ => false,
     };
     ends && options.start != ReadStart::New && open.info.state.last_sequence > 0
@@ -330,6 +330,6 @@ pub(super) async fn narrowing(
     indexes: Option<&Arc<crate::indexes::Indexes>>,
     options: &ReadEvents,
 ) -> Option<Narrowing> {
-    let indexes = indexes.filter(|_| is_of_the_past(log, open, options))?;
+    let indexes = indexes.filter(|_| is_of_the_past(open, options))?;
     Narrowing::find(log, indexes, &options.filter).await
 }

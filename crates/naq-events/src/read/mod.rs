@@ -194,7 +194,7 @@ impl Log {
         options: ReadEvents,
         meter: &Arc<Meter>,
     ) -> Result<Option<BoxStream<'static, Result<EventItem>>>> {
-        let options = narrow::by_storing(options, self);
+        let options = narrow::by_storing(options, self, open);
         let Some(found) = indexed::narrowing(self, open, indexes, &options).await else {
             return Ok(None);
         };
@@ -221,8 +221,8 @@ impl Log {
             options.validate()?;
             settled.await?;
             let open = log.open("read_events").await?;
-            let options = narrow::by_storing(options, &log);
-            let is_of_the_past = indexed::is_of_the_past(&log, &open, &options);
+            let options = narrow::by_storing(options, &log, &open);
+            let is_of_the_past = indexed::is_of_the_past(&open, &options);
             let limits = if is_of_the_past { options.scan } else { ScanLimits::unlimited() };
             let meter = log.meter("read_events", limits);
             let limited =

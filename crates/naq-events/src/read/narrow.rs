@@ -2,13 +2,13 @@
 
 use naq_core::events::{ReadEvents, ReadStart, ReadUntil};
 
-use super::Log;
+use super::{Log, OpenLog};
 
 /// The reading no wider than its filter lets events through.
 ///
 /// The filter still looks at each event: a start by sequence or position stays
 /// as it was asked.
-pub(super) fn by_storing(mut options: ReadEvents, log: &Log) -> ReadEvents {
+pub(super) fn by_storing(mut options: ReadEvents, log: &Log, open: &OpenLog) -> ReadEvents {
     let plan = options.filter.plan(log.subjects());
     if let Some(since) = plan.since {
         options.start = match options.start {
@@ -22,7 +22,7 @@ pub(super) fn by_storing(mut options: ReadEvents, log: &Log) -> ReadEvents {
             ReadUntil::Never => ReadUntil::Time(until),
             ReadUntil::Time(time) => ReadUntil::Time(time.min(until)),
             // A reading of what is there waits for nothing.
-            ReadUntil::Head if until <= log.clock().now() => ReadUntil::Time(until),
+            ReadUntil::Head if until <= open.now() => ReadUntil::Time(until),
             other => other,
         };
     }

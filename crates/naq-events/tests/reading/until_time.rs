@@ -18,14 +18,23 @@ use crate::support::{item_in_words, second};
 /// A JetStream in memory and a service on it, on one clock that stands at second 100.
 async fn on_memory() -> (Arc<EventService>, MemoryJetStream, ManualClock) {
     let clock = ManualClock::starting_at(second(100));
-    let jetstream = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
+    let (events, jetstream) = on_clocks(&clock, &clock).await;
+    (events, jetstream, clock)
+}
+
+/// A JetStream in memory on one clock, and a service on it on another.
+async fn on_clocks(
+    server: &ManualClock,
+    clock: &ManualClock,
+) -> (Arc<EventService>, MemoryJetStream) {
+    let jetstream = MemoryJetStream::builder().clock(Arc::new(server.clone())).build();
     jetstream.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
     let config = EventsConfig::default().with_stream(StreamMode::Assume);
     let connections = SingleJetStream::provider(Arc::new(jetstream.clone()));
     let streams = Arc::new(MockStreamManager::new());
     let events = EventService::new(connections, streams, Arc::new(clock.clone()), config).unwrap();
     events.start().await.unwrap();
-    (Arc::new(events), jetstream, clock)
+    (Arc::new(events), jetstream)
 }
 
 async fn store(jetstream: &MemoryJetStream) {
@@ -141,4 +150,27 @@ async fn a_broken_connection_is_told_and_catches_up_again() {
     assert_eq!(next(&mut reading).await.as_deref(), Some("caught up 1"));
     let told = rest(reading, &clock, Duration::from_secs(11)).await;
     assert_eq!(told, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_ends_nothing_before_the_server_s_time() {
+    let (server, ahead) =
+        (ManualClock::starting_at(second(100)), ManualClock::starting_at(second(400)));
+    let (events, jetstream) = on_clocks(&server, &ahead).await;
+    store(&jetstream).await;
+    let by_filter = || {
+        let filter = Filter::new().stored_until(second(130));
+        ReadEvents::default().with_until(ReadUntil::Never).with_filter(filter)
+    };
+    for (options, stored) in [(until(second(130)), 1), (by_filter(), 2)] {
+        let mut reading = events.read_events(options);
+        for sequence in 1..=stored {
+            assert_eq!(next(&mut reading).await.unwrap(), sequence.to_string());
+        }
+        assert_eq!(next(&mut reading).await.unwrap(), format!("caught up {stored}"));
+        // What the server stores before the time is in.
+        store(&jetstream).await;
+        assert_eq!(next(&mut reading).await.unwrap(), (stored + 1).to_string());
+        assert_eq!(rest(reading, &ahead, Duration::from_secs(31)).await, [""; 0]);
+    }
 }
