@@ -322,9 +322,10 @@ fn filter() -> impl Strategy<Value = Value> {
             (0..4_i64).prop_map(|n| json!({"min": n})),
             (0..4_i64).prop_map(|n| json!({"max": n})),
             range,
-            text(),
         ]
     };
+    // Only a custom field may be compared with what it isn't.
+    let custom = || prop_oneof![4 => number(), 1 => text()];
     let some = |values: BoxedStrategy<Value>| prop::option::weighted(0.3, values);
     let fields = (
         some(prop_oneof![kind, pattern()].boxed()),
@@ -333,7 +334,7 @@ fn filter() -> impl Strategy<Value = Value> {
         some(pattern().boxed()),
         some(number().boxed()),
         some(any::<bool>().prop_map(|b| json!(b)).boxed()),
-        some(number().boxed()),
+        some(custom().boxed()),
     );
     fields.prop_map(|(kind, job, worker, queue, duration, success, custom)| {
         let names = ["type", "job_id", "worker_id", "queue", "duration", "success", "n.x"];
