@@ -53,6 +53,7 @@ pub mod keeper;
 #[cfg(test)]
 mod made_up;
 mod measures;
+mod most_bytes;
 mod names;
 pub mod prelude;
 mod query;

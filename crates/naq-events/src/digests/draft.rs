@@ -186,16 +186,21 @@ impl Draft {
     }
 
     /// The digest of what was seen, and its bytes, which fit in one message.
+    pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
+        self.seal_within(MOST_BYTES)
+    }
+
+    /// The same in so many bytes at most.
     ///
     /// Where it is too rich for that it is made coarser: first the minutes with
     /// the fewest events are counted apart, then the events of the larger cells
     /// are not told apart any more, then those of all, then kinds of job,
     /// queues, minutes, and types; at last fewer errors are listed.
-    pub(crate) fn seal(&self) -> (Digest, Vec<u8>) {
+    pub(crate) fn seal_within(&self, most_bytes: usize) -> (Digest, Vec<u8>) {
         let mut digest = self.bounded();
         let mut bytes = encode(&digest);
         for most in MOST_MINUTES {
-            if bytes.len() <= MOST_BYTES {
+            if bytes.len() <= most_bytes {
                 break;
             }
             if let Some(kept) = self.minutes_to_keep(most) {
@@ -206,7 +211,7 @@ impl Draft {
             }
         }
         for few in [FEWER, 1] {
-            if bytes.len() <= MOST_BYTES {
+            if bytes.len() <= most_bytes {
                 break;
             }
             let cells = digest.cells.into_iter();
@@ -214,13 +219,13 @@ impl Draft {
             bytes = encode(&digest);
         }
         for coarser in [without_job_name, without_queue, without_minute, without_type] {
-            if bytes.len() <= MOST_BYTES {
+            if bytes.len() <= most_bytes {
                 break;
             }
             digest = digest.regrouped(coarser);
             bytes = encode(&digest);
         }
-        while bytes.len() > MOST_BYTES && !digest.errors.is_empty() {
+        while bytes.len() > most_bytes && !digest.errors.is_empty() {
             let most = digest.errors.len() / 2;
             (digest.errors, digest.unlisted_errors) = self.bounded_errors(most);
             bytes = encode(&digest);

@@ -9,10 +9,11 @@ use naq_core::kv::KvStore;
 use naq_core::{ErrorKind, Result, Timestamp};
 
 use super::digest::{Digest, block_end};
-use super::draft::Draft;
+use super::draft::{Draft, MOST_BYTES};
 use super::growing::Growing;
 use super::memory::{Memory, Open};
 use super::store::{DigestStore, Saved};
+use crate::most_bytes::MostBytes;
 
 /// Reading an event again costs about as much as sealing so many cells: the
 /// open block is sealed once that is the cheaper of the two.
@@ -44,6 +45,8 @@ pub(crate) struct Digests {
     renewed_after: Option<Duration>,
     /// Whether the last one could not be kept: that is told when it begins.
     has_failed: AtomicBool,
+    /// How long the store lets them be.
+    most_bytes: MostBytes,
 }
 
 impl Digests {
@@ -56,6 +59,7 @@ impl Digests {
             may_write: AtomicBool::new(true),
             renewed_after: None,
             has_failed: AtomicBool::new(false),
+            most_bytes: MostBytes::new(MOST_BYTES),
         }
     }
 
@@ -315,15 +319,22 @@ impl Digests {
         self.keep(&mut growing.open, replicas).await.map(drop)
     }
 
-    /// Seals a block that grows, and keeps it where the store has no better one.
+    /// Seals a block that grows, and keeps it where the store has no better one,
+    /// as rich as it is taken there.
     async fn keep(&self, open: &mut Open, replicas: u32) -> Result<Saved> {
-        let (digest, bytes) = open.draft.seal();
-        open.sealed = Arc::new(digest);
-        // A digest of nothing tells nothing that its absence doesn't.
-        if open.draft.seen() == 0 {
-            return Ok(Saved::Kept);
-        }
-        let saved = self.save(&open.sealed, bytes, open.base, replicas).await?;
+        let saved = loop {
+            let (digest, bytes) = open.draft.seal_within(self.most_bytes.get());
+            open.sealed = Arc::new(digest);
+            // A digest of nothing tells nothing that its absence doesn't.
+            if open.draft.seen() == 0 {
+                return Ok(Saved::Kept);
+            }
+            let length = bytes.len();
+            match self.save(&open.sealed, bytes, open.base, replicas).await {
+                Err(error) if self.most_bytes.shrinks(&error, length) => {}
+                saved => break saved?,
+            }
+        };
         // What isn't kept now is tried again when as much more came.
         open.saved = open.sealed.through;
         if saved != Saved::NotKept {
@@ -367,10 +378,15 @@ impl Digests {
         if open.draft.seen() == 0 {
             return Ok(());
         }
-        let (digest, bytes) = open.draft.seal();
-        open.sealed = Arc::new(digest);
-        let front = self.kept(created).front;
-        let saved = self.store.save(&open.sealed, bytes, (open.base, front), replicas).await?;
+        let saved = loop {
+            let (digest, bytes) = open.draft.seal_within(self.most_bytes.get());
+            open.sealed = Arc::new(digest);
+            let (length, front) = (bytes.len(), self.kept(created).front);
+            match self.store.save(&open.sealed, bytes, (open.base, front), replicas).await {
+                Err(error) if self.most_bytes.shrinks(&error, length) => {}
+                saved => break saved?,
+            }
+        };
         open.saved = open.sealed.through;
         if saved != Saved::NotKept {
             open.base = open.sealed.extent();

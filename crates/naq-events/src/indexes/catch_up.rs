@@ -95,8 +95,14 @@ impl Indexes {
             if !is_whole && through == come_to {
                 return Ok(Done { read, through, next });
             }
-            let made = IndexBlock::decode(draft.seal())?;
-            let better = self.store.save(&made, state.last_sequence).await?;
+            let (made, better) = loop {
+                let made = IndexBlock::decode(draft.seal(self.most_bytes.get()))?;
+                let length = made.bytes().len();
+                match self.store.save(&made, state.last_sequence).await {
+                    Err(error) if self.most_bytes.shrinks(&error, length) => {}
+                    better => break (made, better?),
+                }
+            };
             self.keep(Arc::new(better.unwrap_or(made)), open.turn());
             if is_whole && next.is_none() && self.has_to_sweep(first_block) {
                 self.sweep(created, first_block).await?;
@@ -166,6 +172,7 @@ pub(crate) struct Following {
     of: (Timestamp, u64),
     /// The block to be looked at next, and how far the index reaches.
     indexes: HashMap<Uuid, (u64, u64)>,
+    behind: u64,
 }
 
 impl Following {
@@ -173,6 +180,9 @@ impl Following {
     /// to do at once.
     ///
     /// The block that grows is looked at again when enough has come.
+    ///
+    /// # Errors
+    /// The first one of any index; the others are looked on at all the same.
     pub(crate) async fn look(
         &mut self,
         indexes: &Indexes,
@@ -186,7 +196,7 @@ impl Following {
         }
         let list = indexes.listed().await;
         self.indexes.retain(|id, _| list.iter().any(|definition| definition.id == *id));
-        let mut has_more = false;
+        let (mut has_more, mut failed) = (false, None);
         for definition in &*list {
             let (block, through) = self.indexes.get(&definition.id).copied().unwrap_or_default();
             // One that reaches behind the end is of what a server has lost.
@@ -194,12 +204,26 @@ impl Following {
                 continue;
             }
             let block = if last < through { 0 } else { block };
-            let done = indexes.catch_up_block(log, open, definition, block, None).await?;
-            let next = done.next.unwrap_or_else(|| block_of(last));
-            self.indexes.insert(definition.id, (next, done.through));
-            has_more |= done.next.is_some();
+            match indexes.catch_up_block(log, open, definition, block, None).await {
+                Ok(done) => {
+                    let next = done.next.unwrap_or_else(|| block_of(last));
+                    self.indexes.insert(definition.id, (next, done.through));
+                    has_more |= done.next.is_some();
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(has_more)
+        let through = |it: &Definition| self.indexes.get(&it.id).map_or(0, |(_, through)| *through);
+        let gone = open.info.state.first_sequence.saturating_sub(1);
+        let behind = |it: &Definition| last.saturating_sub(through(it).max(gone));
+        self.behind = list.iter().map(behind).max().unwrap_or(0);
+        failed.map_or(Ok(has_more), Err)
+    }
+
+    /// How many sequences that index was behind the log which was furthest
+    /// behind it, when they were looked at last.
+    pub(crate) const fn behind(&self) -> u64 {
+        self.behind
     }
 }
 

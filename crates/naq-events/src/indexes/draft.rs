@@ -15,7 +15,7 @@ use crate::digests::{Writer, block_start};
 use crate::fence::Mark;
 
 /// How long the index of a block may be, in bytes: it has to fit in a message.
-const MOST_BYTES: usize = 900 * 1024;
+pub(super) const MOST_BYTES: usize = 900 * 1024;
 
 /// Which of a block's events have which values.
 ///
@@ -114,12 +114,12 @@ impl Draft {
         u16::try_from(sequence - block_start(self.block)).unwrap_or(u16::MAX)
     }
 
-    /// The block's index as bytes, which fit in one message: what takes the
-    /// most is kept by hash, or left out, until they do.
-    pub(super) fn seal(&self) -> Bytes {
+    /// The block's index as bytes, so many of its fields' at most: what takes
+    /// the most is kept by hash, or left out, until they fit.
+    pub(super) fn seal(&self, most_bytes: usize) -> Bytes {
         let mut fields: Vec<(Vec<u8>, Cow<'_, FieldDraft>)> =
             self.fields.iter().map(|field| (field.bytes(), Cow::Borrowed(field))).collect();
-        while fields.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() > MOST_BYTES
+        while fields.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() > most_bytes
             && let Some((bytes, field)) = fields.iter_mut().max_by_key(|(bytes, _)| bytes.len())
         {
             field.to_mut().shrink();

@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use super::block::IndexBlock;
 use super::definition::Definition;
+use super::draft;
 use super::store::IndexStore;
 use crate::digests::block_of;
 use crate::fence::{Mark, newest_first};
+use crate::most_bytes::MostBytes;
 use crate::read::OpenLog;
 
 /// How many bytes of indexes are held in memory at most.
@@ -38,6 +40,8 @@ pub(crate) struct Indexes {
     /// Whether the credentials let indexes be read and kept, as far as is known.
     may_read: AtomicBool,
     may_write: AtomicBool,
+    /// How long the store lets the index of a block be.
+    pub(super) most_bytes: MostBytes,
 }
 
 type Key = (Uuid, Timestamp, u64);
@@ -75,6 +79,7 @@ impl Indexes {
             kept: Mutex::default(),
             may_read: AtomicBool::new(true),
             may_write: AtomicBool::new(true),
+            most_bytes: MostBytes::new(draft::MOST_BYTES),
         }
     }
 

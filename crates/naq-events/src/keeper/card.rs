@@ -22,6 +22,10 @@ pub struct KeeperStatus {
     pub through: u64,
     /// How many sequences behind that the log had at the last sign of life.
     pub behind: u64,
+    /// How many sequences that index is behind the log which is furthest
+    /// behind it. One that is up to date is made to go on once 32,000 have come.
+    #[serde(default)]
+    pub index_behind: u64,
     /// How many events it has digested since it is the keeper.
     pub digested: u64,
     /// How many events it has removed since then, because they were too old.
@@ -51,6 +55,7 @@ impl KeeperStatus {
             lease: lease.as_secs_f64(),
             through: 0,
             behind: 0,
+            index_behind: 0,
             digested: 0,
             removed: 0,
             digests_removed: 0,

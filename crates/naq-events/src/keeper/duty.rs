@@ -92,12 +92,22 @@ impl<'a> Duty<'a> {
     }
 
     /// Answers whether there is more to do at once.
+    ///
+    /// # Errors
+    /// The first one, with which all is done that doesn't hang on it: what is
+    /// in digests may go where no more can be digested, and makes room.
     async fn round(&mut self) -> Result<bool> {
-        let read = self.digest().await?;
-        // What an index is in trouble with keeps nothing else from being done.
+        let digested = self.digest().await;
+        if let Err(error) = &digested
+            && error.is(ErrorKind::PermissionDenied)
+        {
+            return digested.map(|_| false);
+        }
         let indexed = self.index().await;
-        self.remove().await?;
-        self.age_digests().await?;
+        let removed = self.remove().await;
+        let aged = self.age_digests().await;
+        let read = digested?;
+        removed.and(aged)?;
         Ok(indexed? || read > MUCH)
     }
 
@@ -137,7 +147,9 @@ impl<'a> Duty<'a> {
             return Ok(false);
         };
         let open = self.post.log.open(OPERATION).await?;
-        match self.following.look(indexes, &self.post.log, &open).await {
+        let looked = self.following.look(indexes, &self.post.log, &open).await;
+        self.post.has_indexed(self.following.behind());
+        match looked {
             // Digests are kept all the same.
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
                 indexes.cannot_write(&error);
@@ -159,11 +171,17 @@ impl<'a> Duty<'a> {
             return Ok(());
         }
         self.removing.put_off(clock.deadline(PACE));
-        if !self.retention.has_more() && !self.plan(now).await? {
+        let planned = match self.retention.has_more() {
+            true => Ok(true),
+            false => self.plan(now).await,
+        };
+        if matches!(planned, Ok(false)) {
             return Ok(());
         }
+        // What was found before more could not be kept goes all the same.
         let removed = self.remove_some(now).await;
-        self.removing.allowed(&**clock, removed).map(drop)
+        self.removing.allowed(&**clock, removed)?;
+        planned.map(drop)
     }
 
     /// Removes what was found too old, as much as ingest can bear at a time.

@@ -32,6 +32,8 @@ mod lease;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_trouble;
 mod turn;
 
 use std::sync::{Arc, Mutex, PoisonError};

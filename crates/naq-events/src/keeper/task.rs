@@ -263,6 +263,10 @@ impl Post {
         self.change(|status| (status.through, status.digested) = (sequence, digested));
     }
 
+    pub(super) fn has_indexed(&self, behind: u64) {
+        self.change(|status| status.index_behind = behind);
+    }
+
     /// Events were removed, by one of several steps of which none took the server longer.
     pub(super) fn has_removed(&self, removed: u64, longest: f64, at: Timestamp) {
         self.change(|status| {

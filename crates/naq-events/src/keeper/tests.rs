@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use naq_core::Timestamp;
 use naq_core::clock::{Clock, ManualClock};
-use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
+use naq_core::config::{EventsConfig, KeeperMode, StreamMode};
 use naq_core::connection::SingleJetStream;
-use naq_core::events::{Event, EventSubjects};
-use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+use naq_core::events::EventSubjects;
 use naq_core::kv::{KvBucketExt, KvStore};
 use naq_core::service::Service;
 use naq_kv::KvStoreService;
@@ -208,76 +207,4 @@ async fn a_stop_that_has_no_time_left_waits_for_no_keeper() {
     service.start().await.unwrap();
     // Whoever gives it a moment more than that hears its report, however long the writer took.
     assert!(futures::poll!(std::pin::pin!(service.stop(Duration::ZERO))).is_ready());
-}
-
-/// How long events of the logs below are kept.
-const AGE: Duration = Duration::from_secs(5);
-
-/// A log in memory whose time is that of a clock, of one event of each of so
-/// many types, all of them older than their age.
-async fn old_log(types: u64, stream: StreamConfig) -> (MemoryJetStream, ManualClock, EventsConfig) {
-    let clock = ManualClock::starting_at(Timestamp::from_nanos(1_700_000_000_000_000_000));
-    let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
-    js.create_stream(stream).await.unwrap();
-    let mut ages = RetentionAges::default();
-    for n in 0..types {
-        log(&js, &format!("kind-{n}")).await;
-        // No two have the same one: each type is a step of its own.
-        ages = ages.with_age(format!("kind-{n}"), AGE + Duration::from_millis(n));
-    }
-    clock.advance(2 * AGE);
-    let config = EventsConfig::default()
-        .with_stream(StreamMode::Assume)
-        .with_keeper(KeeperMode::On)
-        .with_retention(ages);
-    (js, clock, config)
-}
-
-async fn log(js: &MemoryJetStream, kind: &str) {
-    let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
-    js.publish(PublishMessage::new(format!("events.{kind}"), payload)).await.unwrap();
-}
-
-/// Waits until something holds, while the clock stands still.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let holding = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, holding).await.unwrap_or_else(|_| panic!("{what}"));
-}
-
-#[tokio::test]
-async fn who_may_not_purge_digests_what_comes_and_says_what_is_in_its_way() {
-    let stream = StreamConfig::new("events", ["events.>"]).with_deny_purge(true);
-    let (js, clock, config) = old_log(2, stream).await;
-    let service = service(&js, &clock, config);
-    service.start().await.unwrap();
-    until("a refusal", async || service.keeper_trouble().is_some()).await;
-    let trouble = service.keeper_trouble().unwrap();
-    assert!(trouble.contains("purge"), "{trouble}");
-    let through = async || service.keeper().await.unwrap().map_or(0, |keeper| keeper.through);
-    for last in 3..6 {
-        log(&js, "kind-0").await;
-        // Far less than it waits for before it tries to remove something again.
-        clock.wait_for_sleepers(1, PATIENCE).await.unwrap();
-        clock.advance(Duration::from_secs(1));
-        until("all to be digested", async || through().await == last).await;
-        assert_eq!(service.keeper_trouble().as_deref(), Some(trouble.as_str()));
-    }
-    assert!(service.is_keeper());
-    service.stop(Duration::from_secs(5)).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_is_too_old_of_many_types_goes_within_the_same_minute() {
-    let (js, clock, config) = old_log(50, StreamConfig::new("events", ["events.>"])).await;
-    let service = service(&js, &clock, config);
-    service.start().await.unwrap();
-    let left = async || js.stream_info("events").await.unwrap().state.messages;
-    until("all to be removed", async || left().await == 0).await;
-    let status = service.keeper().await.unwrap().unwrap();
-    assert_eq!((status.through, status.removed, status.trouble), (50, 50, None));
-    service.stop(Duration::from_secs(5)).await.unwrap();
 }
