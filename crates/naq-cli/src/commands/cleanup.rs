@@ -19,7 +19,8 @@ Examples:
   naq cleanup --older-than 30d --dry-run    how many would go
   naq cleanup --older-than 7d --type worker_heartbeat --yes
 
-By the time of storing. It asks before it removes anything.")]
+By the time of storing. It asks before it removes anything. Statistics keep what
+digests have of it: `naq keeper` digests, `naq retention apply` does so first.")]
 pub(crate) struct Args {
     /// Remove what was stored longer ago than this
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = crate::cli::duration)]
@@ -52,9 +53,10 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                     let question = question(&args, &session.url());
                     let would = events.cleanup(request.clone().with_dry_run(true)).await?;
                     if would.removed > 0 {
+                        let would = human::counted(would.removed, "event");
                         confirm(&format!(
-                            "remove {}, {question}?",
-                            human::counted(would.removed, "event")
+                            "remove {would}, {question}, and from statistics what no digest has \
+                             of them?"
                         ))?;
                     }
                 }

@@ -150,6 +150,9 @@ fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
     fact("Sign of life", view.zone.full(status.renewed_at));
     fact("Digested through", format!("sequence {}", human::count(status.through)));
     fact("Behind", human::counted(status.behind, "sequence"));
+    if status.index_behind > 0 {
+        fact("Index behind", human::counted(status.index_behind, "sequence"));
+    }
     fact("Digested", human::counted(status.digested, "event"));
     fact("Removed", human::counted(status.removed, "event"));
     if status.digests_removed > 0 {
