@@ -19,7 +19,7 @@ use super::story::{BUDGET, PATIENCE, Story};
 /// The keeper, while there is one.
 pub(super) struct Keeper {
     pub(super) service: Arc<EventService>,
-    life: Arc<Life>,
+    pub(super) life: Arc<Life>,
     /// What it has counted, by place.
     pub(super) counted: Vec<bool>,
     /// How far the digests went that it has begun with.
@@ -104,8 +104,8 @@ impl Story {
 
     /// Finds out what somebody has kept who has ended anywhere, and had counted
     /// this before: the first of what it can have kept, and if it has removed
-    /// anything, nothing else than that.
-    async fn learn(&mut self, counted: &[bool]) {
+    /// anything, nothing else than that. Answers how many are kept.
+    pub(super) async fn learn(&mut self, counted: &[bool]) -> u64 {
         let fresh = self.own.service(self.keeps).await;
         let got = fresh.stats(StatsRequest::default()).await.unwrap();
         self.model.keep_first(got.basis.from_digests, counted);
@@ -113,6 +113,7 @@ impl Story {
         self.asked(&fresh, &kept, "behind an end").hold(&got);
         self.model.keep_read(&[]);
         fresh.stop(BUDGET).await.unwrap();
+        got.basis.from_digests
     }
 
     /// A keeper of these ages removes what it finds too old, and is killed

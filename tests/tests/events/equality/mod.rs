@@ -21,11 +21,13 @@
 //! | `story.rs` | what happens to one log, and who is asked meanwhile |
 //! | `keeping.rs` | who keeps it, and how that ends |
 //! | `losses.rs` | what it loses, and what becomes of digests and indexes |
+//! | `killed.rs` | a keeper killed behind each number of words |
 //! | `large.rs` | a log of more than a block |
 
 mod cases;
 mod figures;
 mod keeping;
+mod killed;
 mod large;
 mod log;
 mod losses;
@@ -46,6 +48,7 @@ use naq_tests::faults::{Keepers, Order, Told};
 use naq_tests::server::shared;
 use naq_tests::{backend, wait};
 
+use self::killed::killed_anywhere;
 use self::large::large;
 use self::story::Story;
 
@@ -98,6 +101,11 @@ fn order(url: &str, events: &EventsConfig, folder: &Path) -> Order {
         seed: 0,
         file_limit: None,
     }
+}
+
+#[test]
+fn a_keeper_that_is_killed_anywhere_removes_nothing_that_is_not_counted_in_memory() {
+    block_on(wait::within("the keepers", DEADLINE, killed_anywhere(seed())));
 }
 
 #[test]

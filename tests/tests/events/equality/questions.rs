@@ -158,12 +158,14 @@ impl Asked<'_> {
         let request = AnalyticsRequest::new(kind).with_range(times.0, times.1);
         let got = self.service.analytics(request).await.unwrap();
         let about = format!("{}: {kind} {times:?} {:?}", self.about, got.basis);
+        let of_kind = |event: &Event| event.event_type.as_str() == kind;
+        let figures = Figures::of(self.known(true), of_kind, times);
+        let (count, there) = (got.measures.total_count, figures.events.len() as u64);
+        assert!(count <= there && there <= count + got.basis.undecided, "{about}: {there}");
         if !held.count(&got.basis) {
             assert!(minutes < self.grain, "{about}");
             return;
         }
-        let of_kind = |event: &Event| event.event_type.as_str() == kind;
-        let figures = Figures::of(self.known(true), of_kind, times);
         assert_measures(&got.measures, &figures.measures(), &about);
         let by_queue = figures.measures_by(|event| event.queue.as_deref());
         let by_job_name = figures.measures_by(|event| event.job_name.as_deref());

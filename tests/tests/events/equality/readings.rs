@@ -26,10 +26,8 @@ impl Asked<'_> {
             return;
         }
         let cases: Vec<_> = CASES.iter().filter(|it| it.source == MadeFrom::Index).collect();
-        for _ in 0..2 {
-            let case = random.choice(&cases).unwrap();
-            self.reading(random, case, held).await;
-        }
+        let case = random.choice(&cases).unwrap();
+        self.reading(random, case, held).await;
         let worker = format!("w{}", random.u8(..6));
         if self.keeps == Keeps::Indexes {
             let is_of = |event: &Event| event.worker_id.as_deref() == Some(worker.as_str());
@@ -113,7 +111,8 @@ impl Asked<'_> {
             .filter(|(_, stored)| stored.is_there && stored.event.as_ref().is_some_and(&is_of));
         let mut expected: Vec<_> = of_it.map(|(sequence, _)| sequence).collect();
         assert_eq!(got.summary.total_events, expected.len() as u64, "{about}");
-        assert!(got.summary.includes_mentions, "{about}");
+        let is_empty = self.model.first() > self.model.end();
+        assert!(got.summary.includes_mentions || is_empty, "{about}");
         let more = expected.len().saturating_sub(request.limit);
         if request.from_end {
             expected.drain(..more);
