@@ -55,6 +55,7 @@ mod made_up;
 mod measures;
 mod most_bytes;
 mod names;
+mod own_bucket;
 pub mod prelude;
 mod query;
 pub mod reactions;

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use naq_core::clock::{Clock, ClockExt};
-use naq_core::kv::{
-    BucketConfig, KvBucket, KvBucketExt, KvEntry, KvStore, PutOptions, RemoveOptions,
-};
+use naq_core::kv::{BucketConfig, KvEntry, KvStore, PutOptions};
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 
 use super::OPERATION;
 use super::card::KeeperStatus;
+use crate::own_bucket::{OwnBucket, is_lost_race};
 use crate::read::Log;
 
 /// Holds the leases of the keepers of all logs of an account.
@@ -23,7 +22,7 @@ pub(super) const BUCKET: &str = "naq_keepers";
 /// The leases of the keeper of one log.
 #[derive(Debug, Clone)]
 pub(super) struct Leases {
-    kv: Arc<dyn KvStore>,
+    bucket: OwnBucket,
     log: Log,
     clock: Arc<dyn Clock>,
     key: String,
@@ -62,7 +61,8 @@ impl Leases {
         ttl: Duration,
     ) -> Self {
         let key = token::encode(log.stream()).into_owned();
-        Self { kv, log, clock, key, ttl }
+        let config = BucketConfig::new(BUCKET).with_description("who keeps naq's logs");
+        Self { bucket: OwnBucket::new(kv, config), log, clock, key, ttl }
     }
 
     /// How long a lease is.
@@ -147,30 +147,17 @@ impl Leases {
     /// Gives it up, if it is still that of the keeper of this name.
     pub(super) async fn leave(&self, lease: &mut Lease, keeper: &str) -> Result<()> {
         let Some(sign) = lease.mine.take() else { return Ok(()) };
-        match self.remove(sign.revision).await {
-            Err(error) if error.is(ErrorKind::Conflict) => {}
-            result => return result,
+        if self.bucket.remove(&self.key, sign.revision).await? {
+            return Ok(());
         }
         // A sign of life that was under way may have come behind the last one.
         let is_own = |entry: &KvEntry| card(entry).is_ok_and(|card| card.keeper == keeper);
         let Some(entry) = self.entry().await?.filter(is_own) else { return Ok(()) };
-        match self.remove(entry.revision).await {
-            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
-            result => result,
-        }
-    }
-
-    async fn remove(&self, revision: u64) -> Result<()> {
-        let options = RemoveOptions::purge().with_expected(revision);
-        self.kv.bucket(BUCKET)?.remove(&self.key, options).await.map(drop)
+        self.bucket.remove(&self.key, entry.revision).await.map(drop)
     }
 
     async fn entry(&self) -> Result<Option<KvEntry>> {
-        match self.kv.bucket(BUCKET)?.get(&self.key).await {
-            // Nobody has kept a log yet.
-            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
-            entry => entry,
-        }
+        self.bucket.get(&self.key).await
     }
 
     async fn put(
@@ -183,32 +170,21 @@ impl Leases {
             Error::new(ErrorKind::Unexpected, OPERATION, "can't be written").with_source(error)
         })?;
         let begun = self.clock.monotonic();
-        let bucket: Arc<dyn KvBucket> = self.kv.bucket(BUCKET)?;
-        let put = match bucket.put_opts(&self.key, value.clone(), options).await {
-            Err(error) if error.is(ErrorKind::NotFound) => {
-                let replicas = match self.log.open(OPERATION).await {
-                    Ok(open) => open.replicas(),
-                    // It isn't made yet.
-                    Err(error) if error.is(ErrorKind::NotFound) => 1,
-                    Err(error) => return Err(error),
-                };
-                let config = BucketConfig::new(BUCKET)
-                    .with_replicas(replicas)
-                    .with_description("who keeps naq's logs");
-                self.kv.ensure_bucket(config).await?.put_opts(&self.key, value, options).await
+        let replicas = async {
+            match self.log.open(OPERATION).await {
+                Ok(open) => Ok(open.replicas()),
+                // It isn't made yet.
+                Err(error) if error.is(ErrorKind::NotFound) => Ok(1),
+                Err(error) => Err(error),
             }
-            put => put,
         };
+        let put = self.bucket.put(&self.key, value, options, replicas).await;
         match put {
             Ok(revision) => {
                 lease.mine = Some(Sign { revision, at: begun });
                 Ok(true)
             }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_lost_race(error.kind()) => Ok(false),
             Err(error) => Err(error),
         }
     }
