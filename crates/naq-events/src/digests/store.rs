@@ -4,17 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use futures::StreamExt;
 use naq_core::jetstream::{Compression, Consistency};
 use naq_core::kv::{
-    BucketConfig, KeySelection, KvBucketExt, KvEntry, KvStore, KvUpdate, PutOptions, RemoveOptions,
-    WatchOptions,
+    BucketConfig, KeySelection, KvEntry, KvStore, KvUpdate, PutOptions, WatchOptions,
 };
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 
 use super::decode::decode;
 use super::digest::{BLOCK, Digest, block_end};
+use crate::own_bucket::OwnBucket;
 
 /// Holds the digests of all logs of an account.
 pub(crate) const BUCKET: &str = "naq_digests";
@@ -22,9 +21,6 @@ pub(crate) const BUCKET: &str = "naq_digests";
 /// Ends each key. What stands under a key says its own version, and each version
 /// reads the one before: digests outlive an update.
 const LAYOUT: &str = "v2";
-
-/// How often a lost race is run again.
-const TRIES: usize = 4;
 
 /// That there is a digest, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +52,7 @@ pub(crate) enum Saved {
 /// The digests of one log.
 #[derive(Debug)]
 pub(crate) struct DigestStore {
-    kv: Arc<dyn KvStore>,
+    bucket: OwnBucket,
     /// Whether the credentials let any replica be asked, as far as is known.
     may_ask_any: AtomicBool,
     /// The log's stream, as the first part of each key.
@@ -66,8 +62,11 @@ pub(crate) struct DigestStore {
 impl DigestStore {
     /// The digests of a stream.
     pub(crate) fn new(kv: Arc<dyn KvStore>, stream: &str) -> Self {
-        let may_ask_any = AtomicBool::new(true);
-        Self { kv, may_ask_any, stream: token::encode(stream).into_owned() }
+        let config = BucketConfig::new(BUCKET)
+            .with_description("what blocks of naq's logs come to")
+            .with_compression(Compression::S2);
+        let (bucket, may_ask_any) = (OwnBucket::new(kv, config), AtomicBool::new(true));
+        Self { bucket, may_ask_any, stream: token::encode(stream).into_owned() }
     }
 
     /// A stream made anew has keys of its own.
@@ -114,21 +113,9 @@ impl DigestStore {
         consistency: Consistency,
     ) -> Result<Vec<Option<Digest>>> {
         let keys = blocks.iter().map(|block| self.key(created, *block)).collect();
-        let mut results = self.kv.bucket(BUCKET)?.get_many(keys, consistency);
-        let mut digests = Vec::with_capacity(blocks.len());
-        for block in blocks {
-            let entry = match results.next().await {
-                Some(result) => match result.result {
-                    // Nobody has kept one yet.
-                    Err(error) if error.is(ErrorKind::NotFound) => None,
-                    result => result?,
-                },
-                None => None,
-            };
-            let entry = entry.filter(KvEntry::is_live);
-            digests.push(entry.and_then(|entry| readable(&entry, created, *block)));
-        }
-        Ok(digests)
+        let entries = self.bucket.get_many(keys, consistency).await?;
+        let found = entries.into_iter().zip(blocks);
+        Ok(found.map(|(entry, block)| readable(&entry?, created, *block)).collect())
     }
 
     /// Which digests there are of all streams that had the log's name, of
@@ -169,7 +156,7 @@ impl DigestStore {
             .with_ignore_removals(true)
             .with_without_values(true);
         let of_stream = format!("{}.", self.stream);
-        let mut updates = self.kv.bucket(BUCKET)?.watch(options);
+        let mut updates = self.bucket.bucket()?.watch(options);
         while let Some(update) = updates.next().await {
             match update {
                 Ok(KvUpdate::Entry(entry)) => {
@@ -193,7 +180,7 @@ impl DigestStore {
         if kept.key != self.key(kept.created, kept.block) {
             return Ok(None);
         }
-        let entry = self.kv.bucket(BUCKET)?.get(&kept.key).await?;
+        let entry = self.bucket.get(&kept.key).await?;
         let entry = entry.filter(|entry| entry.revision == kept.revision);
         Ok(entry.and_then(|entry| {
             let digest = readable(&entry, kept.created, kept.block)?;
@@ -205,7 +192,7 @@ impl DigestStore {
     /// removed since it was listed; answers the revision if it did.
     pub(crate) async fn replace(&self, kept: &Kept, bytes: Vec<u8>) -> Result<Option<u64>> {
         let options = PutOptions::update(kept.revision);
-        match self.kv.bucket(BUCKET)?.put_opts(&kept.key, bytes.into(), options).await {
+        match self.bucket.bucket()?.put_opts(&kept.key, bytes.into(), options).await {
             Err(error) if error.is(ErrorKind::Conflict) => Ok(None),
             put => put.map(Some),
         }
@@ -214,26 +201,17 @@ impl DigestStore {
     /// Removes a digest that was got, unless it was replaced meanwhile.
     pub(crate) async fn discard(&self, digest: &Digest) -> Result<()> {
         let key = self.key(digest.created, digest.block);
-        let bucket = self.kv.bucket(BUCKET)?;
-        let Some(entry) = bucket.get(&key).await? else { return Ok(()) };
+        let Some(entry) = self.bucket.get(&key).await? else { return Ok(()) };
         if decode(&entry.value).is_ok_and(|it| it.mark != digest.mark) {
             return Ok(());
         }
-        let options = RemoveOptions::purge().with_expected(entry.revision);
-        match bucket.remove(&key, options).await {
-            Err(error) if error.is(ErrorKind::Conflict) => Ok(()),
-            removed => removed.map(drop),
-        }
+        self.bucket.remove(&key, entry.revision).await.map(drop)
     }
 
     /// Removes a digest, unless it was replaced since it was listed; answers
     /// whether it did.
     pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
-        let options = RemoveOptions::purge().with_expected(kept.revision);
-        match self.kv.bucket(BUCKET)?.remove(&kept.key, options).await {
-            Err(error) if error.is(ErrorKind::Conflict) => Ok(false),
-            removed => removed.map(|_| true),
-        }
+        self.bucket.remove(&kept.key, kept.revision).await
     }
 
     /// Keeps a digest, unless one is there that has seen as much, or that has
@@ -249,54 +227,22 @@ impl DigestStore {
         replicas: u32,
     ) -> Result<Saved> {
         let key = self.key(digest.created, digest.block);
-        let value = Bytes::from(bytes);
-        let mut bucket = self.kv.bucket(BUCKET)?;
-        let mut options = PutOptions::create();
-        let mut left = TRIES;
-        loop {
-            let error = match bucket.put_opts(&key, value.clone(), options).await {
-                Ok(_) => return Ok(Saved::Kept),
-                Err(error) => error,
-            };
-            left -= 1;
-            if left == 0 {
-                return Err(error);
+        let is_better = |theirs: &Digest| {
+            !theirs.mark.contradicts(&digest.mark)
+                && (theirs.extent() == digest.extent() || theirs.is_better_than(digest, base, gone))
+        };
+        let stays = |entry: &KvEntry| match read(entry, digest.created, digest.block) {
+            Ok(theirs) => is_better(&theirs).then(|| Saved::Better(Box::new(theirs))),
+            // Nobody knows what a newer version has counted, but for who has seen
+            // the whole block.
+            Err(error) if error.is(ErrorKind::Unsupported) && digest.seen < BLOCK => {
+                Some(Saved::NotKept)
             }
-            match error.kind() {
-                ErrorKind::NotFound => bucket = self.kv.ensure_bucket(config(replicas)).await?,
-                ErrorKind::AlreadyExists | ErrorKind::Conflict => {
-                    let Some(entry) = bucket.get(&key).await? else {
-                        options = PutOptions::create();
-                        continue;
-                    };
-                    let is_better = |theirs: &Digest| {
-                        !theirs.mark.contradicts(&digest.mark)
-                            && (theirs.extent() == digest.extent()
-                                || theirs.is_better_than(digest, base, gone))
-                    };
-                    match read(&entry, digest.created, digest.block) {
-                        Ok(theirs) if is_better(&theirs) => {
-                            return Ok(Saved::Better(Box::new(theirs)));
-                        }
-                        // Nobody knows what a newer version has counted, but for
-                        // who has seen the whole block.
-                        Err(error) if error.is(ErrorKind::Unsupported) && digest.seen < BLOCK => {
-                            return Ok(Saved::NotKept);
-                        }
-                        _ => options = PutOptions::update(entry.revision),
-                    }
-                }
-                _ => return Err(error),
-            }
-        }
+            Err(_) => None,
+        };
+        let stayed = self.bucket.put_unless(&key, bytes.into(), Some(replicas), stays).await?;
+        Ok(stayed.unwrap_or(Saved::Kept))
     }
-}
-
-fn config(replicas: u32) -> BucketConfig {
-    BucketConfig::new(BUCKET)
-        .with_replicas(replicas)
-        .with_description("what blocks of naq's logs come to")
-        .with_compression(Compression::S2)
 }
 
 /// Of which digest an entry is; `None` for what is none.
