@@ -24,10 +24,13 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Whether it is all that a block can have: whoever would go on with it
-    /// from its midst had more than a block to read anyway.
-    fn is_all_of_a_block(&self) -> bool {
-        self.from <= block_start(self.block) && self.to >= block_end(self.block)
+    /// Whether it is kept at its end alone, and not amid its reading too: all
+    /// that a block can have, since whoever would go on with it had as much to
+    /// read anyway; and for a question a block that nobody has read before,
+    /// since its answer shouldn't wait twice for the store.
+    fn is_kept_at_its_end(&self, purpose: Purpose) -> bool {
+        let is_new = self.from <= block_start(self.block);
+        is_new && (purpose == Purpose::Question || self.to >= block_end(self.block))
     }
 }
 
@@ -88,9 +91,9 @@ impl<'a> Rests<'a> {
             let begin = |digest: Option<Arc<Digest>>| {
                 self.digests.begin(self.created, rest.block, rest.from, digest.as_deref())
             };
-            let is_all = rest.is_all_of_a_block();
+            let at_its_end = rest.is_kept_at_its_end(self.purpose);
             let growing = rest.fold.map(begin);
-            let saved = growing.as_ref().filter(|_| !is_all).map(|growing| growing.open.saved);
+            let saved = growing.as_ref().filter(|_| !at_its_end).map(|it| it.open.saved);
             let kept_behind = saved.map_or(u64::MAX, |saved| saved + CHECKPOINT_AFTER);
             Now { to: rest.to, growing, kept_behind }
         });

@@ -68,13 +68,18 @@ impl Story {
 
     /// One that begins, and removes what is older than that.
     pub(super) async fn keeper(&self, ages: RetentionAges) -> Keeper {
-        let mortal = Mortal::of(Arc::clone(&self.own.js));
-        let life = Arc::clone(mortal.between());
-        let config = self.own.config.clone().with_retention(ages);
-        let own = OwnLog { js: Arc::new(mortal), config };
+        let (own, life) = self.mortal(ages);
         let service = own.keeper_of(self.keeps).await;
         let (counted, began_with) = (self.model.kept(), self.model.kept_through);
         Keeper { service, life, counted, began_with }
+    }
+
+    /// The log for a keeper of such ages, and what that lives by.
+    pub(super) fn mortal(&self, ages: RetentionAges) -> (OwnLog, Arc<Life>) {
+        let mortal = Mortal::of(Arc::clone(&self.own.js));
+        let life = Arc::clone(mortal.between());
+        let config = self.own.config.clone().with_retention(ages);
+        (OwnLog { js: Arc::new(mortal), config }, life)
     }
 
     /// It has digested all, and is stopped.

@@ -12,10 +12,10 @@ use naq_core::events::Event;
 use naq_core::kv::KvBucketExt;
 use naq_core::service::Service;
 use naq_memory::MemoryJetStream;
+use naq_tests::mortal::Life;
 use naq_tests::own_log::Keeps;
 use naq_tests::wait;
 
-use super::keeping::Keeper;
 use super::model::{BLOCK, Model};
 use super::story::{BUDGET, PATIENCE, Story};
 
@@ -66,12 +66,20 @@ async fn killed_behind(words: u64, random: fastrand::Rng) -> Option<Left> {
     // Each goes by a step of its own; what is no event is stored as one of them.
     let second = Duration::from_secs(1);
     let ages = RetentionAges::default().with_age(OLD[0], second).with_age(OLD[1], second);
-    let keeper = story.keeper(ages.clone()).await;
-    keeper.life.ends_after(words);
-    let has_ended = removes_all(&story, &keeper).await;
-    let is_over = keeper.life.is_over();
-    keeper.life.ends_after(0);
-    drop(keeper.service);
+    // Its words are counted from its beginning on, or it would come by any number
+    // before it is told when it ends.
+    let (own, life) = story.mortal(ages.clone());
+    life.ends_after(words);
+    let lives = async {
+        let _service = own.keeper_of(story.keeps).await;
+        std::future::pending::<()>().await;
+    };
+    let has_ended = tokio::select! {
+        has_ended = removes_all(&story, &life) => has_ended,
+        () = lives => unreachable!("it comes to no end by itself"),
+    };
+    let is_over = life.is_over();
+    life.ends_after(0);
     // What it has removed is in digests that it has kept.
     let kept = story.learn(&[]).await;
     story.model.look(&story.own).await;
@@ -84,7 +92,7 @@ async fn killed_behind(words: u64, random: fastrand::Rng) -> Option<Left> {
         purged => purged.map(drop).unwrap(),
     }
     let next = story.keeper(ages).await;
-    assert!(removes_all(&story, &next).await);
+    assert!(removes_all(&story, &next.life).await);
     next.service.stop(BUDGET).await.unwrap();
     story.learn(&[]).await;
     story.model.look(&story.own).await;
@@ -96,13 +104,13 @@ async fn killed_behind(words: u64, random: fastrand::Rng) -> Option<Left> {
 }
 
 /// Waits until a keeper has removed all that is too old, or is at its end before that.
-async fn removes_all(story: &Story, keeper: &Keeper) -> bool {
+async fn removes_all(story: &Story, life: &Life) -> bool {
     let is_young = |event: &Event| !OLD.contains(&event.event_type.as_str());
     let stored = story.model.all.iter().filter_map(|stored| stored.event.as_ref());
     let (young, mut is_done) = (stored.filter(|event| is_young(event)).count() as u64, false);
     wait::until("all to be removed that is old", PATIENCE, async || {
         is_done = story.own.info().await.state.messages == young;
-        is_done || keeper.life.is_over()
+        is_done || life.is_over()
     })
     .await;
     is_done
