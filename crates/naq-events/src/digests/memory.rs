@@ -234,13 +234,19 @@ impl Memory {
 
     /// Whether so many of the first blocks, which have left the log, may have no
     /// digest that it is looked for the first one that has.
-    pub(super) fn may_be_bare(&self, gone: u64) -> bool {
-        let is_known = self.bare_below.1.is_some_and(|since| since.elapsed() < FRESH);
-        let digested = || {
-            let digested = |(block, known): &(&u64, &Known)| **block < gone && known.head.is_some();
-            self.blocks.iter().filter(digested).count() as u64
-        };
-        gone > FEW_BARE && !is_known && gone - digested() > FEW_BARE
+    pub(super) fn may_be_bare(&mut self, gone: u64) -> bool {
+        let (below, since) = self.bare_below;
+        if gone <= FEW_BARE || since.is_some_and(|since| since.elapsed() < FRESH) {
+            return false;
+        }
+        let digested = |(block, known): &(&u64, &Known)| **block < gone && known.head.is_some();
+        let digested = self.blocks.iter().filter(digested).count() as u64;
+        let may_be = gone - digested > FEW_BARE;
+        if !may_be {
+            // Not each question counts them.
+            self.bare_below = (below, Some(Instant::now()));
+        }
+        may_be
     }
 
     /// The first block that has a digest in the store is this one, and nothing
