@@ -29,6 +29,8 @@ mod keeper;
 mod lost_ends;
 #[path = "events/sizes.rs"]
 mod sizes;
+#[path = "events/worn.rs"]
+mod worn;
 
 use std::sync::Arc;
 

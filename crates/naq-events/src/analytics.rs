@@ -43,6 +43,7 @@ pub(crate) async fn analytics(
     Ok(analytics)
 }
 
+#[derive(Clone)]
 struct AnalyticsFold<'a> {
     request: &'a AnalyticsRequest,
     filter: &'a Filter,

@@ -68,6 +68,7 @@ pub(crate) async fn explain(
 }
 
 /// Counts digests, and adds nothing up.
+#[derive(Clone)]
 struct Used<'a> {
     /// Knows which digests don't tell enough apart.
     fold: GroupedFold<'a>,

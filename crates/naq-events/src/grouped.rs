@@ -50,6 +50,7 @@ pub(crate) async fn query(
 type RowKey = (Option<Timestamp>, Vec<Option<String>>);
 
 /// The rows of an answer in the making.
+#[derive(Clone)]
 pub(crate) struct GroupedFold<'a> {
     request: &'a QueryRequest,
     /// The filter as it is asked of cells.

@@ -46,6 +46,7 @@ pub(crate) async fn stats(
 }
 
 /// Adds up the counts from cells and events alike.
+#[derive(Clone)]
 struct StatsTally<'a> {
     request: &'a StatsRequest,
     /// The filter as it is asked of cells.

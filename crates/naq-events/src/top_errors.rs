@@ -77,6 +77,7 @@ impl Default for Bounds {
     }
 }
 
+#[derive(Clone)]
 struct ErrorsFold<'a> {
     request: &'a TopErrorsRequest,
     range: Minutes,
@@ -97,7 +98,7 @@ struct ErrorsFold<'a> {
 /// A log may have far more errors behind it than are told apart. Which of them
 /// occurred in the range is known at the end alone, and then since when at the
 /// end of a second round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 enum Round {
     /// Each error has a group: as yet they are not too many.
     #[default]
@@ -114,7 +115,7 @@ fn hash(error: &ErrorKey) -> u64 {
 }
 
 /// What is known of an error.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Group {
     count: u64,
     count_before: u64,

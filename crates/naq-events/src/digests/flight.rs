@@ -113,7 +113,7 @@ mod tests {
     use crate::read::Limits;
 
     /// Counts events, of digests and of the log.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     struct Count(u64);
 
     impl Tally for Count {

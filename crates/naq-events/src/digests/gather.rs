@@ -23,8 +23,9 @@ use super::reading::{Again, Part, Which, edge};
 use super::runs::Run;
 use crate::read::{Log, Meter, OpenLog};
 
-/// Adds up an answer.
-pub(crate) trait Tally: Send {
+/// Adds up an answer. A copy of it is gone on with where what it was shown since
+/// turns out not to be all.
+pub(crate) trait Tally: Clone + Send {
     /// How finely times must be told apart in the cells that it is shown.
     fn grain(&self) -> Grain;
 
@@ -117,17 +118,18 @@ impl Digests {
         let look = Look { range: ask.range, grain: Grain::Minute, cuts: Vec::new() };
         while let Some(pieces) = gathering.next(&look, tally) {
             for part in gathering.parts(pieces, &look, tally).await? {
-                let (from, to) = match &part {
-                    Part::Again(again) => (again.from, again.to),
-                    Part::Rest(rest) => (rest.from, rest.to),
+                let there = |from: u64, to: u64| (to + 1).saturating_sub(from.max(first));
+                let (read, holes) = match &part {
+                    Part::Again(again) => (there(again.from, again.to), 0),
+                    Part::Untold(digest) => (digest.seen, digest.holes()),
+                    Part::Rest(rest) => {
+                        let there = there(rest.from, rest.to);
+                        (there, (rest.to + 1).saturating_sub(rest.from) - there)
+                    }
                 };
-                let sequences = (to + 1).saturating_sub(from);
-                let there = (to + 1).saturating_sub(from.max(first));
-                gathering.basis.read += there;
-                parts += u64::from(there > 0);
-                if let Part::Rest(_) = part {
-                    gathering.basis.holes += sequences - there;
-                }
+                gathering.basis.read += read;
+                gathering.basis.holes += holes;
+                parts += u64::from(read > 0);
             }
         }
         Ok((gathering.basis, parts))
@@ -135,6 +137,7 @@ impl Digests {
 }
 
 /// Adds up nothing.
+#[derive(Clone)]
 struct Nobody;
 
 impl Tally for Nobody {
@@ -187,7 +190,7 @@ pub(super) struct Gathering<'a> {
     pub(super) through: u64,
     pub(super) basis: AnswerBasis,
     /// What was read and is in no digest that is being made.
-    seen: SeenIds,
+    pub(super) seen: SeenIds,
 }
 
 impl<'a> Gathering<'a> {
@@ -236,7 +239,7 @@ impl<'a> Gathering<'a> {
             return None;
         }
         let info = &self.open().info;
-        let is_told = |run: &Run| self.is_told(&[&run.sum], run.place, tally);
+        let is_told = |run: &Run| self.is_told(&[&run.untold], run.place, tally);
         let mut kept = self.digests.kept(info.created);
         let (pieces, next) = kept.pieces(self.left.clone(), &info.state, look, is_told);
         self.left.start = next;
@@ -293,7 +296,11 @@ impl<'a> Gathering<'a> {
                     continue;
                 }
                 Known::Digest(digest, rest) => {
-                    self.take(&digest, &mut parts, tally);
+                    parts.extend(self.take(&digest, tally).into_iter().map(Part::Again));
+                    rest
+                }
+                Known::Untold(digest, rest) => {
+                    parts.push(Part::Untold(digest));
                     rest
                 }
                 Known::Rest(rest) => rest,
@@ -312,15 +319,17 @@ impl<'a> Gathering<'a> {
         self.basis.malformed += head.malformed;
     }
 
-    /// Shows what lies wholly in the range, and notes what has to be read.
-    fn take(&mut self, digest: &Arc<Digest>, parts: &mut Vec<Part>, tally: &mut impl Tally) {
+    /// Shows what lies wholly in the range, and answers what has to be read.
+    pub(super) fn take(&mut self, digest: &Arc<Digest>, tally: &mut impl Tally) -> Vec<Again> {
         let range = &self.ask.range;
         self.basis.from_digests += digest.seen;
         self.basis.holes += digest.holes();
         self.basis.malformed += digest.malformed;
         self.count_repeats(tally.digest(digest));
+        let mut again = Vec::new();
         if digest.grain != Grain::Minute {
-            return self.take_coarse(digest, tally);
+            self.take_coarse(digest, tally);
+            return again;
         }
         let (least, greatest) = range.minutes();
         // The first and the last minute alone may lie across an end.
@@ -331,7 +340,7 @@ impl<'a> Gathering<'a> {
         for minute in ends.iter().flatten() {
             match sharp(digest.cells_between(*minute, *minute), range) {
                 Some(cells) => self.show(digest, &cells, tally),
-                None => parts.extend(edge(digest, *minute)),
+                None => again.extend(edge(digest, *minute)),
             }
         }
         let (first, last) = (least.0 + i64::from(is_first), greatest.0 - i64::from(is_last));
@@ -345,9 +354,10 @@ impl<'a> Gathering<'a> {
                 let expected = apart.iter().map(|(_, cell)| cell.count).sum();
                 let (from, to) = (block_start(digest.block), digest.through);
                 let which = Which::Apart(Arc::clone(digest));
-                parts.push(Part::Again(Again { from, to, which, expected }));
+                again.push(Again { from, to, which, expected });
             }
         }
+        again
     }
 
     /// Shows what lies in the range of a digest whose cells are of hours or days,

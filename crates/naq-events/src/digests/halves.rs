@@ -19,6 +19,9 @@ pub(super) enum Known {
     Run(Arc<Run>),
     /// What a digest has seen, and what is to be read behind it.
     Digest(Arc<Digest>, Rest),
+    /// What a digest has seen and tells too little of, and what is to be read
+    /// behind it.
+    Untold(Arc<Digest>, Rest),
     /// What is to be read.
     Rest(Rest),
 }
@@ -39,21 +42,21 @@ impl Gathering<'_> {
         let Some(digest) = digest.filter(|digest| digest.through <= to) else {
             return Known::Rest(rest(block_start(block), Some(None)));
         };
-        // What the digest has is read again, and what it lacks is folded still.
-        if self.is_there(block) && tally.lacks(&digest) {
-            let fold = (digest.through < to).then_some(Some(digest));
-            return Known::Rest(rest(block_start(block), fold));
+        let behind = rest(digest.through + 1, Some(Some(Arc::clone(&digest))));
+        let may_be_whole = self.may_be_whole(&digest);
+        if may_be_whole && tally.lacks(&digest) {
+            return Known::Untold(digest, behind);
         }
         let is_one = |head: Head| head.lies(look) == Lies::Inside && look.grain != Grain::Minute;
         if head.is_some_and(is_one) && digest.through == block_end(block) && digest.holes() == 0 {
             // That takes as long as some hundred answers.
             tokio::task::yield_now().await;
-            let run = Arc::new(Run::of(&digest, look.grain));
+            let run = Run::of(&digest, look.grain);
+            let run = Arc::new(if may_be_whole { run } else { run.of_worn() });
             self.kept().insert_run(run.place, Some(Arc::clone(&run)));
             return Known::Run(run);
         }
-        let from = digest.through + 1;
-        Known::Digest(Arc::clone(&digest), rest(from, Some(Some(digest))))
+        Known::Digest(digest, behind)
     }
 
     /// Puts the last runs together, as long as two of them are halves of one
@@ -62,9 +65,12 @@ impl Gathering<'_> {
         while let [.., Known::Run(left), Known::Run(right)] = known.as_slice()
             && let Some(place) = left.place.with(&right.place)
             && left.head.and(&right.head).lies(look) == Lies::Inside
-            && self.is_told(&[&left.sum, &right.sum], place, tally)
+            && self.is_told(&[&left.untold, &right.untold], place, tally)
         {
             let had = self.kept().run(place);
+            // Of one of its blocks less was known to be gone then.
+            let is_told = |run: &Arc<Run>| self.is_told(&[&run.untold], place, tally);
+            let had = had.filter(|run| run.as_ref().is_none_or(is_told));
             let whole = had.unwrap_or_else(|| {
                 let whole = Run::join(place, left, right).map(Arc::new);
                 self.kept().insert_run(place, whole.clone());
@@ -76,19 +82,23 @@ impl Gathering<'_> {
         }
     }
 
-    /// Whether what blocks come to tells what is asked, or nothing tells more.
-    pub(super) fn is_told(&self, sums: &[&Digest], place: Place, tally: &impl Tally) -> bool {
-        !self.is_there(place.end() - 1) || !sums.iter().any(|sum| tally.lacks(sum))
+    /// Whether blocks that are put together tell what is asked, or nothing tells
+    /// more: these are their runs' [`untold`](Run::untold).
+    pub(super) fn is_told(&self, untold: &[&Digest], place: Place, tally: &impl Tally) -> bool {
+        let first_sequence = self.open().info.state.first_sequence;
+        let is_gone = first_sequence > block_start(place.end() - 1);
+        is_gone || !untold.iter().any(|untold| tally.lacks(untold))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, Memory> {
         self.digests.kept(self.open().info.created)
     }
 
-    /// Whether the log still has all of a block, as far as is known: where
-    /// anything was removed from its midst, it may be this block's.
-    fn is_there(&self, block: u64) -> bool {
-        let state = &self.open().info.state;
-        state.first_sequence <= block_start(block) && state.num_deleted == 0
+    /// Whether the log still has all that a digest has seen, as far as is known:
+    /// what was removed from its midst may be of any block.
+    fn may_be_whole(&self, digest: &Digest) -> bool {
+        let first_sequence = self.open().info.state.first_sequence;
+        let gone = first_sequence.saturating_sub(block_start(digest.block));
+        gone <= digest.holes() && !self.kept().worn.has(digest)
     }
 }

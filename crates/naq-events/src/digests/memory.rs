@@ -15,6 +15,7 @@ use super::hours::Grain;
 use super::range::Lies;
 use super::recent::Recent;
 use super::runs::{Place, Run};
+use super::worn::Worn;
 use crate::fence::{Mark, newest_first};
 use crate::read::OpenLog;
 
@@ -65,6 +66,8 @@ pub(super) struct Memory {
     pub(super) checked: u64,
     /// The last message of the last block that was made whole.
     pub(super) last: Mark,
+    /// Which blocks the log has no longer whole, as far as is known.
+    pub(super) worn: Worn,
 }
 
 /// A run, `None` for one that is too much, and since when the oldest of what is
@@ -156,6 +159,7 @@ impl Memory {
             log: None,
             checked: 0,
             last: Mark::default(),
+            worn: Worn::default(),
         }
     }
 

@@ -32,6 +32,7 @@
 //! | `gather.rs` | an answer from digests, and from the log for the rest |
 //! | `halves.rs` | what of them is put together for it |
 //! | `reading.rs`, `rests.rs` | the rest of it: what is read, and folded on the way |
+//! | `worn.rs` | blocks that are read again, and those that can't be |
 
 mod ageing;
 mod bare;
@@ -78,7 +79,10 @@ mod tests_of_keeping;
 mod tests_of_loading;
 #[cfg(test)]
 mod tests_of_tiers;
+#[cfg(test)]
+mod tests_of_worn;
 mod tiers;
+mod worn;
 
 pub(crate) use bytes::{Reader, Writer};
 pub(crate) use cell::{Cell, Key, Minute, Name, Outcome};

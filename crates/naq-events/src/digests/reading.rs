@@ -23,6 +23,8 @@ const AT_ONCE: usize = 4;
 pub(super) enum Part {
     /// What a digest has seen and can't tell apart.
     Again(Again),
+    /// All that a digest has seen, which tells too little of it.
+    Untold(Arc<Digest>),
     /// What no digest has.
     Rest(Rest),
 }
@@ -60,12 +62,12 @@ impl Which {
 
 /// The reading of a minute of which only some events lie in the range, and
 /// whose cells don't tell all of them apart.
-pub(super) fn edge(digest: &Digest, minute: Minute) -> Option<Part> {
+pub(super) fn edge(digest: &Digest, minute: Minute) -> Option<Again> {
     let at = digest.spans.binary_search_by_key(&minute, |(minute, _)| *minute).ok()?;
     let (_, Span { from, to }) = digest.spans[at];
     let expected = digest.cells_between(minute, minute).iter().map(|(_, cell)| cell.count).sum();
     let which = Which::Of(minute);
-    Some(Part::Again(Again { from, to, which, expected }))
+    Some(Again { from, to, which, expected })
 }
 
 impl Gathering<'_> {
@@ -79,27 +81,24 @@ impl Gathering<'_> {
         flight: Option<MutexGuard<'_, ()>>,
         tally: &mut impl Tally,
     ) -> Result<Vec<Again>> {
-        let (mut made, mut told, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rests, mut untold, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             match part {
-                Part::Rest(rest) if rest.fold.is_some() => made.push(rest),
-                Part::Rest(rest) => told.push(rest),
+                Part::Rest(rest) => rests.push(rest),
+                Part::Untold(digest) => untold.push(digest),
                 Part::Again(part) => again.push(part),
             }
         }
-        self.all_rests(made, tally).await?;
-        drop(flight);
-        self.all_rests(told, tally).await?;
-        Ok(again)
-    }
-
-    /// Reads what follows one another at one go.
-    async fn all_rests(&mut self, rests: Vec<Rest>, tally: &mut impl Tally) -> Result<()> {
+        // What follows one another is read at one go.
         for run in runs(rests) {
             // An answer that reads nothing is not as large as what reading takes.
             Box::pin(self.rests(run, tally)).await?;
         }
-        Ok(())
+        drop(flight);
+        for digest in untold {
+            again.extend(Box::pin(self.untold(&digest, tally)).await?);
+        }
+        Ok(again)
     }
 
     /// Reads again what digests have seen and can't tell apart, a few parts at a time.
@@ -177,7 +176,7 @@ impl Gathering<'_> {
     }
 
     /// What the log still has between two sequences, both included.
-    fn deliveries(&self, from: u64, to: u64) -> BoxStream<'static, Result<Delivery>> {
+    pub(super) fn deliveries(&self, from: u64, to: u64) -> BoxStream<'static, Result<Delivery>> {
         let (log, open) = (self.ask.log, self.open());
         let from = from.max(open.info.state.first_sequence);
         if from > to {
@@ -191,7 +190,7 @@ impl Gathering<'_> {
     }
 
     /// A delivery's sequence and what it is, where it is a message; counted.
-    fn item(&mut self, delivery: Result<Delivery>) -> Result<Option<(u64, EventItem)>> {
+    pub(super) fn item(&mut self, delivery: Result<Delivery>) -> Result<Option<(u64, EventItem)>> {
         let ask = self.ask;
         let delivery = delivery.map_err(|error| error.in_operation(ask.operation))?;
         let Delivery::Message(message) = delivery else { return Ok(None) };

@@ -28,6 +28,9 @@ pub(super) struct Run {
     /// has no spans, its errors are all in the minute of their first, and names
     /// and errors are in the order in which they came.
     pub(super) sum: Digest,
+    /// What those of its digests leave out whose blocks the log may still have
+    /// whole, as one digest without parts: who lacks it reads these blocks.
+    pub(super) untold: Digest,
 }
 
 /// Which run.
@@ -77,7 +80,14 @@ impl Run {
         };
         let errors = digest.errors.iter();
         sum.errors = errors.map(|(error, all)| (error.clone(), all.in_one_minute())).collect();
-        Self { place: Place::of(grain, 0, digest.block), head: Head::of(digest), sum }
+        let untold = sum.without_parts();
+        Self { place: Place::of(grain, 0, digest.block), head: Head::of(digest), sum, untold }
+    }
+
+    /// The same of what the log hasn't all of any more: nothing tells more of it.
+    pub(super) fn of_worn(mut self) -> Self {
+        (self.untold.has_dropped, self.untold.unlisted_errors) = (false, 0);
+        self
     }
 
     /// Both halves of a place together; `None` where that is too much.
@@ -121,18 +131,26 @@ impl Run {
             }
         }
         let sum = Digest {
-            through: other.through,
-            seen: one.seen + other.seen,
-            malformed: one.malformed + other.malformed,
-            tells_repeats: one.tells_repeats && other.tells_repeats,
-            unlisted_errors: one.unlisted_errors + other.unlisted_errors,
-            has_dropped: one.has_dropped || other.has_dropped,
             names,
             cells: cells.into_iter().map(|(key, cell)| (key, cell.blurred())).collect(),
             errors,
-            ..one.without_parts()
+            ..few_words(one, other)
         };
-        let run = Self { place, head: left.head.and(&right.head), sum };
+        let untold = few_words(&left.untold, &right.untold);
+        let run = Self { place, head: left.head.and(&right.head), sum, untold };
         (run.sum.weight() <= MOST_WEIGHT).then_some(run)
+    }
+}
+
+/// What two come to, one behind the other, without their parts.
+fn few_words(one: &Digest, other: &Digest) -> Digest {
+    Digest {
+        through: other.through,
+        seen: one.seen + other.seen,
+        malformed: one.malformed + other.malformed,
+        tells_repeats: one.tells_repeats && other.tells_repeats,
+        unlisted_errors: one.unlisted_errors + other.unlisted_errors,
+        has_dropped: one.has_dropped || other.has_dropped,
+        ..one.without_parts()
     }
 }
