@@ -18,6 +18,8 @@ pub struct Counter {
     read: AtomicU64,
     /// Messages that were asked for by their sequences, among others.
     by_sequence: AtomicU64,
+    /// Sequences that were asked for, whether there was a message or not.
+    asked: AtomicU64,
     /// Messages that were got in another way.
     otherwise: AtomicU64,
 }
@@ -29,6 +31,8 @@ pub struct Count {
     pub read: u64,
     /// By their sequences, many at a time.
     pub by_sequence: u64,
+    /// How many were asked for so, whether they were there or not.
+    pub asked: u64,
     /// One by one, or by their subjects.
     pub otherwise: u64,
 }
@@ -36,15 +40,20 @@ pub struct Count {
 impl Counting {
     /// Counts what is read of a stream; what is read of others isn't counted.
     pub fn of(inner: Arc<dyn JetStream>, stream: &str) -> Self {
-        let (read, by_sequence, otherwise) = Default::default();
-        Self::new(inner, Counter { stream: stream.to_owned(), read, by_sequence, otherwise })
+        let (read, by_sequence, asked, otherwise) = Default::default();
+        Self::new(inner, Counter { stream: stream.to_owned(), read, by_sequence, asked, otherwise })
     }
 
     /// What was handed out since it was asked last.
     pub fn take(&self) -> Count {
         let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
-        let Counter { read, by_sequence, otherwise, .. } = &**self.between();
-        Count { read: take(read), by_sequence: take(by_sequence), otherwise: take(otherwise) }
+        let Counter { read, by_sequence, asked, otherwise, .. } = &**self.between();
+        Count {
+            read: take(read),
+            by_sequence: take(by_sequence),
+            asked: take(asked),
+            otherwise: take(otherwise),
+        }
     }
 }
 
@@ -59,5 +68,11 @@ impl Between for Counter {
             Way::Otherwise => &self.otherwise,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn asks_for(&self, stream: &str, sequences: usize) {
+        if stream == self.stream {
+            self.asked.fetch_add(sequences as u64, Ordering::Relaxed);
+        }
     }
 }

@@ -25,6 +25,9 @@ pub trait Between: Debug + Send + Sync + 'static {
 
     /// A message of a stream is handed out; one that is got singly is asked for.
     fn hands_out(&self, _stream: &str, _way: Way) {}
+
+    /// So many messages of a stream are asked for by their sequences.
+    fn asks_for(&self, _stream: &str, _sequences: usize) {}
 }
 
 /// How messages are handed out.
@@ -175,8 +178,11 @@ impl<B: Between> JetStream for Passing<B> {
         stream: &str,
         request: GetMessages,
     ) -> BoxStream<'static, Result<StoredMessage>> {
-        let way = match request.which {
-            WhichMany::Sequences(_) => Way::BySequence,
+        let way = match &request.which {
+            WhichMany::Sequences(sequences) => {
+                self.between.asks_for(stream, sequences.len());
+                Way::BySequence
+            }
             _ => Way::Otherwise,
         };
         let of = stream.to_owned();

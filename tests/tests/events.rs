@@ -19,6 +19,8 @@ mod explained;
 mod following;
 #[path = "events/histories.rs"]
 mod histories;
+#[path = "events/index_gone.rs"]
+mod index_gone;
 #[path = "events/indexed_figures.rs"]
 mod indexed_figures;
 #[path = "events/indexes.rs"]

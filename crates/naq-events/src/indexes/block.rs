@@ -16,7 +16,7 @@ use crate::fence::Mark;
 pub(super) const MARK: &[u8; 4] = b"naqI";
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 4;
+pub(crate) const VERSION: u8 = 5;
 
 /// The bytes of a checksum.
 const CHECKSUM: usize = 4;
@@ -34,12 +34,16 @@ pub(crate) struct IndexBlock {
     pub(crate) block: u64,
     /// The last sequence that was looked at.
     pub(crate) through: u64,
-    /// When the first and the last of its events happened; `None` where none says.
+    /// When the first and the last of its events happened, or were stored where
+    /// they don't say; `None` where there is none.
     pub(super) times: Option<(Timestamp, Timestamp)>,
     /// The last message that it was made of.
     pub(crate) mark: Mark,
     /// The places of what is no event.
     pub(super) malformed: RoaringBitmap,
+    /// The places of what it was made of, without what is known to have left
+    /// the log since: it names nothing else.
+    pub(super) there: RoaringBitmap,
     /// `None` for a field that there was no room for.
     fields: Vec<Option<Field>>,
     bytes: Bytes,
@@ -123,8 +127,32 @@ impl IndexBlock {
         } else {
             self.malformed.clone()
         };
+        let places = places & &self.there;
         let start = block_start(self.block);
         Some(places.into_iter().map(|place| start + u64::from(place)).collect())
+    }
+
+    /// These sequences of it have left the log: it names them no more.
+    pub(super) fn forget(&mut self, gone: &[u64]) {
+        let start = block_start(self.block);
+        for place in gone.iter().filter_map(|sequence| sequence.checked_sub(start)) {
+            // What is no place of a block is in none.
+            self.there.remove(u32::try_from(place).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Forgets what another one of the same block knows to have left the log.
+    pub(super) fn forget_with(&mut self, other: &Self) {
+        let mut known = RoaringBitmap::new();
+        known.insert_range(..other.end());
+        self.there -= known - &other.there;
+    }
+
+    /// The first place that it doesn't cover.
+    fn end(&self) -> u32 {
+        let covered = (self.through + 1).saturating_sub(block_start(self.block));
+        // A block has no more.
+        u32::try_from(covered).unwrap_or(u32::MAX)
     }
 
     /// Whether an event of it may have happened in a range.
@@ -175,9 +203,10 @@ fn parts(reader: &mut Reader<'_>, length: usize) -> Option<IndexBlock> {
         marked => Mark { sequence: block_start(block) - 1 + marked, stored_at },
     };
     let malformed = places::read(reader)?;
+    let there = places::read(reader)?;
     let fields =
         (0..reader.len()?).map(|_| Field::read(reader, length)).collect::<Option<Vec<_>>>()?;
     let id = Uuid::from_bytes(*id);
     let bytes = Bytes::new();
-    Some(IndexBlock { created, id, block, through, times, mark, malformed, fields, bytes })
+    Some(IndexBlock { created, id, block, through, times, mark, malformed, there, fields, bytes })
 }

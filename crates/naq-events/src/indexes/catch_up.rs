@@ -1,7 +1,6 @@
 //! Indexing what is in the log and in no index yet, block by block.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, future};
 use naq_core::events::EventItem;
@@ -14,6 +13,7 @@ use super::block::IndexBlock;
 use super::definition::Definition;
 use super::draft::Draft;
 use super::kept::{Indexes, LAG};
+use super::pruning::Pruning;
 use crate::digests::{block_end, block_of, block_start};
 use crate::fence::Mark;
 use crate::read::{Log, Meter, OpenLog, decode};
@@ -95,15 +95,7 @@ impl Indexes {
             if !is_whole && through == come_to {
                 return Ok(Done { read, through, next });
             }
-            let (made, better) = loop {
-                let made = IndexBlock::decode(draft.seal(self.most_bytes.get()))?;
-                let length = made.bytes().len();
-                match self.store.save(&made, state.last_sequence).await {
-                    Err(error) if self.most_bytes.shrinks(&error, length) => {}
-                    better => break (made, better?),
-                }
-            };
-            self.keep(Arc::new(better.unwrap_or(made)), open.turn());
+            self.save(&draft, open).await?;
             if is_whole && next.is_none() && self.has_to_sweep(first_block) {
                 self.sweep(created, first_block).await?;
             }
@@ -113,6 +105,20 @@ impl Indexes {
         Err(Error::new(ErrorKind::Unavailable, "index_events", text)
             .with("block", block.to_string())
             .with_hint("do it again: it goes on where it was"))
+    }
+
+    /// Keeps what a draft has come to, unless what is kept is better.
+    pub(super) async fn save(&self, draft: &Draft, open: &OpenLog) -> Result<()> {
+        let (made, better) = loop {
+            let made = IndexBlock::decode(draft.seal(self.most_bytes.get()))?;
+            let length = made.bytes().len();
+            match self.store.save(&made, open.info.state.last_sequence).await {
+                Err(error) if self.most_bytes.shrinks(&error, length) => {}
+                better => break (made, better?),
+            }
+        };
+        self.keep(better.unwrap_or(made), open.turn());
+        Ok(())
     }
 
     /// Lets the index follow the log where it lags by so much that reading
@@ -173,13 +179,15 @@ pub(crate) struct Following {
     /// The block to be looked at next, and how far the index reaches.
     indexes: HashMap<Uuid, (u64, u64)>,
     behind: u64,
+    pruning: Pruning,
 }
 
 impl Following {
     /// Looks on at each index, one block at most; `true` where there is more
     /// to do at once.
     ///
-    /// The block that grows is looked at again when enough has come.
+    /// The block that grows is looked at again when enough has come. When all
+    /// follow, a block is looked at of which much may have left the log.
     ///
     /// # Errors
     /// The first one of any index; the others are looked on at all the same.
@@ -192,7 +200,8 @@ impl Following {
         let last = open.info.state.last_sequence;
         let of = (open.info.created, open.turn());
         if self.of != of {
-            *self = Self { of, ..Self::default() };
+            let pruning = std::mem::take(&mut self.pruning);
+            *self = Self { of, pruning, ..Self::default() };
         }
         let list = indexes.listed().await;
         self.indexes.retain(|id, _| list.iter().any(|definition| definition.id == *id));
@@ -217,7 +226,10 @@ impl Following {
         let gone = open.info.state.first_sequence.saturating_sub(1);
         let behind = |it: &Definition| last.saturating_sub(through(it).max(gone));
         self.behind = list.iter().map(behind).max().unwrap_or(0);
-        failed.map_or(Ok(has_more), Err)
+        if has_more || failed.is_some() {
+            return failed.map_or(Ok(has_more), Err);
+        }
+        self.pruning.look(indexes, log, open, &list).await
     }
 
     /// How many sequences that index was behind the log which was furthest
@@ -277,7 +289,8 @@ async fn read(
             read += 1;
             match decode(message, created) {
                 EventItem::Event(recorded) => {
-                    draft.observe(sequence, &recorded.event, &definition.fields);
+                    let seen = (sequence, recorded.timestamp());
+                    draft.observe(seen, &recorded.event, &definition.fields);
                 }
                 _ => draft.malformed(sequence),
             }
@@ -293,6 +306,7 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use futures::stream;

@@ -29,6 +29,7 @@ pub(super) struct Draft {
     times: Option<(Timestamp, Timestamp)>,
     mark: Mark,
     malformed: RoaringBitmap,
+    there: RoaringBitmap,
     fields: Vec<FieldDraft>,
     key: Vec<u8>,
 }
@@ -44,12 +45,14 @@ impl Draft {
             times: None,
             mark: Mark::default(),
             malformed: RoaringBitmap::new(),
+            there: RoaringBitmap::new(),
             fields: (0..fields).map(|_| FieldDraft::new()).collect(),
             key: Vec::new(),
         }
     }
 
-    /// What goes on from there; `None` where it isn't whole in its parts.
+    /// What goes on from there, without what is known to have left the log;
+    /// `None` where it isn't whole in its parts.
     pub(super) fn of(block: &IndexBlock) -> Option<Self> {
         let fields: Option<Vec<_>> =
             (0..block.fields()).map(|field| block.field_draft(field)).collect();
@@ -58,7 +61,15 @@ impl Draft {
         (draft.through, draft.mark) = (block.through, block.mark);
         draft.malformed = block.malformed.clone();
         draft.fields = fields?;
+        draft.retain(&block.there);
         Some(draft)
+    }
+
+    /// Leaves out all places but these.
+    fn retain(&mut self, there: &RoaringBitmap) {
+        self.malformed &= there;
+        self.fields.iter_mut().for_each(|field| field.retain(there));
+        self.there = there.clone();
     }
 
     /// The last sequence that was looked at.
@@ -76,13 +87,17 @@ impl Draft {
         self.mark = self.mark.max(message);
     }
 
-    /// Looks at an event.
-    pub(super) fn observe(&mut self, sequence: u64, event: &Event, fields: &[IndexField]) {
+    /// Looks at an event, which happened at a time: the one that it says, or
+    /// that of its storing.
+    pub(super) fn observe(
+        &mut self,
+        (sequence, at): (u64, Timestamp),
+        event: &Event,
+        fields: &[IndexField],
+    ) {
         let place = self.place(sequence);
-        if let Some(at) = event.timestamp {
-            let (first, last) = self.times.unwrap_or((at, at));
-            self.times = Some((first.min(at), last.max(at)));
-        }
+        let (first, last) = self.times.unwrap_or((at, at));
+        self.times = Some((first.min(at), last.max(at)));
         for (field, draft) in fields.iter().zip(&mut self.fields) {
             if !draft.is_kept() {
                 continue;
@@ -111,7 +126,9 @@ impl Draft {
     fn place(&mut self, sequence: u64) -> u16 {
         self.reach(sequence);
         // A block has no more sequences.
-        u16::try_from(sequence - block_start(self.block)).unwrap_or(u16::MAX)
+        let place = u16::try_from(sequence - block_start(self.block)).unwrap_or(u16::MAX);
+        self.there.insert(place.into());
+        place
     }
 
     /// The block's index as bytes, so many of its fields' at most: what takes
@@ -132,7 +149,7 @@ impl Draft {
         out.i64(self.created.as_nanos());
         out.u64(self.block);
         out.u64((self.through + 1).saturating_sub(block_start(self.block)));
-        // The wrong way round where no event says when it happened.
+        // The wrong way round where there is no event.
         let (first, last) = self.times.unwrap_or((Timestamp::MAX, Timestamp::MIN));
         for time in [first, last] {
             out.i64(time.as_nanos().wrapping_sub(self.created.as_nanos()));
@@ -141,6 +158,7 @@ impl Draft {
         out.u64((self.mark.sequence + 1).saturating_sub(block_start(self.block)));
         out.i64(self.mark.stored_at.as_nanos().wrapping_sub(self.created.as_nanos()));
         places::write(&mut out, &self.malformed);
+        places::write(&mut out, &self.there);
         out.len(fields.len());
         fields.iter().for_each(|(bytes, _)| out.0.extend_from_slice(bytes));
         let checksum = crc32c::crc32c(&out.0);

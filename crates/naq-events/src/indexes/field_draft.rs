@@ -81,6 +81,22 @@ impl FieldDraft {
         }
     }
 
+    /// Leaves out all places but these.
+    pub(super) fn retain(&mut self, there: &RoaringBitmap) {
+        self.unkept &= there;
+        match &mut self.values {
+            Values::LeftOut => {}
+            Values::ByKey(values) => values.retain(|_, places| {
+                *places &= there;
+                !places.is_empty()
+            }),
+            Values::ByHash(values) => values.retain(|_, places| {
+                places.retain(|place| there.contains(u32::from(*place)));
+                !places.is_empty()
+            }),
+        }
+    }
+
     /// Keeps the hashes of its values alone.
     fn hash(&mut self) {
         let Values::ByKey(values) = &self.values else { return };

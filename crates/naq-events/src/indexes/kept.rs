@@ -144,7 +144,7 @@ impl Indexes {
         if !missing.is_empty() && self.may_read.load(Ordering::Relaxed) {
             match self.stored(definition, log, &missing).await {
                 Ok(found) => found.into_iter().flatten().for_each(|block| {
-                    self.keep(Arc::new(block), log.turn());
+                    self.keep(block, log.turn());
                 }),
                 Err(error) => self.cannot_read(&error),
             }
@@ -237,14 +237,20 @@ impl Indexes {
     }
 
     /// Holds the index of a block in memory, which was made in this turn.
-    pub(super) fn keep(&self, block: Arc<IndexBlock>, turn: u64) {
+    pub(super) fn keep(&self, mut block: IndexBlock, turn: u64) {
         let key = (block.id, block.created, block.block);
         let mut kept = self.kept();
-        if kept.turn > turn || kept.blocks.get(&key).is_some_and(|had| had.through > block.through)
-        {
+        if kept.turn > turn {
             return;
         }
+        if let Some(had) = kept.blocks.get(&key) {
+            if had.through > block.through {
+                return;
+            }
+            block.forget_with(had);
+        }
         kept.bytes += block.size();
+        let block = Arc::new(block);
         match kept.blocks.insert(key, block) {
             Some(old) => kept.bytes -= old.size(),
             None => kept.order.push_back(key),
@@ -254,6 +260,22 @@ impl Indexes {
             && let Some(oldest) = kept.order.pop_front()
         {
             kept.bytes -= kept.blocks.remove(&oldest).map_or(0, |block| block.size());
+        }
+    }
+
+    /// These sequences have left the log: what is in memory of an index names
+    /// them no more.
+    pub(crate) fn forget(&self, definition: &Definition, log: &OpenLog, gone: &[u64]) {
+        let mut kept = self.kept();
+        if kept.turn != log.turn() {
+            return;
+        }
+        for gone in gone.chunk_by(|a, b| block_of(*a) == block_of(*b)) {
+            let block = gone.first().map_or(0, |sequence| block_of(*sequence));
+            let key = (definition.id, log.info.created, block);
+            if let Some(block) = kept.blocks.get_mut(&key) {
+                Arc::make_mut(block).forget(gone);
+            }
         }
     }
 

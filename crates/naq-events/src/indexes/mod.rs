@@ -51,6 +51,7 @@
 //! | `store.rs` | the bucket that keeps indexes |
 //! | `kept.rs` | indexes in memory |
 //! | `catch_up.rs` | indexing what isn't |
+//! | `pruning.rs` | leaving out what has left the log |
 //! | `status.rs` | how an index stands |
 //! | `service.rs` | create, build, list, show, rebuild, drop |
 
@@ -62,6 +63,7 @@ mod field;
 mod field_draft;
 mod kept;
 mod places;
+mod pruning;
 mod service;
 mod status;
 mod store;

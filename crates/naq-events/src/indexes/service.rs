@@ -205,6 +205,7 @@ impl Building {
         let Some(block) = self.next else { return Ok(None) };
         let Self { indexes, log, open, definition, .. } = &self;
         let done = indexes.catch_up_block(log, open, definition, block, None).await?;
+        indexes.prune(log, open, std::slice::from_ref(definition), block).await?;
         self.next = done.next;
         self.read += done.read;
         let last_sequence = self.open.info.state.last_sequence;

@@ -100,13 +100,16 @@ impl IndexStore {
         Ok(found.map(|(entry, block)| readable(&entry?, created, id, *block)).collect())
     }
 
-    /// Keeps the index of a block, unless one is there that has come as far,
-    /// of a log that ends here: then that is the answer.
+    /// Keeps the index of a block, unless one is there that has come further, or
+    /// as far and names no more, of a log that ends here: then that is the answer.
     pub(crate) async fn save(&self, block: &IndexBlock, end: u64) -> Result<Option<IndexBlock>> {
         let IndexBlock { created, id, block: number, mark, .. } = *block;
         let key = self.key(created, id, number);
+        // Of two that have come as far, the one that names less knows more of
+        // what has left the log.
+        let come = |it: &IndexBlock| (it.through, std::cmp::Reverse(it.there.len()));
         let is_better = |theirs: &IndexBlock| {
-            (block.through..=end).contains(&theirs.through) && !theirs.mark.contradicts(&mark)
+            theirs.through <= end && come(theirs) >= come(block) && !theirs.mark.contradicts(&mark)
         };
         let stays = |entry: &KvEntry| readable(entry, created, id, number).filter(is_better);
         self.bucket.put_unless(&key, block.bytes(), None, stays).await

@@ -21,6 +21,16 @@ fn draft(fields: &[IndexField]) -> Draft {
     Draft::new(Timestamp::from_nanos(7), Uuid::nil(), 3, fields.len())
 }
 
+/// When events were stored that don't say when they happened.
+fn stored() -> Timestamp {
+    "2026-11-24T12:20:00Z".parse().unwrap()
+}
+
+/// Shows a draft the event at a sequence.
+fn see(draft: &mut Draft, sequence: u64, event: &Event, fields: &[IndexField]) {
+    draft.observe((sequence, event.timestamp.unwrap_or_else(stored)), event, fields);
+}
+
 /// The first sequence of block 3.
 const START: u64 = 3 * 65_536 + 1;
 
@@ -43,18 +53,19 @@ fn a_block_of_which_nothing_happened_in_a_range_names_nothing() {
     let fields = fields(&["queue"]);
     let mut draft = draft(&fields);
     draft.malformed(START);
-    // Without a time of its own it passes no condition on it.
-    draft.observe(START + 1, &event(1, 1), &fields);
+    // Without a time of its own it happened when it was stored.
+    see(&mut draft, START + 1, &event(1, 1), &fields);
     let filter = |range: &str| format!("queue = q1 {range}");
     let named = |block: &IndexBlock, range: &str| {
         candidates(block, &filter(range), &fields).map(|found| found.len())
     };
     let untimed = seal(&draft);
     assert_eq!(named(&untimed, ""), Some(2));
-    assert_eq!(named(&untimed, "and timestamp > 2026-11-24T00:00:00Z"), Some(1));
+    assert_eq!(named(&untimed, "and timestamp > 2026-11-24T12:19:59Z"), Some(2));
+    assert_eq!(named(&untimed, "and timestamp > 2026-11-24T12:20:00.1Z"), Some(1));
     for (n, minute) in [(2, 30), (3, 10)] {
         let at: Timestamp = format!("2026-11-24T12:{minute}:00Z").parse().unwrap();
-        draft.observe(START + n, &event(1, 1).with_timestamp(at), &fields);
+        see(&mut draft, START + n, &event(1, 1).with_timestamp(at), &fields);
     }
     let block = seal(&Draft::of(&seal(&draft)).unwrap());
     for (range, expected) in [
@@ -74,10 +85,10 @@ fn conditions_on_indexed_fields_are_met_by_what_is_named_and_others_are_not_aske
     let mut draft = draft(&fields);
     for n in 0..100_u64 {
         let event = event((n % 2) as u8, (n % 10) as u16).with_field("n", n);
-        draft.observe(START + n, &event, &fields);
+        see(&mut draft, START + n, &event, &fields);
     }
     draft.malformed(START + 100);
-    draft.observe(START + 101, &Event::new("x").with_queue("q".repeat(200)), &fields);
+    see(&mut draft, START + 101, &Event::new("x").with_queue("q".repeat(200)), &fields);
     let block = seal(&draft);
     assert_eq!((block.through, block.values(0), block.values(1)), (START + 101, Some(2), Some(10)));
     let named = |filter| {
@@ -102,7 +113,7 @@ fn of_many_values_what_is_equal_is_found_and_what_is_alike_is_not_told() {
     for n in 0..60_000_u64 {
         let mut event = event((n % 200) as u8, 0).with_job_id(format!("j{}", n / 3));
         event = event.with_field("n", n as f64 / 2.0);
-        draft.observe(START + n, &event, &fields);
+        see(&mut draft, START + n, &event, &fields);
     }
     let block = seal(&draft);
     assert_eq!(block.values(1), Some(200));
@@ -128,7 +139,7 @@ fn of_many_values_what_is_equal_is_found_and_what_is_alike_is_not_told() {
     }
     // It stays so when the block goes on.
     let mut on = Draft::of(&block).unwrap();
-    on.observe(START + 60_000, &event(1, 0).with_job_id("j1"), &fields);
+    see(&mut on, START + 60_000, &event(1, 0).with_job_id("j1"), &fields);
     let block = seal(&on);
     assert_eq!(named(&block, "job_id = j1"), Some(vec![3, 4, 5, 60_000]));
     assert_eq!(named(&block, "queue = q1").unwrap().len(), 301);
@@ -140,7 +151,7 @@ fn another_id_in_each_event_fits_in_a_message_with_one_field_more() {
     let mut draft = draft(&fields);
     for n in 0..65_536_u64 {
         let id = Uuid::from_u64_pair(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n);
-        draft.observe(START + n, &event(1, 0).with_field("order", id.to_string()), &fields);
+        see(&mut draft, START + n, &event(1, 0).with_field("order", id.to_string()), &fields);
     }
     let block = seal(&draft);
     assert!(block.is_whole() && block.is_by_hash(0));
@@ -157,7 +168,7 @@ fn an_index_of_long_values_fits_in_a_message() {
         let text = |of: &str| format!("{of}{:0100}", n % 4_000);
         let mut event = event(1, 0).with_field("a", text("a")).with_field("b", text("bb"));
         event = event.with_field("c", text("ccc"));
-        draft.observe(START + n, &event, &fields);
+        see(&mut draft, START + n, &event, &fields);
     }
     let block = seal(&draft);
     assert!(block.size() < 1_000_000, "{}", block.size());
@@ -173,7 +184,7 @@ fn what_has_no_room_even_by_hash_is_left_out_and_the_others_still_tell() {
     let mut draft = draft(&fields);
     for n in 0..65_536_u64 {
         let event = event((n % 4) as u8, 0).with_field("a", n).with_field("b", n + 1);
-        draft.observe(START + n, &event, &fields);
+        see(&mut draft, START + n, &event, &fields);
     }
     let block = seal(&draft);
     assert!(block.size() < 1_000_000, "{}", block.size());
@@ -189,7 +200,7 @@ fn what_has_no_room_even_by_hash_is_left_out_and_the_others_still_tell() {
 fn what_is_damaged_or_of_another_version_is_found() {
     let fields = fields(&["queue"]);
     let mut draft = draft(&fields);
-    (0..50).for_each(|n| draft.observe(START + n, &event(1, 0), &fields));
+    (0..50).for_each(|n| see(&mut draft, START + n, &event(1, 0), &fields));
     let bytes = draft.seal(MOST_BYTES);
     for place in 0..bytes.len() {
         let mut damaged = bytes.to_vec();
@@ -208,7 +219,7 @@ fn what_is_damaged_or_of_another_version_is_found() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>) {
-        bytes.splice(..0, *b"naqI\x04");
+        bytes.splice(..0, *b"naqI\x05");
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         if let Ok(block) = IndexBlock::decode(Bytes::from(bytes)) {
@@ -242,6 +253,37 @@ proptest! {
         }
     }
 
+    /// What has left the log is named no more.
+    #[test]
+    fn what_is_gone_is_not_named(
+        events in proptest::collection::vec((0_u8..4, 0_u16..9_000, any::<bool>()), 1..300),
+        is_by_hash: bool,
+    ) {
+        let fields = fields(&["queue", "worker_id"]);
+        let mut draft = draft(&fields);
+        for (n, (queue, worker, _)) in events.iter().enumerate() {
+            see(&mut draft, START + n as u64, &event(*queue, *worker), &fields);
+        }
+        let numbered = || (START..).zip(&events);
+        let is_gone = |(sequence, it): (u64, &(u8, u16, bool))| it.2.then_some(sequence);
+        let gone: Vec<u64> = numbered().filter_map(is_gone).collect();
+        let before = IndexBlock::decode(draft.seal(if is_by_hash { 64 } else { MOST_BYTES })).unwrap();
+        let (mut forgets, mut told) = (before.clone(), before.clone());
+        forgets.forget(&gone);
+        told.forget_with(&forgets);
+        let anew = seal(&Draft::of(&forgets).unwrap());
+        for block in [&forgets, &told, &anew] {
+            prop_assert_eq!(block.there.len(), (events.len() - gone.len()) as u64);
+            for (queue, worker, _) in &events {
+                for filter in [format!("queue = q{queue}"), format!("worker_id = w{worker}")] {
+                    let Some(mut expected) = candidates(&before, &filter, &fields) else { continue };
+                    expected.retain(|sequence| !gone.contains(sequence));
+                    prop_assert_eq!(candidates(block, &filter, &fields), Some(expected));
+                }
+            }
+        }
+    }
+
     /// A block that is gone on from is the block in one piece.
     #[test]
     fn going_on_makes_the_same(
@@ -255,7 +297,7 @@ proptest! {
                 part = Draft::of(&seal(&part)).unwrap();
             }
             for draft in [&mut whole, &mut part] {
-                draft.observe(START + n as u64, &event(*queue, *worker), &fields);
+                see(draft, START + n as u64, &event(*queue, *worker), &fields);
             }
         }
         prop_assert_eq!(whole.seal(MOST_BYTES), part.seal(MOST_BYTES));

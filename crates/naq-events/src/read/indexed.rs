@@ -64,6 +64,16 @@ pub(super) fn read_parts(
     stream::unfold(Some(indexed), Indexed::step).boxed()
 }
 
+/// What was got at a time.
+#[derive(Default)]
+struct Page {
+    messages: Vec<StoredMessage>,
+    /// The sequences of which there is no message any more.
+    gone: Vec<u64>,
+    /// How many messages were asked for.
+    looked_at: usize,
+}
+
 /// A reading by an index under way.
 struct Indexed {
     log: Log,
@@ -223,7 +233,7 @@ impl Indexed {
     /// Gets the next events of these, and leaves the others for later.
     async fn get_page(&mut self, mut sequences: VecDeque<u64>) -> Result<()> {
         let page: Vec<u64> = sequences.iter().take(self.page).copied().collect();
-        let (messages, looked_at) = match self.get(&page).await {
+        let Page { messages, gone, looked_at } = match self.get(&page).await {
             Err(error) if error.is(ErrorKind::PermissionDenied) && !self.has_to_get => {
                 tracing::info!(%error, "these credentials may get no single events");
                 self.scan_rest(&sequences);
@@ -241,6 +251,12 @@ impl Indexed {
                 .with("stream", self.log.stream())
                 .with("created", info.created.to_string())
                 .with_hint("begin at the beginning, or at a time"));
+        }
+        // What a server has lost at its end is no message now, and another one soon.
+        if info.state.last_sequence >= self.open.info.state.last_sequence
+            && self.open.is_as_opened()
+        {
+            self.narrowing.forget(&self.open, &gone);
         }
         self.has_gone(info.state.first_sequence);
         if !self.newest_first {
@@ -268,40 +284,41 @@ impl Indexed {
         Ok(())
     }
 
-    /// Those of these messages that are there, and how many it asked for.
-    async fn get(&mut self, page: &[u64]) -> Result<(Vec<StoredMessage>, usize)> {
+    /// Gets the first of these messages.
+    async fn get(&mut self, page: &[u64]) -> Result<Page> {
         let stream = self.log.stream();
         let request = GetMessages::new(WhichMany::Sequences(page.to_vec()))
             .with_consistency(Consistency::Any);
         let mut results = self.open.jetstream.get_messages(stream, request);
         let may_be_stale = self.open.info.config.replicas.is_none_or(|replicas| replicas > 1);
-        let (mut messages, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
+        let (mut got, mut bytes) = (Page::default(), 0);
         while bytes < PAGE_BYTES
+            && let Some(sequence) = page.get(got.looked_at)
             && let Some(result) = results.next().await
         {
-            let result = match (result, page.get(looked_at)) {
-                (Err(error), Some(sequence)) if may_be_stale && is_no_message(&error) => {
+            let result = match result {
+                Err(error) if may_be_stale && is_no_message(&error) => {
                     // A replica may not have it yet.
                     let which = GetMessage::new(Which::Sequence(*sequence));
                     self.open.jetstream.get_message(stream, which).await
                 }
-                (result, _) => result,
+                result => result,
             };
             match result {
                 Ok(message) => {
                     bytes += message.payload.len();
-                    messages.push(message);
+                    got.messages.push(message);
                 }
-                Err(error) if is_no_message(&error) => {}
+                Err(error) if is_no_message(&error) => got.gone.push(*sequence),
                 Err(error) => return Err(error),
             }
-            looked_at += 1;
+            got.looked_at += 1;
         }
-        if looked_at == 0 {
+        if got.looked_at == 0 {
             let text = "the answer ended before its first message";
             return Err(Error::new(ErrorKind::Unexpected, OPERATION, text));
         }
-        Ok((messages, looked_at))
+        Ok(got)
     }
 
     /// Reads what was still to be got instead.

@@ -151,6 +151,11 @@ impl Narrowing {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
+    /// Names these sequences no more: they have left the log.
+    pub(super) fn forget(&self, open: &OpenLog, gone: &[u64]) {
+        self.indexes.forget(&self.definition, open, gone);
+    }
+
     /// What has to be read between two sequences, in stored order, where of a
     /// block so many events are got one by one at most.
     pub(super) async fn parts(
