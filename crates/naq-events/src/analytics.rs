@@ -7,7 +7,7 @@ use naq_core::Result;
 use naq_core::events::{AnalyticsRequest, EventAnalytics, Filter, RecordedEvent, TimeRange};
 
 use crate::answer::{Question, Sources};
-use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally};
+use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally, listed};
 use crate::measures::MeasuresFold;
 use crate::read::Meter;
 use crate::stats::{group, in_range};
@@ -92,7 +92,7 @@ impl Tally for AnalyticsFold<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.has_dropped
+        digest.dropped.any()
     }
 
     fn digest(&mut self, _: &Digest) -> u64 {
@@ -140,7 +140,7 @@ impl Tally for AnalyticsFold<'_> {
         ];
         for (measures, name) in groups {
             let Some(name) = name else { continue };
-            match group(measures, name, EventAnalytics::MAX_GROUPS) {
+            match group(measures, &listed(name), EventAnalytics::MAX_GROUPS) {
                 Some(measures) => measures.observe(event),
                 None => self.unlisted += 1,
             }

@@ -12,6 +12,7 @@ use naq_core::{Result, Timestamp};
 use crate::answer::{Question, Sources};
 use crate::digests::{
     Cell, CellFilter, Digest, Grain, Key, Minute, MinuteRange, Name, Outcome, Tally, fingerprint,
+    listed,
 };
 use crate::measures::MeasuresFold;
 use crate::read::Meter;
@@ -190,7 +191,14 @@ impl Tally for GroupedFold<'_> {
                 .cells_apart()
                 .iter()
                 .any(|(_, cell)| !cell.is_sharp() && self.time(cell).is_err());
-        is_apart || digest.has_dropped
+        let (dropped, groups) = (digest.dropped, &self.request.group_by);
+        let is_left_out = groups.iter().any(|group| match group {
+            GroupBy::Type => dropped.event_types,
+            GroupBy::Queue => dropped.queues,
+            GroupBy::JobName => dropped.job_names,
+            _ => false,
+        });
+        is_apart || is_left_out || self.cells.is_some_and(|cells| cells.asks_for(dropped))
     }
 
     fn digest(&mut self, _: &Digest) -> u64 {
@@ -235,9 +243,9 @@ impl Tally for GroupedFold<'_> {
             return false;
         }
         let event = &recorded.event;
-        let text = |text: Option<&str>| text.map(str::to_owned);
+        let text = |text: Option<&str>| text.map(|name| listed(name).into_owned());
         let groups = request.group_by.iter().map(|group| match group {
-            GroupBy::Type => Some(event.event_type.as_str().to_owned()),
+            GroupBy::Type => text(Some(event.event_type.as_str())),
             GroupBy::Queue => text(event.queue.as_deref()),
             GroupBy::JobName => text(event.job_name.as_deref()),
             GroupBy::Worker => text(event.worker_id.as_deref()),

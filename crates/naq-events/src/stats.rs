@@ -7,7 +7,7 @@ use naq_core::events::{EventStats, RecordedEvent, StatsRequest};
 use naq_core::{Result, Timestamp};
 
 use crate::answer::{Question, Sources};
-use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally};
+use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally, listed};
 use crate::read::Meter;
 
 /// The operation that errors name.
@@ -60,7 +60,7 @@ impl Tally for StatsTally<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.has_dropped
+        digest.dropped.any()
     }
 
     fn digest(&mut self, _: &Digest) -> u64 {
@@ -128,7 +128,7 @@ fn observe(stats: &mut EventStats, recorded: &RecordedEvent) -> bool {
     ];
     for (counts, name) in groups {
         let Some(name) = name else { continue };
-        match group(counts, name, EventStats::MAX_GROUPS) {
+        match group(counts, &listed(name), EventStats::MAX_GROUPS) {
             Some(count) => *count += 1,
             None => stats.unlisted += 1,
         }

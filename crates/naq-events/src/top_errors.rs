@@ -91,8 +91,11 @@ struct ErrorsFold<'a> {
     others: u64,
     /// How often one of them did at most.
     others_at_most: u64,
-    /// How often errors occurred that a digest doesn't tell.
+    /// How often errors occurred that a digest doesn't tell, which has events of
+    /// the range or the one before.
     untold: u64,
+    /// The same of digests that have none.
+    untold_elsewhere: u64,
 }
 
 /// A log may have far more errors behind it than are told apart. Which of them
@@ -136,7 +139,7 @@ impl<'a> ErrorsFold<'a> {
                 .with_source(error)
         })?;
         let (round, groups) = (Round::default(), HashMap::new());
-        let [others, others_at_most, untold] = [0; 3];
+        let [others, others_at_most, untold, untold_elsewhere] = [0; 4];
         Ok(Self {
             request,
             range,
@@ -148,6 +151,7 @@ impl<'a> ErrorsFold<'a> {
             others,
             others_at_most,
             untold,
+            untold_elsewhere,
         })
     }
 
@@ -181,6 +185,15 @@ impl<'a> ErrorsFold<'a> {
         group.ends.merge_ends(more);
     }
 
+    /// Whether the unlisted errors of a digest, if it has any, may lie in the
+    /// range or in the one before.
+    fn may_be_asked_for(&self, digest: &Digest) -> bool {
+        digest.unlisted_between.is_some_and(|(first, last)| {
+            let mut ranges = [Some(self.range), self.before].into_iter().flatten();
+            ranges.any(|(from, to)| first <= to && from <= last)
+        })
+    }
+
     /// Answers whether a second round is needed, and begins it.
     fn begins_again(&mut self) -> bool {
         let Round::Counting = self.round else { return false };
@@ -192,7 +205,7 @@ impl<'a> ErrorsFold<'a> {
         most.truncate(self.bounds.groups);
         self.round = Round::Chosen(most.iter().map(|row| *row.item()).collect());
         self.counts.reset();
-        (self.others, self.untold) = (0, 0);
+        (self.others, self.untold, self.untold_elsewhere) = (0, 0, 0);
         true
     }
 
@@ -209,6 +222,7 @@ impl<'a> ErrorsFold<'a> {
         };
         let mut answer = TopErrors::new(range, self.before.map(time));
         answer.unlisted = self.others + self.untold;
+        answer.unlisted_elsewhere = self.untold_elsewhere;
         answer.unlisted_at_most = self.others.min(self.others_at_most) + self.untold;
         for (error, group) in self.groups {
             let Some((first, last)) = group.ends.times.filter(|_| group.count > 0) else {
@@ -251,11 +265,16 @@ impl Tally for ErrorsFold<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
+        // Since when something is new is told by the whole log.
         digest.unlisted_errors > 0
+            && (self.request.new_since.is_some() || self.may_be_asked_for(digest))
     }
 
     fn digest(&mut self, digest: &Digest) -> u64 {
-        self.untold += digest.unlisted_errors;
+        match self.may_be_asked_for(digest) {
+            true => self.untold += digest.unlisted_errors,
+            false => self.untold_elsewhere += digest.unlisted_errors,
+        }
         let mut repeats = 0;
         for (error, occurrences) in &digest.errors {
             self.add(error, occurrences);

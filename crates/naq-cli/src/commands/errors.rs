@@ -66,6 +66,7 @@ fn missing(answer: &TopErrors) -> impl Iterator<Item = (&'static str, String)> {
     let malformed = human::counted(answer.basis.malformed, "message");
     let gone = human::counted(answer.basis.holes, "message");
     let unlisted = human::counted(answer.unlisted, "occurrence");
+    let elsewhere = human::counted(answer.unlisted_elsewhere, "occurrence");
     let at_most = human::counted(answer.unlisted_at_most, "time");
     [
         (answer.basis.malformed, "Malformed", format!("{malformed} of no event, in no row")),
@@ -74,6 +75,11 @@ fn missing(answer: &TopErrors) -> impl Iterator<Item = (&'static str, String)> {
             answer.unlisted,
             "Not listed",
             format!("{unlisted} of errors that are not told apart, each of them {at_most} at most"),
+        ),
+        (
+            answer.unlisted_elsewhere,
+            "At other times",
+            format!("{elsewhere} of errors that are not told apart: what is listed may be one"),
         ),
     ]
     .into_iter()

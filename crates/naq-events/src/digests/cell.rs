@@ -91,13 +91,6 @@ pub(crate) struct Key {
     pub(crate) outcome: Outcome,
 }
 
-impl Key {
-    /// Whether it leaves out what an event named.
-    pub(super) fn has_dropped(&self) -> bool {
-        [self.event_type, self.queue, self.job_name].contains(&Name::Dropped)
-    }
-}
-
 /// Up to so many events of a cell are kept one by one: a range that ends
 /// within their minute is answered exactly, whatever became of them.
 pub(crate) const FEW: usize = 1_024;

@@ -6,6 +6,7 @@ use naq_core::events::{Event, Filter};
 
 use super::cell::{Key, Name, Outcome};
 use super::digest::Digest;
+use super::names::{Dropped, is_cut};
 
 /// The fields that a digest tells apart.
 const FIELDS: [&str; 4] = ["type", "queue", "job_name", "success"];
@@ -33,15 +34,26 @@ impl CellFilter {
         })
     }
 
-    /// Whether a cell tells what the filter looks at.
-    pub(crate) fn can_decide(&self, key: &Key) -> bool {
+    /// Whether a cell of a digest tells what the filter looks at.
+    pub(crate) fn can_decide(&self, digest: &Digest, key: &Key) -> bool {
+        let is_whole = |name: Name| match name {
+            Name::Absent => true,
+            name => digest.name(name).is_some_and(|name| !is_cut(name)),
+        };
         [
             (self.needs_type, key.event_type),
             (self.needs_queue, key.queue),
             (self.needs_job_name, key.job_name),
         ]
         .into_iter()
-        .all(|(needs, name)| !needs || name != Name::Dropped)
+        .all(|(needs, name)| !needs || is_whole(name))
+    }
+
+    /// Whether it looks at what is left out.
+    pub(crate) const fn asks_for(&self, dropped: Dropped) -> bool {
+        (self.needs_type && dropped.event_types)
+            || (self.needs_queue && dropped.queues)
+            || (self.needs_job_name && dropped.job_names)
     }
 
     /// Asks it of the cells of a digest.

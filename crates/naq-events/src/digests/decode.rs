@@ -16,6 +16,7 @@ use super::errors::{ErrorKey, Occurrences, SAMPLES};
 use super::few::Few;
 use super::hours::{Grain, Hours};
 use super::moment::{Moment, Nanos};
+use super::names::Dropped;
 use crate::fence::Mark;
 
 const OPERATION: &str = "read_digest";
@@ -97,7 +98,7 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         Some((ErrorKey { fingerprint, error_type }, occurrences))
     })?;
     let unlisted_errors = reader.u64()?;
-    Some(Digest {
+    let digest = Digest {
         created,
         block,
         through,
@@ -106,14 +107,16 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         malformed,
         tells_repeats,
         grain,
-        has_dropped: cells.iter().any(|(key, _)| key.has_dropped()),
+        dropped: Dropped::of(&cells),
         names,
         cells,
         spans,
         errors,
         unlisted_errors,
+        unlisted_between: None,
         hours: Hours::default(),
-    })
+    };
+    Some(digest.with_unlisted_between())
 }
 
 /// The last message that a digest of a block which starts there was made of.

@@ -4,7 +4,9 @@ use naq_core::Timestamp;
 
 use super::cell::{Cell, Key, Minute, Name};
 use super::errors::{ErrorKey, Occurrences};
+use super::head::both;
 use super::hours::{Grain, Hours, whole_hours};
+use super::names::Dropped;
 use crate::fence::Mark;
 
 /// How many sequences a block has.
@@ -69,14 +71,16 @@ pub(crate) struct Digest {
     pub(crate) names: Vec<String>,
     /// The counts, by key.
     pub(crate) cells: Vec<(Key, Cell)>,
-    /// Whether they leave out a type, a queue or a kind of job that an event named.
-    pub(crate) has_dropped: bool,
+    /// Of which names they leave out those that events have.
+    pub(crate) dropped: Dropped,
     /// Where the events of each minute lie.
     pub(crate) spans: Vec<(Minute, Span)>,
     /// The errors.
     pub(crate) errors: Vec<(ErrorKey, Occurrences)>,
     /// Occurrences of errors that are not listed, because there were too many.
     pub(crate) unlisted_errors: u64,
+    /// Between which minutes these lie, if there are any: those of all its events.
+    pub(crate) unlisted_between: Option<(Minute, Minute)>,
     /// The cells by hour, once they were asked for.
     pub(crate) hours: Hours,
 }
@@ -98,6 +102,18 @@ impl Digest {
     /// How much of its block is in it, to tell the better one of two.
     pub(crate) const fn extent(&self) -> (u64, u64) {
         (self.seen, self.through)
+    }
+
+    /// When the first and the last of its events happened; `None` without one.
+    pub(crate) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        self.cells.iter().map(|(_, cell)| (cell.first, cell.last)).reduce(both)
+    }
+
+    /// The same, which says between which minutes its unlisted errors lie.
+    pub(crate) fn with_unlisted_between(mut self) -> Self {
+        let times = self.times().filter(|_| self.unlisted_errors > 0);
+        self.unlisted_between = times.map(|(first, last)| (Minute::of(first), Minute::of(last)));
+        self
     }
 
     /// How many bytes it takes in memory, about; its hours come to more.
@@ -216,9 +232,9 @@ impl Digest {
         let mut spans = self.spans;
         spans.retain(|(minute, _)| !between(&cells, *minute, *minute).is_empty());
         spans.sort_unstable_by_key(|(minute, _)| *minute);
-        let has_dropped = cells.iter().any(|(key, _)| key.has_dropped());
+        let dropped = Dropped::of(&cells);
         let hours = Hours::default();
-        Self { names, cells, has_dropped, spans, hours, ..self }
+        Self { names, cells, dropped, spans, hours, ..self }
     }
 }
 

@@ -11,6 +11,7 @@ use super::digest::{Digest, Span, block_start};
 use super::encode::encode;
 use super::errors::{ErrorKey, Occurrences};
 use super::hours::{Grain, Hours};
+use super::names::{Dropped, listed};
 use super::repeats::SeenInBlock;
 use crate::fence::Mark;
 
@@ -230,7 +231,7 @@ impl Draft {
             (digest.errors, digest.unlisted_errors) = self.bounded_errors(most);
             bytes = encode(&digest);
         }
-        (digest, bytes)
+        (digest.with_unlisted_between(), bytes)
     }
 
     /// As a digest, with errors within their bounds.
@@ -246,10 +247,11 @@ impl Draft {
             grain: Grain::Minute,
             names: self.names.list.clone(),
             cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),
-            has_dropped: false,
+            dropped: Dropped::default(),
             spans: self.spans.iter().map(|(minute, span)| (*minute, *span)).collect(),
             errors: Vec::new(),
             unlisted_errors: self.unlisted_errors,
+            unlisted_between: None,
             hours: Hours::default(),
         };
         (digest.errors, digest.unlisted_errors) = self.bounded_errors(MOST_ERRORS);
@@ -325,6 +327,7 @@ struct Names {
 impl Names {
     fn name(&mut self, name: Option<&str>) -> Name {
         let Some(name) = name else { return Name::Absent };
+        let name = &*listed(name);
         if let Some(place) = self.places.get(name) {
             return Name::At(*place);
         }

@@ -374,7 +374,7 @@ impl<'a> Gathering<'a> {
                         if cell.is_sharp() {
                             let part = cell.when(|at| range.contains(at));
                             inside.extend(part.map(|part| (*key, part)));
-                        } else if !filter.can_decide(key) || choice.passes(key) {
+                        } else if !filter.can_decide(digest, key) || choice.passes(key) {
                             self.basis.undecided += cell.count;
                         }
                     }
@@ -392,7 +392,7 @@ impl<'a> Gathering<'a> {
         }
         // Whatever of them is asked for: blocks that are put together answer the same.
         self.basis.duplicates = self.basis.duplicates.filter(|_| digest.tells_repeats);
-        let is_clear = |(key, _): &&(Key, Cell)| self.ask.filter.can_decide(key);
+        let is_clear = |(key, _): &&(Key, Cell)| self.ask.filter.can_decide(digest, key);
         if cells.iter().all(|cell| is_clear(&cell)) {
             return self.count_repeats(tally.cells(digest, cells));
         }

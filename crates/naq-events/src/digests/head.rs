@@ -20,7 +20,8 @@ pub(super) struct Head {
     pub(super) holes: u64,
     /// When the first and the last of the events happened; `None` without one.
     times: Option<(Timestamp, Timestamp)>,
-    /// The minutes of the first and the last error; `None` without one.
+    /// The minutes of the first and the last error, or between which they lie;
+    /// `None` without one.
     errors: Option<(Minute, Minute)>,
     /// Whether the minutes of some events aren't told.
     has_apart: bool,
@@ -47,14 +48,14 @@ impl Head {
 
     /// That of a digest.
     pub(super) fn of(digest: &Digest) -> Self {
-        let cells = digest.cells.iter().map(|(_, cell)| (cell.first, cell.last));
-        let errors = digest.errors.iter().filter_map(|(_, all)| all.times);
+        let listed = digest.errors.iter().filter_map(|(_, all)| all.times);
+        let listed = listed.map(|(first, last)| (Minute::of(first), Minute::of(last)));
         Self {
             seen: digest.seen,
             malformed: digest.malformed,
             holes: digest.holes(),
-            times: cells.reduce(both),
-            errors: errors.reduce(both).map(|(first, last)| (Minute::of(first), Minute::of(last))),
+            times: digest.times(),
+            errors: listed.chain(digest.unlisted_between).reduce(both),
             has_apart: !digest.cells_apart().is_empty(),
             grain: digest.grain,
             mark: digest.mark,
@@ -94,7 +95,7 @@ impl Head {
 }
 
 /// From the earlier start to the later end.
-fn both<T: Ord>((first, last): (T, T), (other_first, other_last): (T, T)) -> (T, T) {
+pub(super) fn both<T: Ord>((first, last): (T, T), (other_first, other_last): (T, T)) -> (T, T) {
     (first.min(other_first), last.max(other_last))
 }
 

@@ -12,6 +12,7 @@
 //! | `fingerprint.rs` | messages of errors without what varies |
 //! | `cell.rs`, `few.rs`, `moment.rs` | what is told apart, and what is counted of it |
 //! | `errors.rs` | the errors of a block |
+//! | `names.rs` | how long a name is, and which of them a digest leaves out |
 //! | `repeats.rs` | which events are stored more than once |
 //! | `draft.rs` | a digest in the making, and its bounds |
 //! | `digest.rs`, `hours.rs` | a digest, and its minutes put together by hour |
@@ -60,6 +61,7 @@ mod kept;
 mod lost;
 mod memory;
 mod moment;
+mod names;
 mod range;
 mod reading;
 mod recent;
@@ -77,6 +79,8 @@ mod tests_of_errors;
 mod tests_of_keeping;
 #[cfg(test)]
 mod tests_of_loading;
+#[cfg(test)]
+mod tests_of_richness;
 #[cfg(test)]
 mod tests_of_tiers;
 #[cfg(test)]
@@ -96,5 +100,6 @@ pub(crate) use follower::Follower;
 pub(crate) use gather::{Ask, Tally};
 pub(crate) use hours::Grain;
 pub(crate) use kept::Digests;
+pub(crate) use names::listed;
 pub(crate) use range::{Lies, MinuteRange};
 pub(crate) use tiers::{Coarsening, MOST as MOST_COARSER, Tiers};

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::cell::{Cell, Key, Name};
 use super::digest::Digest;
 use super::errors::ErrorKey;
-use super::head::Head;
+use super::head::{Head, both};
 use super::hours::{Grain, together};
+use super::names::Dropped;
 
 /// How many bytes a run has at most, about: names that are different in each
 /// block are no shorter put together.
@@ -86,7 +87,13 @@ impl Run {
 
     /// The same of what the log hasn't all of any more: nothing tells more of it.
     pub(super) fn of_worn(mut self) -> Self {
-        (self.untold.has_dropped, self.untold.unlisted_errors) = (false, 0);
+        let told = Digest {
+            dropped: Dropped::default(),
+            unlisted_errors: 0,
+            unlisted_between: None,
+            ..self.untold
+        };
+        self.untold = told;
         self
     }
 
@@ -150,7 +157,12 @@ fn few_words(one: &Digest, other: &Digest) -> Digest {
         malformed: one.malformed + other.malformed,
         tells_repeats: one.tells_repeats && other.tells_repeats,
         unlisted_errors: one.unlisted_errors + other.unlisted_errors,
-        has_dropped: one.has_dropped || other.has_dropped,
+        unlisted_between: one
+            .unlisted_between
+            .into_iter()
+            .chain(other.unlisted_between)
+            .reduce(both),
+        dropped: one.dropped.or(other.dropped),
         ..one.without_parts()
     }
 }

@@ -96,10 +96,15 @@ pub struct TopErrors {
     /// Those that occurred most, in this order.
     pub errors: Vec<ErrorGroup>,
     /// Occurrences that are in no group: those in the range of errors beyond the
-    /// [`MAX_GROUPS`](Self::MAX_GROUPS) that occurred most in it, and, at any
-    /// time, those of which there were too many in one digest of events that
-    /// are gone.
+    /// [`MAX_GROUPS`](Self::MAX_GROUPS) that occurred most in it, and those of
+    /// which there were too many in one digest of events that are gone, where
+    /// it has any of the range or of the one before.
     pub unlisted: u64,
+    /// Occurrences of which there were too many in one digest that has nothing of
+    /// the range or of the one before. An error that is listed may be among them:
+    /// above 0, its first and last time are those that are known.
+    #[serde(default)]
+    pub unlisted_elsewhere: u64,
     /// How often any error that is in no group occurred in the range at most: what
     /// is listed with more has its place for certain.
     #[serde(default)]
@@ -125,6 +130,7 @@ impl TopErrors {
             different: 0,
             errors: Vec::new(),
             unlisted: 0,
+            unlisted_elsewhere: 0,
             unlisted_at_most: 0,
             basis: AnswerBasis::default(),
         }
