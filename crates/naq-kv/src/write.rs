@@ -54,7 +54,8 @@ impl Write {
     ///
     /// A write with a condition carries a message id of its own: by it, its
     /// message is known again where the answer got lost or is a refusal of what
-    /// was stored already.
+    /// was stored already. It names its stream, so that nobody needs the right to
+    /// look up which one that is.
     pub(crate) fn new(operation: &'static str, names: &Names, write: KvWrite) -> Result<Self> {
         let subject = names.subject(operation, write.key())?;
         let (key, condition, message) = match write {
@@ -81,7 +82,11 @@ impl Write {
             }
         };
         let message = match condition.first_expectation() {
-            Some(revision) => expecting(message, revision).with_message_id(new_id()),
+            Some(revision) => {
+                let expected = Expected::default().with_stream(&names.stream);
+                let expected = expected.with_last_subject_sequence(revision);
+                message.with_expected(expected).with_message_id(new_id())
+            }
             None => message,
         };
         Ok(Self { operation, key, condition, message })
@@ -89,7 +94,9 @@ impl Write {
 
     /// The message, if it expects this revision.
     pub(crate) fn expecting(&self, revision: u64) -> PublishMessage {
-        expecting(self.message.clone(), revision)
+        let mut message = self.message.clone();
+        message.expected.last_subject_sequence = Some(revision);
+        message
     }
 
     /// The id of its message; only a write with a condition has one.
@@ -126,10 +133,6 @@ impl Write {
         };
         error.with("found", found.map_or(0, |message| message.sequence).to_string())
     }
-}
-
-fn expecting(message: PublishMessage, revision: u64) -> PublishMessage {
-    message.with_expected(Expected::default().with_last_subject_sequence(revision))
 }
 
 /// A message id that nobody else has.

@@ -25,6 +25,7 @@ pub async fn a_write_with_a_condition_carries_the_revision_and_an_id(on: Subject
     for (message, expected) in messages.iter().zip(["0", "1", "2"]) {
         let header = message.headers.get("Nats-Expected-Last-Subject-Sequence");
         assert_eq!(header, Some(expected));
+        assert_eq!(message.headers.get("Nats-Expected-Stream"), Some(own.stream().as_str()));
         assert!(message.headers.get("Nats-Msg-Id").is_some());
     }
     let ids: Vec<_> = messages.iter().map(|message| message.headers.get("Nats-Msg-Id")).collect();
