@@ -29,6 +29,8 @@ mod indexes;
 mod keeper;
 #[path = "events/lost_ends.rs"]
 mod lost_ends;
+#[path = "events/own_buckets.rs"]
+mod own_buckets;
 #[path = "events/sizes.rs"]
 mod sizes;
 #[path = "events/worn.rs"]

@@ -1,18 +1,27 @@
 //! A bucket of naq's own: who keeps something in it first makes it, and until
 //! then there is nothing in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use naq_core::jetstream::Consistency;
 use naq_core::kv::{
-    BucketConfig, KeySelection, KvBucket, KvBucketExt, KvEntry, KvStore, PutOptions, RemoveOptions,
+    BucketConfig, KeySelection, KvBucket, KvBucketExt, KvEntry, KvStore, KvUpdate, PutOptions,
+    RemoveOptions, WatchOptions,
 };
 use naq_core::{ErrorKind, Result};
 
 /// How often a lost race is run again.
 pub(crate) const TRIES: usize = 4;
+
+/// Who was not allowed to erase anything asks again after so long.
+const WITHOUT_RIGHT: Duration = Duration::from_secs(60);
+
+/// How much is erased at a time, at most: older servers take some hundredths of
+/// a second for each key.
+pub(crate) const MOST_ERASED: usize = 512;
 
 /// A bucket that all logs of an account share.
 #[derive(Debug, Clone)]
@@ -20,12 +29,15 @@ pub(crate) struct OwnBucket {
     kv: Arc<dyn KvStore>,
     /// As it is made, but for its replicas.
     config: BucketConfig,
+    /// When erasing something was refused last; `None` where it is allowed, as
+    /// far as is known.
+    refused: Arc<Mutex<Option<Instant>>>,
 }
 
 impl OwnBucket {
     /// The bucket that is made like this where it isn't there.
     pub(crate) fn new(kv: Arc<dyn KvStore>, config: BucketConfig) -> Self {
-        Self { kv, config }
+        Self { kv, config, refused: Arc::default() }
     }
 
     /// The bucket, whether it is there or not.
@@ -131,8 +143,86 @@ impl OwnBucket {
         }
     }
 
+    /// Erases what is under a key, unless it was replaced since it had this
+    /// revision; answers whether it did. That needs a right of its own: without
+    /// it a marker is left.
+    pub(crate) async fn erase(&self, key: &str, revision: u64) -> Result<bool> {
+        if self.may_erase() {
+            let erased = self.bucket()?.erase(key, revision).await;
+            if let Some(erased) = self.allowed(erased)? {
+                return Ok(erased > 0);
+            }
+        }
+        self.remove(key, revision).await
+    }
+
+    /// Erases some of the markers under keys that begin like this, where that is
+    /// allowed; answers whether there may be more.
+    ///
+    /// Nobody needs them: what is put under such a key meanwhile stays.
+    pub(crate) async fn sweep(&self, prefix: &str) -> Result<bool> {
+        if !self.may_erase() {
+            return Ok(false);
+        }
+        let markers = self.markers(prefix).await?;
+        let may_be_more = markers.len() >= MOST_ERASED;
+        for (key, revision) in markers {
+            if self.allowed(self.bucket()?.erase(&key, revision).await)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(may_be_more)
+    }
+
+    /// Keys of which a marker is left, and its revision.
+    async fn markers(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        let options = WatchOptions::new(KeySelection::prefix(prefix)).with_without_values(true);
+        let mut updates = self.bucket()?.watch(options);
+        let mut markers = Vec::new();
+        while let Some(update) = updates.next().await {
+            match update {
+                Ok(KvUpdate::Entry(entry)) if !entry.is_live() => {
+                    markers.push((entry.key, entry.revision));
+                    if markers.len() >= MOST_ERASED {
+                        break;
+                    }
+                }
+                Ok(KvUpdate::CaughtUp { .. }) => break,
+                Ok(_) => {}
+                Err(error) if error.is(ErrorKind::NotFound) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(markers)
+    }
+
+    fn may_erase(&self) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.is_none_or(|refused| refused.elapsed() >= WITHOUT_RIGHT)
+    }
+
+    /// What came of erasing something; `None` where it isn't allowed, which is
+    /// told when it is found out.
+    fn allowed(&self, erased: Result<u64>) -> Result<Option<u64>> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match erased {
+            Err(error) if error.is(ErrorKind::PermissionDenied) => {
+                if refused.replace(Instant::now()).is_none() {
+                    let bucket = &self.config.name;
+                    tracing::info!(bucket, %error, "a marker is left of each key that is removed");
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(erased) => {
+                *refused = None;
+                Ok(Some(erased))
+            }
+        }
+    }
+
     /// Removes what is under a key, unless it was replaced since it had this
-    /// revision; answers whether it did.
+    /// revision; answers whether it did. A marker is left.
     pub(crate) async fn remove(&self, key: &str, revision: u64) -> Result<bool> {
         let options = RemoveOptions::purge().with_expected(revision);
         match self.bucket()?.remove(key, options).await {
@@ -150,6 +240,8 @@ pub(crate) fn is_lost_race(kind: ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use naq_core::Error;
+    use naq_core::kv::{MockKvBucket, MockKvStore};
 
     use super::*;
     use crate::made_up::memory_store;
@@ -196,6 +288,58 @@ mod tests {
         bucket.remove("a", revision).await.unwrap();
         assert_eq!(put("1").await, None);
         assert_eq!(bucket.get("a").await.unwrap().unwrap().value, "1");
+    }
+
+    #[tokio::test]
+    async fn what_is_erased_leaves_nothing_and_markers_are_swept() {
+        let bucket = OwnBucket::new(memory_store(), BucketConfig::new("own"));
+        assert!(!bucket.sweep("s.").await.unwrap(), "there is no bucket yet");
+        let put = async |key: &str| {
+            let replicas = std::future::ready(Ok(1));
+            bucket.put(key, "1".into(), PutOptions::default(), replicas).await.unwrap()
+        };
+        let left = async || bucket.bucket().unwrap().status().await.unwrap().values;
+        let (before, now) = (put("s.a").await, put("s.a").await);
+        assert!(!bucket.erase("s.a", before).await.unwrap());
+        assert_eq!(bucket.get("s.a").await.unwrap().unwrap().revision, now);
+        assert!(bucket.erase("s.a", now).await.unwrap());
+        assert_eq!(left().await, 0);
+        for key in ["s.a", "s.b", "t.a"] {
+            let revision = put(key).await;
+            assert!(key == "s.b" || bucket.remove(key, revision).await.unwrap());
+        }
+        assert_eq!(left().await, 3);
+        for _ in 0..2 {
+            assert!(!bucket.sweep("s.").await.unwrap());
+            assert_eq!(left().await, 2);
+        }
+        assert_eq!(bucket.keys("s.").await.unwrap(), ["s.b"]);
+        for number in 0..=MOST_ERASED {
+            bucket.remove(&format!("u.{number}"), 0).await.unwrap();
+        }
+        assert!(bucket.sweep("u.").await.unwrap());
+        assert_eq!(left().await, 3);
+        assert!(!bucket.sweep("u.").await.unwrap());
+        assert_eq!(left().await, 2);
+    }
+
+    #[tokio::test]
+    async fn who_may_not_erase_leaves_markers_and_does_not_ask_each_time() {
+        let mut own = MockKvBucket::new();
+        own.expect_erase().times(1).returning(|_, _| {
+            Err(Error::new(ErrorKind::PermissionDenied, "erase", "not by these credentials"))
+        });
+        own.expect_remove().times(2).returning(|_, options| {
+            assert_eq!(options.expected, Some(7));
+            Ok(8)
+        });
+        let (mut kv, own) = (MockKvStore::new(), Arc::new(own));
+        kv.expect_bucket().returning(move |_| Ok(Arc::clone(&own) as Arc<dyn KvBucket>));
+        let bucket = OwnBucket::new(Arc::new(kv), BucketConfig::new("own"));
+        for _ in 0..2 {
+            assert!(bucket.erase("a", 7).await.unwrap());
+        }
+        assert!(!bucket.sweep("").await.unwrap());
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use naq_core::{BoxStream, Error, Result};
 
 use crate::wire::Names;
 use crate::write::{Write, send};
-use crate::{bulk, layout, modify, read, transaction, watch};
+use crate::{bulk, erase, layout, modify, read, transaction, watch};
 
 /// What every handle of a store has of it.
 #[derive(Debug, Clone)]
@@ -110,6 +110,10 @@ impl KvBucket for Bucket {
             _ => "delete",
         };
         self.write(operation, KvWrite::remove(key, options)).await
+    }
+
+    async fn erase(&self, key: &str, revision: u64) -> Result<u64> {
+        erase::erase(&*self.shared.jetstream().await?, &self.names, key, revision).await
     }
 
     fn keys(&self, selection: KeySelection) -> BoxStream<'static, Result<String>> {

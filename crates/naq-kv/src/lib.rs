@@ -38,6 +38,7 @@
 
 mod bucket;
 mod bulk;
+mod erase;
 mod layout;
 mod modify;
 mod read;

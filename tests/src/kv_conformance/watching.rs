@@ -1,9 +1,10 @@
 //! Keys listed and watched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use naq_core::ErrorKind;
 use naq_core::kv::{
     BucketConfig, KeySelection, KvBucket, KvBucketExt, KvOperation, KvUpdate, PutOptions,
@@ -42,7 +43,7 @@ pub async fn keys_by_prefix_begin_with_it_at_a_dot_or_not(on: Subject) {
     }
     assert_eq!(own.keys(KeySelection::key("jobs")).await, ["jobs"]);
     let mut broken = own.bucket.keys(KeySelection::prefix("jobs*"));
-    let broken = futures::StreamExt::next(&mut broken).await.unwrap();
+    let broken = broken.next().await.unwrap();
     refused(broken, ErrorKind::InvalidArgument);
 }
 
@@ -60,6 +61,43 @@ pub async fn no_key_is_missed_while_all_are_written_anew(on: Subject) {
         let value = round.to_string();
         let (listed, ()) = tokio::join!(own.keys(KeySelection::All), write(&value));
         assert_eq!(listed, keys, "round {round}");
+    }
+}
+
+pub async fn no_key_is_missed_while_others_are_erased(on: Subject) {
+    let own = on.bucket(1).await;
+    let keys: Vec<String> = (0..300).map(|n| format!("k{n:03}")).collect();
+    for round in 0..3 {
+        // Values that go and markers that go, between those that stay.
+        let mut goes = Vec::new();
+        for key in &keys {
+            own.bucket.put(key, "stays").await.unwrap();
+            let value = format!("v.{key}");
+            goes.push((own.bucket.put(&value, "goes").await.unwrap(), value));
+            let marker = format!("m.{key}");
+            goes.push((own.bucket.purge(&marker).await.unwrap(), marker));
+        }
+        let erase = async {
+            for (revision, key) in &goes {
+                assert_eq!(own.bucket.erase(key, *revision).await.unwrap(), 1);
+            }
+        };
+        let watch = async {
+            let (mut watch, mut seen) = (own.bucket.watch(everything()), BTreeSet::new());
+            loop {
+                match watch.next().await.unwrap().unwrap() {
+                    KvUpdate::Entry(entry) => drop(seen.insert(entry.key)),
+                    KvUpdate::CaughtUp { .. } => break seen,
+                    _ => {}
+                }
+            }
+        };
+        let watch = wait::within("a watch", PATIENCE, watch);
+        let (listed, seen, ()) = tokio::join!(own.keys(KeySelection::prefix("k")), watch, erase);
+        assert_eq!(listed, keys, "round {round}");
+        assert!(keys.iter().all(|key| seen.contains(key)), "round {round}: {seen:?}");
+        assert_eq!(own.keys(KeySelection::All).await, keys);
+        assert_eq!(own.messages().await.len(), keys.len());
     }
 }
 

@@ -10,7 +10,7 @@ use naq_core::config::{
 use naq_core::events::{
     CleanupRequest, Event, EventQuery, EventQueryExt, EventSink, EventSinkExt, ReadEvents,
 };
-use naq_core::kv::KvStore;
+use naq_core::kv::{BucketConfig, KeySelection, KvBucket, KvBucketExt, KvStore};
 use naq_core::service::HealthState;
 use naq_tests::server::{NatsServer, User};
 use naq_tests::wait;
@@ -53,6 +53,17 @@ const DIGESTER_API: [&str; 10] = [
     "$KV.naq_keepers.>",
 ];
 
+/// What it gives to a keeper by whom digests get too old.
+const AGEING_API: [&str; 4] = [
+    "$JS.API.CONSUMER.CREATE.KV_naq_digests.>",
+    "$JS.API.CONSUMER.MSG.NEXT.KV_naq_digests.*",
+    "$JS.API.CONSUMER.DELETE.KV_naq_digests.*",
+    "$JS.API.DIRECT.GET.KV_naq_digests.>",
+];
+
+/// What it gives besides, so that nothing is left of them.
+const ERASING_API: [&str; 1] = ["$JS.API.STREAM.PURGE.KV_naq_digests"];
+
 /// A server with one who may everything, one who may log, and one who may read.
 async fn server() -> NatsServer {
     NatsServer::builder()
@@ -69,6 +80,21 @@ async fn server() -> NatsServer {
             User::new("digester", "d")
                 .may_publish(READER_API)
                 .may_publish(DIGESTER_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .user(
+            User::new("ageing", "g")
+                .may_publish(READER_API)
+                .may_publish(DIGESTER_API)
+                .may_publish(AGEING_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .user(
+            User::new("eraser", "e")
+                .may_publish(READER_API)
+                .may_publish(DIGESTER_API)
+                .may_publish(AGEING_API)
+                .may_publish(ERASING_API)
                 .may_subscribe(["_INBOX.>"]),
         )
         .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
@@ -260,6 +286,39 @@ async fn a_stream_that_differs_is_a_conflict_for_who_verifies() {
     let error = Program::refused(missing).await;
     assert!(error.is(ErrorKind::NotFound), "{error:?}");
     program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_erase_digests_leaves_markers_for_one_who_may() {
+    let server = server().await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    let stores = admin.services.get::<dyn KvStore>().unwrap();
+    let bucket = stores.ensure_bucket(BucketConfig::new("naq_digests")).await.unwrap();
+    // Of a log that was made anew under its name since.
+    for block in 0..3 {
+        bucket.put(&format!("events.1.{block:010}.v2"), "a digest").await.unwrap();
+    }
+    let has = async |keys: u64, markers: u64| {
+        let status = bucket.status().await.unwrap();
+        let all = bucket.keys(KeySelection::All).count().await as u64;
+        (all, status.values) == (keys, keys + markers)
+    };
+    for (user, password, markers) in [("ageing", "g", 3), ("eraser", "e", 0)] {
+        let mut config = assume(&server.url_as(user, password));
+        config.events = config
+            .events
+            .with_keeper(KeeperMode::On)
+            .with_keeper_lease(Duration::from_millis(300))
+            .with_digest_max_age(Duration::from_secs(1));
+        let keeper = Program::start(config).await.unwrap();
+        wait::until("the digests to be gone", SECONDS, async || {
+            assert_eq!(keeper.events.keeper_trouble(), None);
+            has(0, markers).await
+        })
+        .await;
+        keeper.stop().await;
+    }
+    admin.stop().await;
 }
 
 /// What the chapter on indexes gives besides to who reads by one.

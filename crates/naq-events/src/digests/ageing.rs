@@ -4,15 +4,14 @@ use naq_core::{Result, Timestamp};
 
 use super::digest::block_end;
 use super::kept::Digests;
-
-/// How many digests are removed at a time, at most.
-const MOST: usize = 4_096;
+use crate::own_bucket::MOST_ERASED;
 
 impl Digests {
     /// Removes the digests that were kept before a time, by the server's clock,
     /// and of whose blocks the log, which begins with this sequence, has
-    /// nothing any more; of streams that had its name before, all of them.
-    /// Answers how many that were, of which there may be more than one go at.
+    /// nothing any more; of streams that had its name before, all of them; and
+    /// the markers of such as were removed without the right to erase them.
+    /// Answers how many digests that were, and whether there may be more of either.
     ///
     /// What the log still has could be digested again: its digests stay.
     pub(crate) async fn remove_old(
@@ -20,16 +19,16 @@ impl Digests {
         created: Timestamp,
         first_sequence: u64,
         before: Timestamp,
-    ) -> Result<u64> {
+    ) -> Result<(u64, bool)> {
         let is_mine = |of: Timestamp| of == created;
         let old = self
             .store()
-            .list(MOST, |kept| {
+            .list(MOST_ERASED, |kept| {
                 let is_gone = !is_mine(kept.created) || block_end(kept.block) < first_sequence;
                 is_gone && kept.at < before
             })
             .await?;
-        let mut removed = 0;
+        let (mut may_be_more, mut removed) = (old.len() >= MOST_ERASED, 0);
         for kept in old {
             if !self.store().remove(&kept).await? {
                 continue;
@@ -39,7 +38,8 @@ impl Digests {
                 self.forget(created, kept.block);
             }
         }
-        Ok(removed)
+        may_be_more |= self.store().sweep().await?;
+        Ok((removed, may_be_more))
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let kv = kv();
         let digests = Digests::new(Arc::clone(&kv), "events");
         let none = digests.remove_old(TWO, 1, Timestamp::MAX).await.unwrap();
-        assert_eq!(none, 0, "there is no bucket yet");
+        assert_eq!(none, (0, false), "there is no bucket yet");
         keep(&digests, ONE, 9).await;
         for block in 0..3 {
             keep(&digests, TWO, block).await;
@@ -99,13 +99,14 @@ mod tests {
 
         let first = BLOCK * 2;
         let young = digests.remove_old(TWO, first, Timestamp::MIN).await.unwrap();
-        assert_eq!(young, 0);
+        assert_eq!(young, (0, false));
         let removed = digests.remove_old(TWO, first, Timestamp::MAX).await.unwrap();
-        assert_eq!(removed, 2, "block 0, and the one of the stream before");
+        assert_eq!(removed, (2, false), "block 0, and the one of the stream before");
         // The last sequence of block 1 is the first that the log has.
         assert_eq!(found(&digests, TWO, 3).await, [false, true, true]);
         assert_eq!(found(&digests, ONE, 10).await, [false; 10]);
         assert_eq!(found(&other, TWO, 1).await, [true]);
-        assert_eq!(digests.remove_old(TWO, first, Timestamp::MAX).await.unwrap(), 0);
+        let again = digests.remove_old(TWO, first, Timestamp::MAX).await.unwrap();
+        assert_eq!(again, (0, false));
     }
 }

@@ -205,13 +205,19 @@ impl DigestStore {
         if decode(&entry.value).is_ok_and(|it| it.mark != digest.mark) {
             return Ok(());
         }
-        self.bucket.remove(&key, entry.revision).await.map(drop)
+        self.bucket.erase(&key, entry.revision).await.map(drop)
     }
 
     /// Removes a digest, unless it was replaced since it was listed; answers
     /// whether it did.
     pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
-        self.bucket.remove(&kept.key, kept.revision).await
+        self.bucket.erase(&kept.key, kept.revision).await
+    }
+
+    /// Erases some of the markers that those without the right to erase digests
+    /// have left of them; answers whether there may be more.
+    pub(crate) async fn sweep(&self) -> Result<bool> {
+        self.bucket.sweep(&format!("{}.", self.stream)).await
     }
 
     /// Keeps a digest, unless one is there that has seen as much, or that has

@@ -249,28 +249,31 @@ impl<'a> Duty<'a> {
         let Some(now) = self.server_time().await? else { return Ok(()) };
         self.ageing.put_off(clock.deadline((age / 10).clamp(LOOK, HOUR)));
         let aged = self.age_some(now).await;
-        if self.ageing.allowed(&**clock, aged)?.is_some_and(|looked_at| looked_at >= MOST_COARSER) {
+        if self.ageing.allowed(&**clock, aged)? == Some(true) {
             self.ageing.put_off(clock.deadline(LOOK));
         }
         Ok(())
     }
 
-    /// Answers how many it has looked at to make them coarser.
-    async fn age_some(&mut self, now: Timestamp) -> Result<usize> {
+    /// Answers whether there may be more.
+    async fn age_some(&mut self, now: Timestamp) -> Result<bool> {
         let Post { digests, log, digest_max_age: most, tiers, .. } = self.post;
         let info = log.open(OPERATION).await?.info;
         let (created, first) = (info.created, info.state.first_sequence);
+        let mut may_be_more = false;
         if let Some(age) = most {
-            let removed = digests.remove_old(created, first, now.saturating_sub(*age)).await?;
+            let before = now.saturating_sub(*age);
+            let (removed, more) = digests.remove_old(created, first, before).await?;
             self.post.has_removed_digests(removed);
+            may_be_more = more;
         }
-        if tiers.shortest().is_none() {
-            return Ok(0);
+        if tiers.shortest().is_some() {
+            let place = (created, first);
+            let (looked_at, made) = self.coarsening.step(digests, place, now, *tiers).await?;
+            self.post.has_coarsened(made);
+            may_be_more |= looked_at >= MOST_COARSER;
         }
-        let place = (created, first);
-        let (looked_at, made) = self.coarsening.step(digests, place, now, *tiers).await?;
-        self.post.has_coarsened(made);
-        Ok(looked_at)
+        Ok(may_be_more)
     }
 
     /// The server's time; `None` while a sign of life is just being renewed.

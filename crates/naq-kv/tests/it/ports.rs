@@ -28,6 +28,7 @@ fn everything_once() -> MockKvBucket {
     mock.expect_put_opts().times(1).returning(|_, _, _| Ok(1));
     mock.expect_get_opts().times(1).returning(|_, _| Ok(Some(entry("x", KvOperation::Put))));
     mock.expect_remove().times(1).returning(|_, _| Ok(2));
+    mock.expect_erase().times(1).returning(|_, _| Ok(3));
     mock.expect_keys().times(1).returning(|_| stream::iter([Ok("a".to_owned())]).boxed());
     mock.expect_history().times(1).returning(|_| Ok(Vec::new()));
     mock.expect_watch().times(1).returning(|_| stream::empty().boxed());
@@ -45,6 +46,7 @@ async fn call_all<B: KvBucket>(bucket: B) {
     assert_eq!(B::put_opts(&bucket, "a", "x".into(), PutOptions::default()).await.unwrap(), 1);
     assert!(B::get_opts(&bucket, "a", GetOptions::default()).await.unwrap().is_some());
     assert_eq!(B::remove(&bucket, "a", RemoveOptions::default()).await.unwrap(), 2);
+    assert_eq!(B::erase(&bucket, "a", 7).await.unwrap(), 3);
     let keys: Vec<_> = B::keys(&bucket, KeySelection::All).try_collect().await.unwrap();
     assert_eq!(keys, ["a"]);
     assert!(B::history(&bucket, "a").await.unwrap().is_empty());
