@@ -12,7 +12,7 @@ use super::task::Post;
 use super::turn::Turn;
 use crate::digests::{Coarsening, MOST_COARSER, block_of};
 use crate::indexes::Following;
-use crate::retention::{Retention, RetentionStep};
+use crate::retention::{Retention, RetentionStep, stays_behind};
 
 /// How often it looks for what has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -40,6 +40,8 @@ pub(super) struct Duty<'a> {
     /// Behind which sequence digests were missing when it began anew for that
     /// last, and when it does so again if they are still.
     missing: Option<(u64, Duration)>,
+    /// Where they are still: that what is too old there stays.
+    stays: Option<Error>,
     /// How many events it has digested.
     digested: u64,
     /// Looking for what is too old.
@@ -62,6 +64,7 @@ impl<'a> Duty<'a> {
             of: Default::default(),
             through: 0,
             missing: None,
+            stays: None,
             digested: 0,
             removing: Turn::default(),
             ageing: Turn::default(),
@@ -75,8 +78,8 @@ impl<'a> Duty<'a> {
         loop {
             let rest = match self.round().await {
                 Ok(is_much) => {
-                    match self.removing.denied().or(self.ageing.denied()) {
-                        Some(denied) => self.post.is_in_trouble(denied),
+                    match self.trouble() {
+                        Some(trouble) => self.post.is_in_trouble(trouble),
                         None => self.post.is_well(),
                     }
                     if is_much { Duration::ZERO } else { LOOK }
@@ -89,6 +92,11 @@ impl<'a> Duty<'a> {
             };
             self.post.clock.sleep(rest).await;
         }
+    }
+
+    /// What could not be done of what is done now and then.
+    fn trouble(&self) -> Option<&Error> {
+        self.removing.denied().or(self.ageing.denied()).or(self.stays.as_ref())
     }
 
     /// Answers whether there is more to do at once.
@@ -119,7 +127,7 @@ impl<'a> Duty<'a> {
         let of = (open.info.created, open.turn());
         if self.of != of || last < self.through {
             // Another log, or one that may have lost its end.
-            (self.of, self.through, self.missing) = (of, 0, None);
+            (self.of, self.through, self.missing, self.stays) = (of, 0, None, None);
         }
         self.post.ends_at(last);
         if self.through >= last {
@@ -211,24 +219,27 @@ impl<'a> Duty<'a> {
     async fn plan(&mut self, now: Timestamp) -> Result<bool> {
         let Post { clock, digests, log, .. } = self.post;
         let planned = self.retention.plan(now).await;
-        let Some(mut kept) = self.removing.allowed(&**clock, planned)? else { return Ok(false) };
-        if kept.is_some() {
+        if self.removing.allowed(&**clock, planned)?.is_none() {
+            return Ok(false);
+        }
+        if self.retention.digested_through().is_some() {
             // What is too old is in the digest that grows, and kept with it.
             let open = log.open(OPERATION).await?;
             digests.checkpoint(open.info.created, open.replicas()).await?;
             let planned = self.retention.plan(now).await;
-            let Some(now_kept) = self.removing.allowed(&**clock, planned)? else {
+            if self.removing.allowed(&**clock, planned)?.is_none() {
                 return Ok(false);
-            };
-            kept = now_kept;
+            }
         }
-        let Some(through) = kept else {
-            self.missing = None;
+        let Some(through) = self.retention.digested_through() else {
+            (self.missing, self.stays) = (None, None);
             return Ok(true);
         };
         let has_tried =
             |(missing, again): (u64, Duration)| missing == through && clock.monotonic() < again;
-        if !self.missing.is_some_and(has_tried) {
+        if self.missing.is_some_and(has_tried) {
+            self.stays = Some(stays_behind(through, OPERATION));
+        } else {
             // A digest that was there is gone, or damaged: what the log has of it
             // still is digested again. That of another version of naq may be in
             // the way of keeping it.
@@ -362,16 +373,18 @@ mod tests {
             duty.digested
         };
         let mut digested = vec![duty.digested];
+        assert!(duty.trouble().is_none());
         for passed in [PACE, PACE, PACE, HOUR] {
             digested.push(minute(&mut duty, passed).await);
         }
         assert_eq!(digested, [20, 30, 30, 30, 40]);
         assert!(!duty.retention.has_more(), "nothing goes that can't be looked up");
+        assert!(duty.trouble().is_some_and(|stays| stays.is(ErrorKind::Conflict)));
         // It is tried now and then: the other one may have gone.
         bucket.delete(&key).await.unwrap();
         assert_eq!(minute(&mut duty, HOUR).await, 50);
         assert_eq!(minute(&mut duty, PACE).await, 50);
-        assert!(duty.retention.has_more());
+        assert!(duty.retention.has_more() && duty.trouble().is_none());
         assert_eq!(bucket.get(&key).await.unwrap().unwrap().value, own);
     }
 }

@@ -47,28 +47,32 @@
 //!
 //! | file | concept |
 //! |---|---|
+//! | `apply.rs` | removing all of it, digested first |
 //! | `cuts.rs` | what is to go: events of a type below a sequence |
 //! | `plan.rs` | what would go, counted |
 //! | `steps.rs` | removing it, step by step |
 //! | `sizes.rs` | how much room each type takes |
 //! | `room.rs` | the room of one message |
 
+mod apply;
 mod cuts;
 mod plan;
 mod room;
 mod sizes;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use naq_core::clock::ClockExt;
 use naq_core::{BoxStream, Error, ErrorKind, Result};
 
-use crate::digests::Digests;
 use crate::service::EventService;
 
+use apply::Applying;
+pub(crate) use apply::stays_behind;
 pub use plan::{RetentionKind, RetentionPlan};
 pub use sizes::{EventSizes, KindSize};
 pub(crate) use steps::Retention;
@@ -96,12 +100,15 @@ impl EventService {
     /// it waits for `pause`: a minute lets ingest breathe.
     ///
     /// What no digest has is digested first. Ends when all is removed that was
-    /// too old at the beginning; dropping the stream ends it behind the step
-    /// that is under way.
+    /// too old at the beginning, or with an error where some of it stays;
+    /// dropping the stream ends it behind the step that is under way.
     ///
     /// # Errors
     /// `Unsupported` for a service without digests; `PermissionDenied` where
-    /// the stream can't be purged, or digests can't be kept; those of the connection.
+    /// the stream can't be purged, or digests can't be kept; `Conflict` where
+    /// some of it is in no digest that is kept, as of a block that another
+    /// version of naq has digested: `digested_through` is the sequence behind
+    /// which it stays; those of the connection.
     pub fn apply_retention(&self, pause: Duration) -> BoxStream<'static, Result<RetentionStep>> {
         let settled = self.settled(APPLY);
         let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
@@ -109,21 +116,14 @@ impl EventService {
         let opening = async move {
             let digests = digests.ok_or_else(no_digests)?;
             settled.await?;
-            let now = log.open(APPLY).await?.now();
-            fold(&digests, &log).await?;
-            let mut retention = Retention::new(log, digests, ages);
-            retention.plan(now).await?;
-            Ok((retention, clock))
+            let retention = Retention::new(log.clone(), Arc::clone(&digests), ages);
+            Applying::begin(log, digests, clock, retention, pause).await
         };
-        let steps = stream::once(opening).flat_map(move |opened| match opened {
+        let steps = stream::once(opening).flat_map(|opened| match opened {
             Err(error) => stream::once(async { Err(error) }).boxed(),
-            Ok(state) => stream::try_unfold(state, move |(mut retention, clock)| async move {
-                if retention.wants_pause() && retention.has_more() {
-                    clock.sleep(pause).await;
-                    retention.has_paused();
-                }
-                let step = retention.step().await?;
-                Ok::<_, Error>(step.map(|step| (step, (retention, clock))))
+            Ok(applying) => stream::try_unfold(applying, |mut applying| async move {
+                let step = applying.step().await?;
+                Ok::<_, Error>(step.map(|step| (step, applying)))
             })
             .boxed(),
         });
@@ -142,13 +142,6 @@ impl EventService {
         self.settled(SIZES).await?;
         sizes::sizes(&self.log, exact).await.map_err(|error| error.in_operation(SIZES))
     }
-}
-
-/// Has everything in kept digests that the log holds.
-async fn fold(digests: &Digests, log: &crate::read::Log) -> Result<()> {
-    let open = log.open(APPLY).await?;
-    digests.fold(APPLY, log, &open, 0, |_, _| {}).await?;
-    digests.checkpoint(open.info.created, open.replicas()).await
 }
 
 fn no_digests() -> Error {

@@ -54,6 +54,9 @@ pub(crate) struct Retention {
     digested: Digested,
     created: Timestamp,
     cuts: VecDeque<Cut>,
+    /// The last sequence that is in kept digests, where what is too old
+    /// behind it is in none.
+    digested_through: Option<u64>,
     reach: u64,
     /// How long the server took since the last pause.
     busy: Duration,
@@ -69,6 +72,7 @@ impl Retention {
             digested: Digested::default(),
             created: Timestamp::default(),
             cuts: VecDeque::new(),
+            digested_through: None,
             reach: REACH,
             busy: Duration::ZERO,
         }
@@ -90,13 +94,18 @@ impl Retention {
         !self.cuts.is_empty()
     }
 
+    /// The last sequence that is in digests which are kept, where more would go
+    /// if more were in them.
+    pub(crate) const fn digested_through(&self) -> Option<u64> {
+        self.digested_through
+    }
+
     /// Finds what is too old at this time, by the server's clock, and in
-    /// digests that are kept. Where more would be found if more were in digests,
-    /// answers the last sequence that is.
-    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<Option<u64>> {
-        self.cuts.clear();
+    /// digests that are kept.
+    pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<()> {
+        self.forget();
         if self.ages.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let open = self.log.open(APPLY).await?;
         self.created = open.info.created;
@@ -109,7 +118,13 @@ impl Retention {
             .map(|cut| Cut { keep_from: cut.keep_from.min(through + 1), ..cut })
             .filter(|cut| cut.keep_from > open.info.state.first_sequence)
             .collect();
-        Ok(wants_more.then_some(through))
+        self.digested_through = wants_more.then_some(through);
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.cuts.clear();
+        self.digested_through = None;
     }
 
     /// Removes some of what was found; `None` where nothing of it is left.
@@ -118,7 +133,7 @@ impl Retention {
             let open = self.log.open(APPLY).await?;
             if open.info.created != self.created {
                 // Sequences of one stream say nothing of another one.
-                self.cuts.clear();
+                self.forget();
                 break;
             }
             let (first, subjects) = self.matches(&open, &cut).await?;
@@ -132,6 +147,7 @@ impl Retention {
                 // Digests that were there are gone, or damaged.
                 self.digested = Digested::default();
                 self.cuts.clear();
+                self.digested_through = Some(first - 1);
                 break;
             }
             if keep_from == cut.keep_from {
@@ -212,6 +228,7 @@ mod tests {
     use naq_kv::KvStoreService;
     use naq_memory::MemoryJetStream;
 
+    use super::super::apply::fold;
     use super::*;
     use crate::read::Limits;
 
@@ -239,12 +256,13 @@ mod tests {
         let log = Log::new(connections, Arc::new(clock.clone()), "events", subjects, limits);
         let store = SingleJetStream::provider(Arc::new(js.clone()));
         let digests = Arc::new(Digests::new(Arc::new(KvStoreService::new(store)), "events"));
-        super::super::fold(&digests, &log).await.unwrap();
+        fold(&digests, &log).await.unwrap();
         let age = Duration::from_secs(5);
         let ages =
             aged.iter().fold(RetentionAges::default(), |ages, kind| ages.with_age(*kind, age));
         let mut retention = Retention::new(log, digests, ages.with_age("*", 9 * age));
-        assert_eq!(retention.plan(clock.now()).await.unwrap(), None, "all is in digests");
+        retention.plan(clock.now()).await.unwrap();
+        assert_eq!(retention.digested_through(), None, "all is in digests");
         (js, retention)
     }
 

@@ -1,0 +1,139 @@
+//! Removing all of what is too old, where digests of it can't be kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use naq_core::clock::ManualClock;
+use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
+use naq_core::connection::SingleJetStream;
+use naq_core::events::Event;
+use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
+use naq_core::kv::{KvBucket, KvBucketExt, KvStore};
+use naq_core::service::Service;
+use naq_core::{Error, ErrorKind, Timestamp};
+use naq_kv::KvStoreService;
+use naq_memory::MemoryJetStream;
+use naq_streams::StreamService;
+
+use crate::made_up::of_a_newer_version;
+use crate::service::EventService;
+
+const AGE: Duration = Duration::from_secs(60);
+
+/// Two types of event that get a minute old.
+const KINDS: [&str; 2] = ["a", "b"];
+
+/// A log of two events of each kind, all of them too old.
+struct Scene {
+    js: MemoryJetStream,
+    clock: ManualClock,
+    buckets: Arc<dyn KvStore>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let clock = ManualClock::starting_at(Timestamp::from_nanos(1_700_000_000_000_000_000));
+        let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
+        js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
+        for kind in KINDS.into_iter().cycle().take(4) {
+            let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
+            js.publish(PublishMessage::new(format!("events.{kind}"), payload)).await.unwrap();
+        }
+        clock.advance(2 * AGE);
+        let provider = SingleJetStream::provider(Arc::new(js.clone()));
+        Self { js, clock, buckets: Arc::new(KvStoreService::new(provider)) }
+    }
+
+    /// A service that knows nothing yet.
+    async fn service(&self) -> EventService {
+        let connections = || SingleJetStream::provider(Arc::new(self.js.clone()));
+        // Each is a step of its own.
+        let ages = RetentionAges::default().with_age("a", AGE).with_age("b", AGE + AGE / 2);
+        let config = EventsConfig::default()
+            .with_stream(StreamMode::Assume)
+            .with_keeper(KeeperMode::Off)
+            .with_retention(ages);
+        let streams = Arc::new(StreamService::new(connections()));
+        let clock = Arc::new(self.clock.clone());
+        let service = EventService::new(connections(), streams, clock, config).unwrap();
+        let service = service.with_digests(Arc::clone(&self.buckets));
+        service.start().await.unwrap();
+        service
+    }
+
+    /// The only digest that there is, and its key.
+    async fn digest(&self) -> (Arc<dyn KvBucket>, String, Vec<u8>) {
+        let bucket = self.buckets.bucket("naq_digests").unwrap();
+        let created = self.js.stream_info("events").await.unwrap().created;
+        let key = format!("events.{}.0000000000.v2", created.as_nanos());
+        let value = bucket.get(&key).await.unwrap().unwrap().value.to_vec();
+        (bucket, key, value)
+    }
+
+    async fn left(&self) -> u64 {
+        self.js.stream_info("events").await.unwrap().state.messages
+    }
+}
+
+/// What went of each type, and how it ended.
+async fn applied(service: &EventService) -> (Vec<u64>, Option<Error>) {
+    let mut steps = service.apply_retention(Duration::ZERO);
+    let mut removed = Vec::new();
+    while let Some(step) = steps.next().await {
+        match step {
+            Ok(step) => removed.push(step.removed),
+            Err(error) => {
+                assert!(steps.next().await.is_none(), "it ends with its error");
+                return (removed, Some(error));
+            }
+        }
+    }
+    (removed, None)
+}
+
+#[track_caller]
+fn assert_stays(error: Option<&Error>, digested_through: &str) {
+    let error = error.expect("what is too old stays, and nothing says so");
+    assert!(error.is(ErrorKind::Conflict), "{error}");
+    assert_eq!(error.get("digested_through"), Some(digested_through), "{error}");
+}
+
+#[tokio::test]
+async fn what_another_version_has_digested_stays_and_that_is_told() {
+    let scene = Scene::new().await;
+    let (log, digests) = {
+        let service = scene.service().await;
+        (service.log.clone(), service.digests.clone().unwrap())
+    };
+    super::apply::fold(&digests, &log).await.unwrap();
+    let (bucket, key, digest) = scene.digest().await;
+    bucket.put(&key, of_a_newer_version(&digest)).await.unwrap();
+    let service = scene.service().await;
+    assert_eq!(service.plan_retention().await.unwrap().events, 4);
+    let (removed, end) = applied(&service).await;
+    assert_eq!((removed, scene.left().await), (vec![], 4));
+    assert_stays(end.as_ref(), "0");
+    bucket.delete(&key).await.unwrap();
+    let (removed, end) = applied(&scene.service().await).await;
+    assert!(end.is_none(), "{end:?}");
+    assert_eq!((removed, scene.left().await), (vec![2, 2], 0));
+}
+
+#[tokio::test]
+async fn steps_that_end_half_way_say_that_there_is_more() {
+    let scene = Scene::new().await;
+    let service = scene.service().await;
+    let mut steps = service.apply_retention(Duration::ZERO);
+    assert_eq!(steps.next().await.unwrap().unwrap().removed, 2);
+    let (bucket, key, _) = scene.digest().await;
+    bucket.put(&key, "no digest").await.unwrap();
+    let end = steps.next().await.unwrap();
+    assert_stays(end.as_ref().err(), "0");
+    assert!(steps.next().await.is_none());
+    assert_eq!(scene.left().await, 2);
+    // Whoever knows nothing of it digests what is there anew.
+    let (removed, end) = applied(&scene.service().await).await;
+    assert!(end.is_none(), "{end:?}");
+    assert_eq!((removed, scene.left().await), (vec![2], 0));
+}
