@@ -332,6 +332,45 @@ async fn a_keeper_tells_how_far_it_is_and_ends_with_ctrl_c() {
 }
 
 #[tokio::test]
+async fn a_keeper_that_was_killed_is_told_as_dead_and_as_far_behind_as_it_is() {
+    let naq = Naq::with_events().await;
+    std::fs::write(naq.folder.path().join("naq.toml"), "[events]\nkeeper_lease = \"300ms\"\n")
+        .unwrap();
+    let keeper = Running::start(&naq, "keeper --config naq.toml --tell 100ms --output jsonl");
+    let status = || naq.json("keeper status --output json");
+    wait::until("the keeper to have digested all", LIMIT, async || {
+        (&status()["through"], &status()["behind"]) == (&6.into(), &0.into())
+    })
+    .await;
+    let facts = naq.run("keeper status --output table").stdout;
+    assert!(!facts.contains("died"), "{facts}");
+    drop(keeper);
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    assert_eq!(status()["behind"], 1);
+    wait::until("three leases without a sign of life", LIMIT, async || {
+        let facts = naq.run("keeper status --output table").stdout;
+        assert!(facts.contains("Behind            1 sequence"), "{facts}");
+        facts.contains("it has died")
+    })
+    .await;
+    assert!(status()["silent"].as_f64().unwrap() >= 0.9, "{}", status());
+}
+
+#[tokio::test]
+async fn a_keeper_whose_server_is_away_blames_no_other_one() {
+    let mut naq = Naq::with_events().await;
+    std::fs::write(naq.folder.path().join("naq.toml"), "[events]\nkeeper_lease = \"300ms\"\n")
+        .unwrap();
+    let keeper = Running::start(&naq, "keeper --config naq.toml --timeout 1s");
+    keeper.note("keeps the log now");
+    naq.server.kill();
+    keeper.note("keeps the log no longer: the server doesn't answer");
+    naq.server.restart().await;
+    keeper.note("keeps the log now");
+    assert_eq!(keeper.interrupt(), Some(0));
+}
+
+#[tokio::test]
 async fn a_keeper_whose_line_can_t_be_written_says_so_once_and_keeps_on() {
     let naq = Naq::with_events().await;
     let keeper = Running::start_unread(&naq, "keeper --tell 1ms --output jsonl");

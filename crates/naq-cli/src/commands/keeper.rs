@@ -1,5 +1,6 @@
 //! `naq keeper`: keeps the log's digests up, removes what is too old, and tells who does.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
@@ -90,13 +91,14 @@ async fn tell(
 ) -> Infallible {
     let clock = SystemClock::new();
     let (mut held, mut next, mut trouble) = (false, Duration::ZERO, None);
+    let mut own = String::new();
     let mut is_written = true;
     loop {
         clock.sleep(LOOK).await;
         let holds = events.is_keeper();
         if holds != held {
             held = holds;
-            let now = if holds { "keeps the log now" } else { "another one keeps the log now" };
+            let now = if holds { "keeps the log now".into() } else { ended(events, &own).await };
             notes.line(&notes.paint().dim(now));
         }
         let found = events.keeper_trouble();
@@ -109,6 +111,7 @@ async fn tell(
             next = clock.deadline(every);
             // A server that is away is told as the keeper's trouble.
             if let Ok(Some(status)) = events.keeper().await {
+                own.clone_from(&status.keeper);
                 let written = write(output, &status);
                 if let (Err(error), true) = (&written, is_written) {
                     let told = format!("can't write how far it is: {error}; it keeps on");
@@ -117,6 +120,17 @@ async fn tell(
                 is_written = written.is_ok();
             }
         }
+    }
+}
+
+/// What there is to say when the keeper of this name is it no longer.
+async fn ended(events: &EventService, own: &str) -> Cow<'static, str> {
+    match events.keeper().await {
+        Ok(Some(status)) if status.keeper != own => {
+            format!("{} keeps the log now", sanitize(&status.keeper)).into()
+        }
+        Ok(_) => "keeps the log no longer".into(),
+        Err(_) => "keeps the log no longer: the server doesn't answer".into(),
     }
 }
 
@@ -139,6 +153,14 @@ fn line(status: &KeeperStatus) -> String {
     )
 }
 
+fn sign_of_life(status: &KeeperStatus, view: &View) -> String {
+    let at = view.zone.full(status.renewed_at);
+    match status.has_died() {
+        true => format!("{at}, silent for {}: it has died", human::seconds(status.silent)),
+        false => at,
+    }
+}
+
 fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
     let Some(status) = status else {
         return "nobody keeps the log: digests are made by those who ask\n".to_owned();
@@ -147,7 +169,7 @@ fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
     let mut fact = |name: &str, value: String| grid.row([name, &value]);
     fact("Keeper", status.keeper.clone());
     fact("Since", view.zone.full(status.since));
-    fact("Sign of life", view.zone.full(status.renewed_at));
+    fact("Sign of life", sign_of_life(status, view));
     fact("Digested through", format!("sequence {}", human::count(status.through)));
     fact("Behind", human::counted(status.behind, "sequence"));
     if status.index_behind > 0 {

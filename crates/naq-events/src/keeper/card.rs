@@ -16,11 +16,14 @@ pub struct KeeperStatus {
     /// When it gave the last sign of life, by the server's clock.
     #[serde(default)]
     pub renewed_at: Timestamp,
+    /// How long ago that was when it was asked for, in seconds, by the same clock.
+    #[serde(default)]
+    pub silent: f64,
     /// How long another one waits for a sign of life, in seconds.
     pub lease: f64,
     /// Through which sequence it has digested the log.
     pub through: u64,
-    /// How many sequences behind that the log had at the last sign of life.
+    /// How many sequences the log had behind that when it was asked for.
     pub behind: u64,
     /// How many sequences that index is behind the log which is furthest
     /// behind it. One that is up to date is made to go on once 32,000 have come.
@@ -45,13 +48,24 @@ pub struct KeeperStatus {
     pub trouble: Option<String>,
 }
 
+/// One that was silent for so many of its leases has died.
+const LEASES: f64 = 3.0;
+
 impl KeeperStatus {
+    /// Whether it gave no sign of life for three of its leases: it has died, and
+    /// no other one has taken over.
+    #[must_use]
+    pub fn has_died(&self) -> bool {
+        self.silent > LEASES * self.lease
+    }
+
     /// One that has done nothing yet.
     pub(super) fn new(keeper: String, since: Timestamp, lease: Duration) -> Self {
         Self {
             keeper,
             since,
             renewed_at: since,
+            silent: 0.0,
             lease: lease.as_secs_f64(),
             through: 0,
             behind: 0,
@@ -64,6 +78,14 @@ impl KeeperStatus {
             last_removal: None,
             trouble: None,
         }
+    }
+
+    /// As seen at a time at which the log ended there.
+    pub(super) fn seen(self, now: Timestamp, last: u64) -> Self {
+        // A log that ends before what was digested was made anew, or has lost its end.
+        let behind = if last < self.through { last } else { last - self.through };
+        let silent = now.since(self.renewed_at).as_secs_f64();
+        Self { behind, silent, ..self }
     }
 
     /// How long it is waited for.

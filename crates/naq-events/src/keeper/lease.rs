@@ -38,11 +38,25 @@ pub(super) struct Lease {
     mine: Option<Sign>,
 }
 
-/// A sign of life: its revision, and an instant before it was stored.
+/// A sign of life: its revision, and when that was, by the clock of who gave it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sign {
     revision: u64,
-    at: Duration,
+    /// An instant before it was stored: from then on others wait.
+    begun: Duration,
+    /// One behind that.
+    known: Duration,
+}
+
+/// What came of a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// It was given.
+    Renewed,
+    /// Another one has taken the lease.
+    Taken,
+    /// None could be given for as long as the lease is.
+    Silent,
 }
 
 impl Lease {
@@ -79,9 +93,10 @@ impl Leases {
     /// the server stored it, and how long ago that was; `None` where another
     /// one has come since.
     pub(super) async fn server_time(&self, sign: Sign) -> Result<Option<Timestamp>> {
-        let Sign { revision: mine, at } = sign;
+        let Sign { revision: mine, known, .. } = sign;
         let entry = self.entry().await?.filter(|entry| entry.revision == mine);
-        let since = self.clock.elapsed_since(at);
+        // By an instant before it was stored that time would be ahead.
+        let since = self.clock.elapsed_since(known);
         Ok(entry.map(|entry| entry.created.saturating_add(since)))
     }
 
@@ -101,7 +116,8 @@ impl Leases {
         let before = card(&entry).ok();
         if before.as_ref().is_some_and(|before| before.keeper == status.keeper) {
             // An answer got lost: it has it already.
-            lease.mine = Some(Sign { revision: entry.revision, at: self.clock.monotonic() });
+            let now = self.clock.monotonic();
+            lease.mine = Some(Sign { revision: entry.revision, begun: now, known: now });
             return Ok(Some(before));
         }
         let now = self.clock.monotonic();
@@ -118,27 +134,28 @@ impl Leases {
         Ok(taken.then_some(before))
     }
 
-    /// Gives a sign of life; `false` where another one has taken the lease.
+    /// Gives a sign of life.
     ///
     /// # Errors
     /// As long as they don't last longer than the lease, those of the bucket:
     /// it may be its own still.
-    pub(super) async fn renew(&self, lease: &mut Lease, status: &KeeperStatus) -> Result<bool> {
-        let Some(Sign { revision, at }) = lease.mine else { return Ok(false) };
+    pub(super) async fn renew(&self, lease: &mut Lease, status: &KeeperStatus) -> Result<Renewal> {
+        let Some(Sign { revision, begun, .. }) = lease.mine else { return Ok(Renewal::Taken) };
         match self.put(lease, status, PutOptions::update(revision)).await {
-            Ok(true) => Ok(true),
+            Ok(true) => Ok(Renewal::Renewed),
             Ok(false) => {
                 // Its own last sign may be what is there: its answer got lost.
                 let entry = self.entry().await?;
+                let known = self.clock.monotonic();
                 let is_own =
                     |entry: &KvEntry| card(entry).is_ok_and(|card| card.keeper == status.keeper);
-                lease.mine =
-                    entry.filter(is_own).map(|entry| Sign { revision: entry.revision, at });
-                Ok(lease.mine.is_some())
+                let sign = |entry: KvEntry| Sign { revision: entry.revision, begun, known };
+                lease.mine = entry.filter(is_own).map(sign);
+                Ok(if lease.mine.is_some() { Renewal::Renewed } else { Renewal::Taken })
             }
-            Err(_) if self.clock.elapsed_since(at) >= self.ttl => {
+            Err(_) if self.clock.elapsed_since(begun) >= self.ttl => {
                 lease.mine = None;
-                Ok(false)
+                Ok(Renewal::Silent)
             }
             Err(error) => Err(error),
         }
@@ -181,7 +198,8 @@ impl Leases {
         let put = self.bucket.put(&self.key, value, options, replicas).await;
         match put {
             Ok(revision) => {
-                lease.mine = Some(Sign { revision, at: begun });
+                let known = self.clock.monotonic();
+                lease.mine = Some(Sign { revision, begun, known });
                 Ok(true)
             }
             Err(error) if is_lost_race(error.kind()) => Ok(false),

@@ -70,9 +70,11 @@ impl EventService {
     /// one who did has ended in order.
     ///
     /// One that was killed is told until another one takes over:
-    /// [`renewed_at`](KeeperStatus::renewed_at) says how long ago it gave a
-    /// sign of life. The one that is this service itself is told as it stands
-    /// at this moment, any other one as it told last.
+    /// [`silent`](KeeperStatus::silent) says how long ago it gave a sign of
+    /// life, [`has_died`](KeeperStatus::has_died) whether that is too long. The
+    /// one that is this service itself is told as it stands at this moment, any
+    /// other one as it told last, but for how far it is
+    /// [`behind`](KeeperStatus::behind): that goes by the log's end as it is now.
     ///
     /// # Errors
     /// `Unsupported` for a service without digests; those of the connection.
@@ -81,9 +83,7 @@ impl EventService {
             Error::new(ErrorKind::Unsupported, OPERATION, "there is no keeper without digests")
                 .with_hint("give the service a key-value store (`with_digests`)")
         })?;
-        let told = keeper.post.leases.shown().await;
-        let told = told.map_err(|error| error.in_operation(OPERATION))?;
-        Ok(told.map(|told| keeper.post.brought_up_to_date(told)))
+        keeper.post.shown().await.map_err(|error| error.in_operation(OPERATION))
     }
 
     /// Whether this service is the log's keeper.

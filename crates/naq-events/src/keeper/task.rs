@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use naq_core::clock::{Clock, ClockExt};
 use naq_core::config::{EventsConfig, RetentionAges};
-use naq_core::{Error, ErrorKind, Timestamp};
+use naq_core::{Error, ErrorKind, Result, Timestamp};
 use tokio::sync::watch;
 
 use super::card::KeeperStatus;
 use super::duty::{Duty, Removal};
-use super::lease::{Lease, Leases, Sign};
+use super::lease::{Lease, Leases, Renewal, Sign};
 use super::turn::WITHOUT_RIGHT;
 use super::{KeeperStanding, OPERATION};
 use crate::digests::{BLOCK, Digests, Tiers};
@@ -58,7 +58,10 @@ struct State {
 /// Why somebody is the keeper no longer.
 enum End {
     Stopped,
-    Lost,
+    /// Another one has taken the lease.
+    Taken,
+    /// The lease is over, as no sign of life came through.
+    Silent,
     Denied(Error),
 }
 
@@ -89,7 +92,7 @@ pub(super) async fn run(
             }
             Ok(Some(before)) => match post.hold(&mut lease, status, before, &mut stopping).await {
                 End::Stopped => return,
-                End::Lost => continue,
+                End::Taken | End::Silent => continue,
                 End::Denied(error) => error,
             },
             Err(error) if error.is(ErrorKind::PermissionDenied) => error,
@@ -159,12 +162,19 @@ impl Post {
         let end = tokio::select! {
             biased;
             () = stopped(stopping) => End::Stopped,
-            () = self.renewing(lease) => End::Lost,
+            end = self.renewing(lease) => end,
             error = Duty::new(self, last_removal).run() => End::Denied(error),
         };
         let reached = self.state().status.take().map(|status| status.through);
         match &end {
-            End::Lost => tracing::info!(stream, through = reached, "another one keeps the log now"),
+            End::Taken => {
+                tracing::info!(stream, through = reached, "another one keeps the log now");
+            }
+            End::Silent => tracing::warn!(
+                stream,
+                through = reached,
+                "keeps the log no longer: the lease is over, and the server didn't answer"
+            ),
             End::Stopped | End::Denied(_) => {
                 if let Err(error) = self.let_go(lease).await {
                     // Another one waits for the lease's end then.
@@ -175,7 +185,7 @@ impl Post {
         end
     }
 
-    async fn let_go(&self, lease: &mut Lease) -> naq_core::Result<()> {
+    async fn let_go(&self, lease: &mut Lease) -> Result<()> {
         let kept = match self.log.open(OPERATION).await {
             Ok(open) => {
                 let replicas = open.info.config.replicas.unwrap_or(1);
@@ -187,8 +197,8 @@ impl Post {
         kept
     }
 
-    /// Gives signs of life, until the lease is another one's.
-    async fn renewing(&self, lease: &mut Lease) {
+    /// Gives signs of life, until the lease is another one's or over.
+    async fn renewing(&self, lease: &mut Lease) -> End {
         let mut told: Option<Duration> = None;
         let usual = self.leases.ttl() / SIGNS;
         let mut rest = usual.min(SOON);
@@ -199,7 +209,7 @@ impl Post {
             if let Ok(open) = self.log.open(OPERATION).await {
                 self.ends_at(open.info.state.last_sequence);
             }
-            let Some(status) = self.told() else { return };
+            let Some(status) = self.told() else { return End::Stopped };
             let now = self.clock.monotonic();
             if status.behind > BLOCK && told.is_none_or(|told| now >= told + TELL) {
                 told = Some(now);
@@ -207,8 +217,9 @@ impl Post {
                 tracing::warn!(stream, behind = status.behind, through, "the keeper is behind");
             }
             match self.leases.renew(lease, &status).await {
-                Ok(true) => self.state().sign = lease.sign(),
-                Ok(false) => return,
+                Ok(Renewal::Renewed) => self.state().sign = lease.sign(),
+                Ok(Renewal::Taken) => return End::Taken,
+                Ok(Renewal::Silent) => return End::Silent,
                 Err(error) => self.is_in_trouble(&error),
             }
         }
@@ -223,12 +234,23 @@ impl Post {
         Some(status)
     }
 
-    /// What a keeper has told: where that is this one, as it stands now.
-    pub(super) fn brought_up_to_date(&self, told: KeeperStatus) -> KeeperStatus {
-        match self.told().filter(|now| now.keeper == told.keeper) {
+    /// Who has the lease: this one as it stands now, another one as it told
+    /// last, and either beside the log as it is now.
+    pub(super) async fn shown(&self) -> Result<Option<KeeperStatus>> {
+        let Some(told) = self.leases.shown().await? else { return Ok(None) };
+        let told = match self.told().filter(|now| now.keeper == told.keeper) {
             Some(now) => KeeperStatus { renewed_at: told.renewed_at, ..now },
             None => told,
-        }
+        };
+        let (now, last) = match self.log.open(OPERATION).await {
+            Ok(open) => {
+                (open.info.told_at.unwrap_or(open.opened_at), open.info.state.last_sequence)
+            }
+            // Whoever keeps it waits for it.
+            Err(error) if error.is(ErrorKind::NotFound) => (self.clock.now(), 0),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(told.seen(now, last)))
     }
 
     pub(super) fn standing(&self) -> KeeperStanding {

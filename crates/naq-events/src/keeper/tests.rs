@@ -8,6 +8,7 @@ use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, StreamMode};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::EventSubjects;
+use naq_core::jetstream::{JetStream, PublishMessage};
 use naq_core::kv::{KvBucketExt, KvStore};
 use naq_core::service::Service;
 use naq_kv::KvStoreService;
@@ -15,7 +16,7 @@ use naq_memory::MemoryJetStream;
 use naq_streams::StreamService;
 
 use super::card::KeeperStatus;
-use super::lease::{BUCKET, Lease, Leases};
+use super::lease::{BUCKET, Lease, Leases, Renewal};
 use crate::made_up;
 use crate::read::{Limits, Log};
 use crate::service::EventService;
@@ -55,11 +56,21 @@ impl One {
         self.leases.take(&mut self.lease, &self.status).await.unwrap().is_some()
     }
 
+    /// The server's time, as it makes it out.
+    async fn server_time(&self) -> Timestamp {
+        let sign = self.lease.sign().unwrap();
+        self.leases.server_time(sign).await.unwrap().unwrap()
+    }
+
     async fn leaves(&mut self) {
         self.leases.leave(&mut self.lease, &self.status.keeper).await.unwrap();
     }
 
     async fn renews(&mut self) -> bool {
+        self.renewal().await == Renewal::Renewed
+    }
+
+    async fn renewal(&mut self) -> Renewal {
         self.leases.renew(&mut self.lease, &self.status).await.unwrap()
     }
 }
@@ -82,7 +93,8 @@ async fn a_lease_is_one_s_until_it_was_not_renewed_for_its_time() {
     a.status.through = 7;
     assert!(b.takes().await, "b has seen no sign of life for the whole time");
     // The one before learns of it, and is patient in turn.
-    assert!(!a.renews().await && !a.takes().await);
+    assert_eq!(a.renewal().await, Renewal::Taken);
+    assert!(!a.takes().await);
     assert!(b.renews().await);
     assert_eq!(a.leases.shown().await.unwrap().unwrap().keeper, "b");
     b.leaves().await;
@@ -108,6 +120,41 @@ async fn a_lease_is_given_up_though_its_last_sign_of_life_was_under_way() {
 }
 
 #[tokio::test]
+async fn the_server_s_time_is_never_ahead_however_long_a_sign_of_life_was_under_way() {
+    const UNDER_WAY: Duration = Duration::from_secs(4);
+    let clock = ManualClock::new();
+    let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
+    let mut a = One::new("a", &js, &clock);
+    assert!(a.takes().await);
+    assert_eq!(a.server_time().await, clock.now());
+
+    // The server stores it long after it was sent.
+    js.faults().block();
+    {
+        let mut renewing = std::pin::pin!(a.renews());
+        assert!(futures::poll!(&mut renewing).is_pending());
+        clock.advance(UNDER_WAY);
+        js.faults().unblock();
+        assert!(renewing.await);
+    }
+    assert_eq!(a.server_time().await, clock.now());
+    clock.advance(UNDER_WAY);
+    assert_eq!(a.server_time().await, clock.now());
+
+    // The answer of one is lost, and it is found later.
+    let mut same = One::new("a", &js, &clock);
+    assert!(same.takes().await);
+    clock.advance(UNDER_WAY);
+    assert!(same.renews().await && a.renews().await);
+    assert_eq!(a.server_time().await, clock.now());
+    assert!(same.renews().await);
+    clock.advance(UNDER_WAY);
+    assert!(a.renews().await);
+    let late = a.server_time().await;
+    assert!(late <= clock.now() && clock.now().since(late) <= UNDER_WAY, "{late}");
+}
+
+#[tokio::test]
 async fn whoever_takes_over_learns_what_the_one_before_has_told() {
     let js = MemoryJetStream::new();
     let clock = ManualClock::new();
@@ -122,6 +169,21 @@ async fn whoever_takes_over_learns_what_the_one_before_has_told() {
     assert!(!b.renews().await && !b.takes().await);
     clock.advance(TTL);
     assert!(b.takes().await);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_over_because_the_server_was_away_is_nobody_s() {
+    let js = MemoryJetStream::new();
+    let clock = ManualClock::new();
+    let mut a = One::new("a", &js, &clock);
+    assert!(a.takes().await);
+    js.faults().disconnect();
+    clock.advance(TTL - Duration::from_millis(1));
+    a.leases.renew(&mut a.lease, &a.status).await.unwrap_err();
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(a.renewal().await, Renewal::Silent);
+    js.faults().reconnect();
+    assert!(a.takes().await, "its own card is there still");
 }
 
 #[tokio::test]
@@ -161,6 +223,33 @@ async fn left_to_itself_a_service_is_ready_after_a_minute_and_not_before() {
     service.stop(Duration::from_secs(5)).await.unwrap();
     assert!(!service.is_keeper());
     assert_eq!(service.keeper().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_keeper_that_has_died_is_told_with_what_came_since() {
+    let clock = ManualClock::new();
+    let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
+    let keeper = service(&js, &clock, EventsConfig::default().with_keeper(KeeperMode::On));
+    keeper.start().await.unwrap();
+    let taken = async {
+        while !keeper.is_keeper() {
+            clock.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    drop(keeper);
+    for n in 0..3 {
+        let message = PublishMessage::new("events.log", format!(r#"{{"type":"log","n":{n}}}"#));
+        js.publish(message).await.unwrap();
+    }
+    let asking = service(&js, &clock, EventsConfig::default().with_keeper(KeeperMode::Off));
+    let told = asking.keeper().await.unwrap().unwrap();
+    assert_eq!((told.through, told.behind, told.has_died()), (0, 3, false));
+    clock.advance(Duration::from_secs(3_600));
+    let told = asking.keeper().await.unwrap().unwrap();
+    assert_eq!((told.behind, told.has_died()), (3, true));
+    assert!(told.silent >= 3_600.0, "{told:?}");
 }
 
 #[tokio::test]

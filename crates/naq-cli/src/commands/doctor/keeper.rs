@@ -13,9 +13,6 @@ use crate::complain::Failure;
 use crate::connect::Session;
 use crate::output::human;
 
-/// A keeper that was silent for so many of its leases is gone.
-const LEASES: f64 = 3.0;
-
 /// Examines who keeps the log, where anybody does or ages want it.
 pub(super) async fn examine(
     session: &Session,
@@ -52,9 +49,8 @@ fn has_ages(config: &EventsConfig) -> bool {
 }
 
 fn standing(status: &KeeperStatus, findings: &mut Findings) {
-    let silent = SystemClock::new().now().since(status.renewed_at);
-    if silent.as_secs_f64() > LEASES * status.lease {
-        let found = format!("it gave no sign of life for {}", human::duration(silent));
+    if status.has_died() {
+        let found = format!("it gave no sign of life for {}", human::seconds(status.silent));
         let advice = "it has died, and no other one has taken over: run `naq keeper`";
         return findings.warn("keeper", found, advice);
     }
