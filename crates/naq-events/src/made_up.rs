@@ -102,7 +102,7 @@ fn log_of(
     let told = info.clone();
     js.expect_stream_info().returning(move |_| Ok(told.clone()));
     js.expect_get_message().returning(move |_, get| match get.which {
-        Which::Sequence(sequence) => Ok(message(sequence)),
+        Which::Sequence(sequence) | Which::NextBySubject { sequence, .. } => Ok(message(sequence)),
         other => panic!("asked for {other:?}"),
     });
     js.expect_read().returning(move |_, options| match (options.start, options.until) {

@@ -1,8 +1,10 @@
 //! How far the digests in the store reach without one that is missing.
 
 use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
 
-use naq_core::{Result, Timestamp};
+use naq_core::jetstream::{GetMessage, Which, is_no_message};
+use naq_core::{ErrorKind, Result, Timestamp};
 
 use super::cell::Name;
 use super::digest::{Digest, block_end, block_of, block_start};
@@ -27,22 +29,25 @@ pub(crate) struct Digested {
 }
 
 impl Digests {
-    /// Whether the store has digests now of all that lies between these
+    /// Whether the store has digests now of all that the log has between these
     /// sequences, the last one not included.
-    pub(crate) async fn has(
-        &self,
-        created: Timestamp,
-        sequences: std::ops::Range<u64>,
-    ) -> Result<bool> {
+    pub(crate) async fn has(&self, open: &OpenLog, sequences: Range<u64>) -> Result<bool> {
         let Some(last) = sequences.end.checked_sub(1).filter(|last| *last >= sequences.start)
         else {
             return Ok(true);
         };
         let blocks: Vec<u64> = (block_of(sequences.start)..=block_of(last)).collect();
         for blocks in blocks.chunks(CHUNK) {
-            for (block, digest) in blocks.iter().zip(self.stored(created, blocks).await?) {
+            for (block, digest) in blocks.iter().zip(self.stored(open.info.created, blocks).await?)
+            {
                 let reach = last.min(block_end(*block));
-                if digest.is_none_or(|digest| digest.through < reach) {
+                let has = match digest {
+                    Some(digest) => digest.through >= reach,
+                    None => {
+                        is_empty(open, sequences.start.max(block_start(*block))..=reach).await?
+                    }
+                };
+                if !has {
                     return Ok(false);
                 }
             }
@@ -75,10 +80,18 @@ impl Digested {
             for (block, digest) in blocks.into_iter().zip(stored) {
                 // One that goes beyond the log's end is of what a server has lost.
                 let digest = digest.filter(|digest| digest.through <= state.last_sequence);
-                let Some(digest) = digest else { return Ok(block_start(block) - 1) };
-                self.learn(&digest);
-                if digest.through < block_end(block) {
-                    return Ok(digest.through);
+                let end = block_end(block);
+                match digest {
+                    Some(digest) => {
+                        self.learn(&digest);
+                        if digest.through < end {
+                            return Ok(digest.through);
+                        }
+                    }
+                    // Who finds nothing in a block keeps no digest of it.
+                    None if end <= state.last_sequence
+                        && is_empty(open, block_start(block)..=end).await? => {}
+                    None => return Ok(block_start(block) - 1),
                 }
                 self.below = block + 1;
             }
@@ -102,5 +115,17 @@ impl Digested {
                 self.types.insert(name.to_owned());
             }
         }
+    }
+}
+
+/// Whether the log has no message between these sequences; no, where the
+/// credentials don't let that be asked.
+async fn is_empty(open: &OpenLog, sequences: RangeInclusive<u64>) -> Result<bool> {
+    let which = Which::NextBySubject { subject: ">".to_owned(), sequence: *sequences.start() };
+    match open.jetstream.get_message(&open.info.config.name, GetMessage::new(which)).await {
+        Ok(next) => Ok(next.sequence > *sequences.end()),
+        Err(error) if is_no_message(&error) => Ok(true),
+        Err(error) if error.is(ErrorKind::PermissionDenied) => Ok(false),
+        Err(error) => Err(error),
     }
 }

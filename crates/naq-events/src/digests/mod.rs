@@ -21,6 +21,7 @@
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | the digests that a service has, and the block that grows |
 //! | `growing.rs` | the digest of a block that is being read |
+//! | `right.rs` | whether digests may be kept |
 //! | `lost.rs` | digests of messages that the server has lost |
 //! | `memory.rs`, `recent.rs` | what of them is in memory |
 //! | `bare.rs` | the blocks at a log's beginning that have none |
@@ -67,6 +68,7 @@ mod reading;
 mod recent;
 mod repeats;
 mod rests;
+mod right;
 mod runs;
 mod store;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use futures::StreamExt;
 use naq_core::jetstream::{Compression, Consistency};
 use naq_core::kv::{
@@ -21,6 +22,9 @@ pub(crate) const BUCKET: &str = "naq_digests";
 /// Ends each key. What stands under a key says its own version, and each version
 /// reads the one before: digests outlive an update.
 const LAYOUT: &str = "v2";
+
+/// A revision that no entry ever has, and which every server can read.
+const NO_REVISION: u64 = 1 << 52;
 
 /// That there is a digest, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,6 +222,14 @@ impl DigestStore {
     /// have left of them; answers whether there may be more.
     pub(crate) async fn sweep(&self) -> Result<bool> {
         self.bucket.sweep(&format!("{}.", self.stream)).await
+    }
+
+    /// Asks for a change that no server makes, to learn what else is in the way
+    /// of one. A bucket that has to be made gets so many replicas.
+    pub(crate) async fn put_in_vain(&self, created: Timestamp, replicas: u32) -> Result<()> {
+        let options = PutOptions::update(NO_REVISION);
+        let replicas = std::future::ready(Ok(replicas));
+        self.bucket.put(&self.key(created, 0), Bytes::new(), options, replicas).await.map(drop)
     }
 
     /// Keeps a digest, unless one is there that has seen as much, or that has

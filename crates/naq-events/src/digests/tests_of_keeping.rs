@@ -12,7 +12,7 @@ use super::digest::{Digest, block_end, block_start};
 use super::draft::Draft;
 use super::kept::{Digests, Purpose};
 use super::store::{DigestStore, Saved};
-use crate::made_up::of_a_newer_version;
+use crate::made_up::{self, of_a_newer_version};
 
 fn log(sequence: u64) -> RecordedEvent {
     let at = Timestamp::from_nanos(0);
@@ -171,7 +171,8 @@ async fn a_draft_that_has_come_less_far_than_what_was_seen_is_not_gone_on_from()
 
 #[tokio::test]
 async fn what_a_reading_that_is_given_up_has_counted_is_gone_on_from() {
-    let created = Timestamp::from_nanos(0);
+    let created = made_up::CREATED;
+    let (_, log_of_all) = made_up::log_anew_from(&[], 20);
     let digests = Digests::new(kv(), "events");
     let mut given_up = digests.begin(created, 0, 1, None);
     (1..=9).for_each(|sequence| given_up.draft().observe(&log(sequence)));
@@ -180,9 +181,9 @@ async fn what_a_reading_that_is_given_up_has_counted_is_gone_on_from() {
     assert_eq!((next.draft().through(), next.draft().seen()), (9, 9));
     // Nor is it lost where the next one comes no further, or at a stop.
     drop(next);
-    assert!(!digests.has(created, 1..2).await.unwrap());
+    assert!(!digests.has(&log_of_all, 1..2).await.unwrap());
     digests.checkpoint(created, 1).await.unwrap();
-    let has = async |to| digests.has(created, 1..to).await.unwrap();
+    let has = async |to| digests.has(&log_of_all, 1..to).await.unwrap();
     assert_eq!([has(10).await, has(11).await], [true, false]);
     let stored = digests.stored(created, &[0]).await.unwrap();
     assert_eq!(stored[0].as_ref().map(|digest| digest.extent()), Some((9, 9)));

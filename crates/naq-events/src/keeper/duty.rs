@@ -42,6 +42,8 @@ pub(super) struct Duty<'a> {
     missing: Option<(u64, Duration)>,
     /// Where they are still: that what is too old there stays.
     stays: Option<Error>,
+    /// Whether it may keep what it digests, as far as is known.
+    may_keep: bool,
     /// How many events it has digested.
     digested: u64,
     /// Looking for what is too old.
@@ -65,6 +67,7 @@ impl<'a> Duty<'a> {
             through: 0,
             missing: None,
             stays: None,
+            may_keep: false,
             digested: 0,
             removing: Turn::default(),
             ageing: Turn::default(),
@@ -133,6 +136,11 @@ impl<'a> Duty<'a> {
         if self.through >= last {
             self.post.has_reached(last, self.digested);
             return Ok(0);
+        }
+        if !self.may_keep {
+            // Else all that there is would be read for nothing.
+            digests.check_right(&open).await?;
+            self.may_keep = true;
         }
         let from = block_of(self.through + 1);
         let (before, digested) = (self.digested, &mut self.digested);

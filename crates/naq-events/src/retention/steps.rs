@@ -143,7 +143,7 @@ impl Retention {
             };
             let keep_from = cut.keep_from.min(first.saturating_add(self.reach));
             self.digests.look(&open).await?;
-            if !self.digests.has(self.created, first..keep_from).await? {
+            if !self.digests.has(&open, first..keep_from).await? {
                 // Digests that were there are gone, or damaged.
                 self.digested = Digested::default();
                 self.cuts.clear();
