@@ -62,6 +62,7 @@ pub mod reactions;
 mod read;
 mod redact;
 pub mod retention;
+mod rights;
 mod service;
 mod sink;
 pub mod spool;

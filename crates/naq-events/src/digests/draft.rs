@@ -236,7 +236,11 @@ impl Draft {
 
     /// As a digest, with errors within their bounds.
     fn bounded(&self) -> Digest {
-        let mut digest = Digest {
+        let (names, cells) = self.sorted_cells();
+        let mut spans: Vec<_> = self.spans.iter().map(|(minute, span)| (*minute, *span)).collect();
+        spans.sort_unstable_by_key(|(minute, _)| *minute);
+        let (errors, unlisted_errors) = self.bounded_errors(MOST_ERRORS);
+        Digest {
             created: self.created,
             block: self.block,
             through: self.through,
@@ -245,17 +249,45 @@ impl Draft {
             malformed: self.malformed,
             tells_repeats: self.tells_repeats,
             grain: Grain::Minute,
-            names: self.names.list.clone(),
-            cells: self.cells.iter().map(|(key, cell)| (*key, cell.clone())).collect(),
-            dropped: Dropped::default(),
-            spans: self.spans.iter().map(|(minute, span)| (*minute, *span)).collect(),
-            errors: Vec::new(),
-            unlisted_errors: self.unlisted_errors,
+            names,
+            dropped: Dropped::of(&cells),
+            cells,
+            spans,
+            errors,
+            unlisted_errors,
             unlisted_between: None,
             hours: Hours::default(),
+        }
+    }
+
+    /// The names and the cells, sorted. Each name is that of a cell.
+    fn sorted_cells(&self) -> (Vec<String>, Vec<(Key, Cell)>) {
+        let mut names = self.names.list.clone();
+        names.sort_unstable();
+        let mut places = vec![Name::Dropped; names.len()];
+        for (name, place) in names.iter().zip(0..) {
+            if let Some(old) = self.names.places.get(name)
+                && let Some(new) = places.get_mut(*old as usize)
+            {
+                *new = Name::At(place);
+            }
+        }
+        let sorted = |name: Name| match name {
+            Name::At(old) => places.get(old as usize).copied().unwrap_or(Name::Dropped),
+            name => name,
         };
-        (digest.errors, digest.unlisted_errors) = self.bounded_errors(MOST_ERRORS);
-        digest.regrouped(|key| key)
+        let mut cells: Vec<(Key, &Cell)> = Vec::with_capacity(self.cells.len());
+        cells.extend(self.cells.iter().map(|(key, cell)| {
+            let key = Key {
+                event_type: sorted(key.event_type),
+                queue: sorted(key.queue),
+                job_name: sorted(key.job_name),
+                ..*key
+            };
+            (key, cell)
+        }));
+        cells.sort_unstable_by_key(|(key, _)| *key);
+        (names, cells.into_iter().map(|(key, cell)| (key, cell.clone())).collect())
     }
 
     /// The minutes with the most events, where there are more than so many.

@@ -40,13 +40,13 @@ impl<'a> Growing<'a> {
     }
 
     /// Whether a sequence is not in the draft yet.
-    pub(crate) const fn lacks(&self, sequence: u64) -> bool {
+    pub(crate) fn lacks(&self, sequence: u64) -> bool {
         sequence > self.open.draft.through()
     }
 
     /// What it is made into.
-    pub(crate) const fn draft(&mut self) -> &mut Draft {
-        &mut self.open.draft
+    pub(crate) fn draft(&mut self) -> &mut Draft {
+        Arc::make_mut(&mut self.open.draft)
     }
 
     /// The sequence that reading begins with, for what is wanted from one on of
@@ -104,7 +104,7 @@ impl Drop for Growing<'_> {
         let is_of_this = kept.created == self.open.sealed.created && kept.turn() == self.turn;
         if is_of_this && kept.is_behind(block, self.open.draft.through()) {
             let nothing = Open {
-                draft: Draft::new(kept.created, block),
+                draft: Arc::new(Draft::new(kept.created, block)),
                 sealed: Arc::clone(&self.open.sealed),
                 saved: 0,
                 base: (0, 0),

@@ -1,6 +1,6 @@
-//! The digests that a service has in memory, and those that it makes.
+//! The digests that a service has in memory, and what it goes on from.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,16 +12,9 @@ use super::digest::{Digest, block_end};
 use super::draft::{Draft, MOST_BYTES};
 use super::growing::Growing;
 use super::memory::{Memory, Open};
-use super::store::{DigestStore, Saved};
+use super::store::DigestStore;
 use crate::most_bytes::MostBytes;
-
-/// Reading an event again costs about as much as sealing so many cells: the
-/// open block is sealed once that is the cheaper of the two.
-const CELLS_AN_EVENT: u64 = 16;
-
-/// After how many more events the open block is kept in the store: a process
-/// that has just started reads so many at most which another one has read.
-pub(super) const CHECKPOINT_AFTER: u64 = 32_000;
+use crate::rights::Right;
 
 /// What digests are loaded and made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +32,14 @@ pub(crate) struct Digests {
     kept: Mutex<Memory>,
     /// Held by who reads what lies at the log's end, but for one who has waited too long.
     pub(super) flight: tokio::sync::Mutex<()>,
-    /// Whether the credentials let digests be kept, as far as is known.
-    may_write: AtomicBool,
+    /// To keep digests.
+    pub(super) right: Right,
     /// After how long what is known of blocks that left the log is renewed.
     renewed_after: Option<Duration>,
     /// Whether the last one could not be kept: that is told when it begins.
-    has_failed: AtomicBool,
+    pub(super) has_failed: AtomicBool,
     /// How long the store lets them be.
-    most_bytes: MostBytes,
+    pub(super) most_bytes: MostBytes,
 }
 
 impl Digests {
@@ -56,7 +49,7 @@ impl Digests {
             store: DigestStore::new(kv, stream),
             kept: Mutex::new(Memory::new(Timestamp::default(), None)),
             flight: tokio::sync::Mutex::default(),
-            may_write: AtomicBool::new(true),
+            right: Right::default(),
             renewed_after: None,
             has_failed: AtomicBool::new(false),
             most_bytes: MostBytes::new(MOST_BYTES),
@@ -246,157 +239,7 @@ impl Digests {
         let draft = from.map_or_else(|| Draft::new(created, block), Draft::from_digest);
         let sealed = Arc::new(from.cloned().unwrap_or_else(|| draft.seal().0));
         let base = from.map_or((0, 0), Digest::extent);
-        Open { saved: sealed.through, base, draft, sealed }
-    }
-
-    /// Takes back what has grown: a whole block is kept for good, one that
-    /// still grows now and then. `replicas` is how many of the log there are.
-    ///
-    /// # Errors
-    /// Those of the bucket. What could not be kept is told in the program's
-    /// log, and made again by the next one to look; no answer lacks it.
-    pub(crate) async fn finish(
-        &self,
-        mut growing: Growing<'_>,
-        replicas: u32,
-        purpose: Purpose,
-    ) -> Result<()> {
-        growing.check()?;
-        let open = &mut growing.open;
-        let (created, block) = (open.sealed.created, open.sealed.block);
-        let is_whole = open.draft.through() >= block_end(block);
-        let unsaved = open.draft.through() - open.saved;
-        let is_due = unsaved >= CHECKPOINT_AFTER || (is_whole && unsaved > 0);
-        let grown = open.draft.through() - open.sealed.through;
-        let is_worth_it = grown * CELLS_AN_EVENT > open.draft.to_seal();
-        let (mut result, mut is_own) = (Ok(()), !self.may_keep());
-        // It may have been sealed by one who was given up amid keeping it.
-        if is_due {
-            match self.keep(open, replicas).await {
-                Ok(Saved::Better(better)) => {
-                    if better.through < block_end(block) && better.holes() < open.sealed.holes() {
-                        // The next one to look goes on from that.
-                        growing.is_done = true;
-                        return Ok(());
-                    }
-                    if is_whole {
-                        open.sealed = Arc::new(*better);
-                    }
-                }
-                Ok(saved) => is_own |= saved == Saved::NotKept,
-                Err(error) => result = Err(error),
-            }
-        } else if grown > 0 && is_worth_it {
-            open.sealed = Arc::new(open.draft.seal().0);
-        }
-        if is_whole {
-            // Else it is put back, and the next one to look keeps it.
-            growing.is_done = result.is_ok();
-            let mut kept = self.kept(created);
-            // What isn't in the store is not known for good.
-            if result.is_ok() && purpose == Purpose::Question && kept.turn() == growing.turn {
-                let open = &growing.open;
-                let digest = (open.draft.seen() > 0).then(|| Arc::clone(&open.sealed));
-                kept.insert(block, digest);
-                if is_own {
-                    kept.is_own(block);
-                }
-            }
-            if kept.turn() == growing.turn {
-                kept.last = growing.open.draft.mark();
-            }
-            kept.open.take_if(|open| open.sealed.block <= block);
-        }
-        result
-    }
-
-    /// Keeps a block as far as it has come, amid its reading.
-    ///
-    /// # Errors
-    /// As [`finish`](Self::finish).
-    pub(super) async fn keep_amid(&self, growing: &mut Growing<'_>, replicas: u32) -> Result<()> {
-        growing.check()?;
-        self.keep(&mut growing.open, replicas).await.map(drop)
-    }
-
-    /// Seals a block that grows, and keeps it where the store has no better one,
-    /// as rich as it is taken there.
-    async fn keep(&self, open: &mut Open, replicas: u32) -> Result<Saved> {
-        let saved = loop {
-            let (digest, bytes) = open.draft.seal_within(self.most_bytes.get());
-            open.sealed = Arc::new(digest);
-            // A digest of nothing tells nothing that its absence doesn't.
-            if open.draft.seen() == 0 {
-                return Ok(Saved::Kept);
-            }
-            let length = bytes.len();
-            match self.save(&open.sealed, bytes, open.base, replicas).await {
-                Err(error) if self.most_bytes.shrinks(&error, length) => {}
-                saved => break saved?,
-            }
-        };
-        // What isn't kept now is tried again when as much more came.
-        open.saved = open.sealed.through;
-        if saved != Saved::NotKept {
-            open.base = open.sealed.extent();
-        }
-        Ok(saved)
-    }
-
-    /// Keeps the open block where it is whole: who read it was given up amid
-    /// that, or it failed. Nobody reads the block again, and the next one to be
-    /// read takes its place in memory.
-    ///
-    /// # Errors
-    /// As [`finish`](Self::finish): it stays in memory then.
-    pub(super) async fn keep_whole(
-        &self,
-        created: Timestamp,
-        replicas: u32,
-        purpose: Purpose,
-    ) -> Result<()> {
-        let is_left = |open: &&Open| {
-            let end = block_end(open.sealed.block);
-            open.draft.through() >= end && open.saved < end
-        };
-        // The others have what is in memory until this is done, or given up too.
-        let Some(open) = self.kept(created).open.as_ref().filter(is_left).cloned() else {
-            return Ok(());
-        };
-        self.finish(Growing::new(self, open), replicas, purpose).await
-    }
-
-    /// Keeps the block that grows as far as it has come.
-    ///
-    /// # Errors
-    /// Those of the bucket: whoever asks for this wants to know.
-    pub(crate) async fn checkpoint(&self, created: Timestamp, replicas: u32) -> Result<()> {
-        let open = self.kept(created).open.clone();
-        let Some(mut open) = open.filter(|open| open.draft.through() > open.saved) else {
-            return Ok(());
-        };
-        if open.draft.seen() == 0 {
-            return Ok(());
-        }
-        let saved = loop {
-            let (digest, bytes) = open.draft.seal_within(self.most_bytes.get());
-            open.sealed = Arc::new(digest);
-            let (length, front) = (bytes.len(), self.kept(created).front);
-            match self.store.save(&open.sealed, bytes, (open.base, front), replicas).await {
-                Err(error) if self.most_bytes.shrinks(&error, length) => {}
-                saved => break saved?,
-            }
-        };
-        open.saved = open.sealed.through;
-        if saved != Saved::NotKept {
-            open.base = open.sealed.extent();
-        }
-        let mut kept = self.kept(created);
-        // A question may have taken it on meanwhile.
-        if let Some(mine) = kept.open.as_mut().filter(|mine| mine.is_as(&open)) {
-            *mine = open;
-        }
-        Ok(())
+        Open { saved: sealed.through, base, draft: Arc::new(draft), sealed }
     }
 
     /// The bucket.
@@ -417,39 +260,5 @@ impl Digests {
         let mut kept = self.kept(created);
         kept.forget(block);
         kept.aged += 1;
-    }
-
-    /// Whether the credentials let digests be kept, as far as is known.
-    pub(crate) fn may_keep(&self) -> bool {
-        self.may_write.load(Ordering::Relaxed)
-    }
-
-    /// Keeps a digest, where the store has no better one. Credentials that may
-    /// not keep any are found out once.
-    async fn save(
-        &self,
-        digest: &Digest,
-        bytes: Vec<u8>,
-        base: (u64, u64),
-        replicas: u32,
-    ) -> Result<Saved> {
-        if !self.may_keep() {
-            return Ok(Saved::NotKept);
-        }
-        let front = self.kept(digest.created).front;
-        match self.store.save(digest, bytes, (base, front), replicas).await {
-            Err(error) if error.is(ErrorKind::PermissionDenied) => {
-                self.may_write.store(false, Ordering::Relaxed);
-                tracing::info!(%error, "these credentials may keep no digests");
-                Ok(Saved::NotKept)
-            }
-            result => {
-                let had_failed = self.has_failed.swap(result.is_err(), Ordering::Relaxed);
-                result.inspect_err(|error| match had_failed {
-                    true => tracing::debug!(%error, block = digest.block, "a digest was not kept"),
-                    false => tracing::warn!(%error, block = digest.block, "a digest was not kept"),
-                })
-            }
-        }
     }
 }

@@ -97,7 +97,8 @@ impl Known {
 /// The block that still grows.
 #[derive(Debug, Clone)]
 pub(crate) struct Open {
-    pub(super) draft: Draft,
+    /// Shared with who keeps it meanwhile.
+    pub(super) draft: Arc<Draft>,
     pub(super) sealed: Arc<Digest>,
     /// The last sequence that is in the store, or that it was asked to keep and
     /// has not, beside what another version of naq has there.
@@ -109,7 +110,7 @@ pub(crate) struct Open {
 impl Open {
     /// Goes on from a digest that the store has.
     pub(super) fn from_stored(sealed: Arc<Digest>) -> Self {
-        let draft = Draft::from_digest(&sealed);
+        let draft = Arc::new(Draft::from_digest(&sealed));
         let (saved, base) = (sealed.through, sealed.extent());
         Self { draft, sealed, saved, base }
     }

@@ -20,6 +20,7 @@
 //! | `encode.rs`, `decode.rs`, `bytes.rs` | its form as bytes |
 //! | `store.rs` | the bucket that keeps digests |
 //! | `kept.rs` | the digests that a service has, and the block that grows |
+//! | `keeping.rs` | when what was read is kept |
 //! | `growing.rs` | the digest of a block that is being read |
 //! | `right.rs` | whether digests may be kept |
 //! | `lost.rs` | digests of messages that the server has lost |
@@ -58,6 +59,7 @@ mod growing;
 mod halves;
 mod head;
 mod hours;
+mod keeping;
 mod kept;
 mod lost;
 mod memory;

@@ -9,7 +9,8 @@ use naq_core::{Error, ErrorKind, Result, Timestamp};
 use super::digest::{Digest, block_end, block_start};
 use super::draft::Draft;
 use super::growing::Growing;
-use super::kept::{CHECKPOINT_AFTER, Digests, Purpose};
+use super::keeping::CHECKPOINT_AFTER;
+use super::kept::{Digests, Purpose};
 use crate::fence::Mark;
 use crate::read::OpenLog;
 
