@@ -30,6 +30,28 @@ async fn an_index_is_created_read_by_and_dropped() {
     assert_eq!((index(), naq.run("index status workers").code), (json!(null), Some(3)));
 }
 
+#[tokio::test]
+async fn a_damaged_list_of_indexes_says_what_to_do_and_that_helps() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("index create workers worker_id").code, Some(0));
+    let list = naq.run("kv get naq_indexes events.indexes").stdout;
+    let damaged = list.trim_end().replace("worker_id", "worker_if");
+    assert_ne!(damaged, list.trim_end());
+    let put = naq.run_with("kv put naq_indexes events.indexes -", damaged.as_bytes());
+    assert_eq!(put.code, Some(0), "{}", put.stderr);
+    for (name, line) in [
+        ("index_damaged_create", "index create queues queue"),
+        ("index_damaged_ls", "index ls"),
+        ("index_damaged_drop", "index drop --all"),
+        ("index_damaged_drop_yes", "index drop --all --yes --output table"),
+        ("index_damaged_ls_after", "index ls --output table"),
+    ] {
+        insta::assert_snapshot!(name, unknown_before(&naq.screen(line)));
+    }
+    assert_eq!(naq.run("index create workers worker_id").code, Some(0));
+    assert_eq!(naq.json("index drop --all --yes --output json")["done"], "dropped");
+}
+
 /// Without the times of creation, and what depends on them.
 fn unknown_before(screen: &str) -> String {
     [
@@ -37,6 +59,8 @@ fn unknown_before(screen: &str) -> String {
         (r"20\d\d-\d\d-\d\d [\d:]+Z?", "TIME"),
         (r"(Takes +|workers \()\d+ B", "${1}SIZE"),
         (r#"("bytes": )\d+"#, "${1}SIZE"),
+        (r#"("id":")[0-9a-f]{32}"#, "${1}ID"),
+        (r"crc32c [0-9a-f]{8}", "crc32c SUM"),
     ]
     .iter()
     .fold(screen.to_owned(), |screen, (pattern, with)| {

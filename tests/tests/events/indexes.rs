@@ -10,8 +10,9 @@ use naq_core::events::{
     Event, EventItem, EventQuery, Filter, Position, ReadEvents, ReadStart, ReadUntil,
 };
 use naq_core::jetstream::JetStream;
+use naq_core::kv::KvBucketExt;
 use naq_core::service::Service;
-use naq_core::{ErrorKind, Timestamp};
+use naq_core::{BoxStream, ErrorKind, Timestamp};
 use naq_events::EventService;
 use naq_events::indexes::IndexProgress;
 use naq_tests::behaviours::block_on;
@@ -72,6 +73,18 @@ fn a_keeper_builds_an_index_and_lets_it_follow_the_log() {
             .await;
         }
         keeper.stop(Duration::from_secs(5)).await.unwrap();
+    }));
+}
+
+#[test]
+fn a_damaged_list_of_indexes_is_told_and_all_can_be_dropped_in_memory() {
+    block_on(wait::within("the log", DEADLINE, is_damaged(super::memory())));
+}
+
+#[test]
+fn a_damaged_list_of_indexes_is_told_and_all_can_be_dropped_on_a_server() {
+    block_on(wait::within("the log", DEADLINE, async {
+        is_damaged(backend::connect(&shared().await.url()).await).await;
     }));
 }
 
@@ -215,6 +228,46 @@ async fn lives(js: Arc<dyn JetStream>) {
     assert!(gone.is(ErrorKind::NotFound), "{gone}");
     // Who doesn't know yet that it was dropped answers right all the same.
     assert_eq!(read(&fast, &rare).await, read(&slow, &rare).await);
+}
+
+async fn is_damaged(js: Arc<dyn JetStream>) {
+    let own = OwnLog::new(js, "indexes");
+    let slow = own.service(Keeps::Nothing).await;
+    own.store(log(&mut fastrand::Rng::with_seed(11), 0..1_000)).await;
+    let maker = own.service(Keeps::Indexes).await;
+    maker.create_event_index("workers", &["worker_id"]).await.unwrap();
+    build(&maker, "workers").await;
+    // It stays a list of indexes, of which one has another field.
+    let (bucket, key) = (own.bucket(INDEXES), format!("{}.indexes", own.config.stream_name));
+    let list = bucket.get(&key).await.unwrap().unwrap().value;
+    let damaged = String::from_utf8(list.to_vec()).unwrap().replace("worker_id", "worker_if");
+    bucket.put(&key, damaged).await.unwrap();
+    let service = own.service(Keeps::Indexes).await;
+    let drained = async |building: BoxStream<'static, _>| building.try_collect::<Vec<_>>().await;
+    for (what, error) in [
+        ("list", service.list_event_indexes().await.unwrap_err()),
+        ("create", service.create_event_index("queues", &["queue"]).await.unwrap_err()),
+        ("status", service.event_index_status("workers").await.unwrap_err()),
+        ("drop", service.drop_event_index("workers").await.unwrap_err()),
+        ("build", drained(service.build_event_index("workers")).await.unwrap_err()),
+        ("rebuild", drained(service.rebuild_event_index("workers")).await.unwrap_err()),
+    ] {
+        assert!(error.is(ErrorKind::Corrupt), "{what}: {error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("drop all")), "{what}: {error:?}");
+        assert!(error.get("list").is_some_and(|list| list.contains("worker_if")), "{what}");
+    }
+    // Answers are right, and nothing is removed that somebody may still have.
+    let filter = reading("worker_id = w3");
+    assert_eq!(read(&service, &filter).await, read(&slow, &filter).await);
+    assert_eq!(own.kept(INDEXES).await.len(), 1);
+    service.drop_all_event_indexes().await.unwrap();
+    assert_eq!(own.kept(INDEXES).await, Vec::<String>::new());
+    assert_eq!(service.list_event_indexes().await.unwrap(), []);
+    service.create_event_index("workers", &["worker_id"]).await.unwrap();
+    assert_eq!(build(&service, "workers").await.through, 1_000);
+    assert_eq!(read(&service, &filter).await, read(&slow, &filter).await);
+    service.drop_all_event_indexes().await.unwrap();
+    assert_eq!(own.kept(INDEXES).await, Vec::<String>::new());
 }
 
 /// A log that grows and loses events, with an index that is built, damaged and

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
+use naq_core::ErrorKind;
 use naq_events::EventService;
 use naq_events::indexes::{EventIndex, EventIndexStatus, IndexProgress};
 use serde::Serialize;
@@ -63,13 +64,21 @@ Examples:
         /// The index
         index: String,
     },
-    /// Drop an index; the log stays as it is
+    /// Drop an index, or all of them; the log stays as it is
     #[command(after_help = "\
 Examples:
-  naq index drop workers --yes")]
+  naq index drop workers --yes
+  naq index drop --all --yes
+
+--all is the way out where the list of the indexes was damaged, too: create them
+again then.")]
     Drop {
         /// The index
-        index: String,
+        #[arg(required_unless_present = "all")]
+        index: Option<String>,
+        /// Drop all indexes, whether their list can be read or not
+        #[arg(long, conflicts_with = "index")]
+        all: bool,
         /// Don't ask
         #[arg(long)]
         yes: bool,
@@ -78,8 +87,9 @@ Examples:
 
 /// What was done to an index.
 #[derive(Debug, Serialize)]
-struct Done<'a> {
-    index: &'a str,
+struct Done {
+    /// `None` for all of them.
+    index: Option<String>,
     done: &'static str,
 }
 
@@ -105,10 +115,14 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                         build(notes, events.rebuild_event_index(&index)).await?;
                         output.answer(&events.event_index_status(&index).await?, facts)?;
                     }
-                    Command::Drop { index, yes } => {
-                        drop_index(events, &index, yes).await?;
-                        output.answer(&Done { index: &index, done: "dropped" }, |done, _| {
-                            format!("{} {}\n", done.done, sanitize(done.index))
+                    Command::Drop { index, yes, .. } => {
+                        match &index {
+                            Some(index) => drop_index(events, index, yes).await?,
+                            None => drop_all(events, yes).await?,
+                        }
+                        output.answer(&Done { index, done: "dropped" }, |done, _| {
+                            let index = done.index.as_deref().unwrap_or("all indexes");
+                            format!("{} {}\n", done.done, sanitize(index))
                         })?;
                     }
                 }
@@ -126,6 +140,23 @@ async fn drop_index(events: &Arc<EventService>, index: &str, yes: bool) -> Resul
         confirm(&format!("drop the index {index} ({size})? the log stays"))?;
     }
     Ok(events.drop_event_index(index).await?)
+}
+
+async fn drop_all(events: &Arc<EventService>, yes: bool) -> Result<(), Failure> {
+    if !yes {
+        let which = match events.list_event_indexes().await {
+            Ok(indexes) => {
+                let names: Vec<_> = indexes.into_iter().map(|index| index.name).collect();
+                format!("all indexes ({})", names.join(", "))
+            }
+            Err(error) if error.is(ErrorKind::Corrupt) => {
+                "all indexes, whose list was damaged".to_owned()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        confirm(&format!("drop {which}? the log stays"))?;
+    }
+    Ok(events.drop_all_event_indexes().await?)
 }
 
 /// Waits until an index is built, and shows how far it is.

@@ -27,6 +27,9 @@ pub(crate) fn hint(error: &Error) -> String {
     if let Some(hint) = of_a_group(error).or_else(|| of_a_cursor(error)) {
         return hint;
     }
+    if error.is(ErrorKind::Corrupt) && error.get("list").is_some() {
+        return DAMAGED_LIST.to_owned();
+    }
     if error.is(ErrorKind::NotFound) && error.get("stream").is_some() {
         return NO_STREAM.to_owned();
     }
@@ -39,6 +42,10 @@ pub(crate) fn hint(error: &Error) -> String {
         None => usual(error).to_owned(),
     }
 }
+
+/// What to try where the list of a log's indexes was damaged.
+const DAMAGED_LIST: &str = "`naq index drop --all` drops all indexes, `naq index create` makes each of \
+                            them anew: the log has all that they are made of";
 
 /// Keys of the configuration that hints name, and what whoever types a command
 /// would set instead.

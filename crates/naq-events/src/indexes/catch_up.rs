@@ -190,7 +190,7 @@ impl Following {
     /// follow, a block is looked at of which much may have left the log.
     ///
     /// # Errors
-    /// The first one of any index; the others are looked on at all the same.
+    /// That of the list; else the first one of any index; the others are looked on at all the same.
     pub(crate) async fn look(
         &mut self,
         indexes: &Indexes,
@@ -203,7 +203,7 @@ impl Following {
             let pruning = std::mem::take(&mut self.pruning);
             *self = Self { of, pruning, ..Self::default() };
         }
-        let list = indexes.listed().await;
+        let list = indexes.list().await?;
         self.indexes.retain(|id, _| list.iter().any(|definition| definition.id == *id));
         let (mut has_more, mut failed) = (false, None);
         for definition in &*list {

@@ -15,6 +15,13 @@ const MAX_FIELDS: usize = 8;
 /// How many indexes a log may have.
 const MAX_INDEXES: usize = 16;
 
+/// What the checksum of a list begins with, and how many bytes both are.
+const CHECKSUM_MARK: &[u8] = b"\ncrc32c ";
+const CHECKSUM: usize = CHECKSUM_MARK.len() + 8;
+
+/// So many bytes of a list that was damaged are shown.
+const MOST_SHOWN: usize = 1_000;
+
 /// An index of a log: which events have which values of some fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -136,29 +143,53 @@ pub(crate) fn find<'a>(
     })
 }
 
-/// Writes definitions as they are kept.
-pub(crate) fn to_json(definitions: &[Definition]) -> Result<Vec<u8>> {
+/// Writes definitions as they are kept: as JSON, and in a line below it its checksum.
+pub(crate) fn to_bytes(definitions: &[Definition]) -> Result<Vec<u8>> {
     let stored =
         |it: &Definition| Stored { index: it.index.clone(), id: it.id.simple().to_string() };
-    serde_json::to_vec(&definitions.iter().map(stored).collect::<Vec<_>>()).map_err(|error| {
+    let stored: Vec<_> = definitions.iter().map(stored).collect();
+    let mut bytes = serde_json::to_vec(&stored).map_err(|error| {
         Error::new(ErrorKind::Unexpected, "write_indexes", "can't be written").with_source(error)
-    })
+    })?;
+    bytes.extend(checksum(&bytes));
+    Ok(bytes)
 }
 
-/// Reads them back.
-pub(crate) fn from_json(bytes: &[u8]) -> Result<Vec<Definition>> {
-    let corrupt = |error: &dyn std::error::Error| {
-        Error::new(ErrorKind::Corrupt, "read_indexes", "the list of indexes can't be read")
-            .with("reason", error.to_string())
+/// What follows the JSON of a list.
+fn checksum(json: &[u8]) -> Vec<u8> {
+    [CHECKSUM_MARK, format!("{:08x}", crc32c::crc32c(json)).as_bytes()].concat()
+}
+
+/// Reads them back; older versions wrote no checksum.
+pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Vec<Definition>> {
+    let json = match bytes.split_last_chunk::<CHECKSUM>() {
+        Some((json, end)) if end.starts_with(CHECKSUM_MARK) => {
+            if checksum(json) != end {
+                return Err(damaged(bytes, "the checksum doesn't fit"));
+            }
+            json
+        }
+        _ => bytes,
     };
-    let stored: Vec<Stored> = serde_json::from_slice(bytes).map_err(|error| corrupt(&error))?;
+    let stored: Vec<Stored> =
+        serde_json::from_slice(json).map_err(|error| damaged(bytes, &error.to_string()))?;
     stored
         .into_iter()
         .map(|it| {
-            let id = Uuid::parse_str(&it.id).map_err(|error| corrupt(&error))?;
-            Definition::of(it.index, id).map_err(|error| corrupt(&error))
+            let id = Uuid::parse_str(&it.id).map_err(|error| damaged(bytes, &error.to_string()))?;
+            Definition::of(it.index, id).map_err(|error| damaged(bytes, &error.to_string()))
         })
         .collect()
+}
+
+/// What is known of a list that can't be read: what it looks like tells a
+/// person which indexes there were.
+fn damaged(bytes: &[u8], reason: &str) -> Error {
+    let shown = bytes.get(..MOST_SHOWN).unwrap_or(bytes);
+    Error::new(ErrorKind::Corrupt, "read_indexes", "the list of indexes was damaged")
+        .with("reason", reason)
+        .with("list", String::from_utf8_lossy(shown))
+        .with_hint("drop all indexes, and create them again: nothing of the log is lost by that")
 }
 
 #[cfg(test)]
@@ -207,7 +238,29 @@ mod tests {
         }
         let error = add("x", &mut all, &define("b", &["queue"]).unwrap()).unwrap_err();
         assert!(error.is(ErrorKind::LimitReached));
-        assert_eq!(from_json(&to_json(&all).unwrap()).unwrap(), all);
-        assert!(from_json(b"[{}]").unwrap_err().is(ErrorKind::Corrupt));
+    }
+
+    #[test]
+    fn a_list_is_read_back_and_one_with_any_bit_changed_is_not() {
+        let all = vec![define("a", &["queue"]).unwrap(), define("b", &["n", "o.a"]).unwrap()];
+        let bytes = to_bytes(&all).unwrap();
+        assert_eq!(from_bytes(&bytes).unwrap(), all);
+        for bit in 0..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let error = from_bytes(&damaged).unwrap_err();
+            assert!(error.is(ErrorKind::Corrupt), "{bit}: {error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("drop all")), "{bit}: {error}");
+        }
+        let error = from_bytes(b"[{}]").unwrap_err();
+        assert_eq!((error.kind(), error.get("list")), (ErrorKind::Corrupt, Some("[{}]")));
+    }
+
+    #[test]
+    fn a_list_without_a_checksum_is_read_as_older_versions_wrote_it() {
+        let list = br#"[{"name":"a","fields":["queue"],"created_at":"2026-11-24T12:00:00Z",
+                         "id":"019ab4a2f0ad7d139d9b8c2f0d5e6f70"}]"#;
+        let read = from_bytes(list).unwrap();
+        assert_eq!((read[0].index.name.as_str(), read[0].fields.len()), ("a", 1));
     }
 }

@@ -48,8 +48,8 @@ type Key = (Uuid, Timestamp, u64);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The list, and when it was read.
-    list: Option<(Duration, Arc<[Definition]>)>,
+    /// The list, or why it can't be read, and when that was found.
+    list: Option<(Duration, Result<Arc<[Definition]>>)>,
     /// The turn in which all that is here was found to be of messages that it has.
     turn: u64,
     /// Through which sequence what the store has of an index was found to be so too.
@@ -93,29 +93,39 @@ impl Indexes {
     /// Where they can't be read there are none: an answer without them is as
     /// right, and slower.
     pub(crate) async fn listed(&self) -> Arc<[Definition]> {
+        self.list().await.unwrap_or_default()
+    }
+
+    /// The same for who has to know whether they can be read; there are none
+    /// where the credentials may read none.
+    pub(super) async fn list(&self) -> Result<Arc<[Definition]>> {
         let now = self.clock.monotonic();
         if let Some((read_at, list)) = &self.kept().list
             && now.saturating_sub(*read_at) < FRESH
         {
-            return Arc::clone(list);
+            return list.clone();
         }
-        let list: Arc<[Definition]> = match self.may_read.load(Ordering::Relaxed) {
-            false => Arc::default(),
+        let list = match self.may_read.load(Ordering::Relaxed) {
+            false => Ok(Arc::default()),
             true => match self.store.definitions().await {
-                Ok(list) => list.into(),
+                Ok(list) => Ok(list.into()),
                 Err(error) => {
                     self.cannot_read(&error);
-                    Arc::default()
+                    if error.is(ErrorKind::PermissionDenied) {
+                        Ok(Arc::default())
+                    } else {
+                        Err(error)
+                    }
                 }
             },
         };
-        self.kept().list = Some((now, Arc::clone(&list)));
+        self.kept().list = Some((now, list.clone()));
         list
     }
 
     /// The list has been changed to this one.
     pub(super) fn now_listed(&self, list: Vec<Definition>) {
-        self.kept().list = Some((self.clock.monotonic(), list.into()));
+        self.kept().list = Some((self.clock.monotonic(), Ok(list.into())));
     }
 
     /// The index of these blocks of a log, from memory or the store; `None`
@@ -314,5 +324,31 @@ impl Indexes {
     /// Whether blocks have left the log since the last sweep.
     pub(super) fn has_to_sweep(&self, first_block: u64) -> bool {
         self.kept().swept < first_block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::clock::ManualClock;
+    use naq_core::kv::{BucketConfig, KvBucketExt};
+
+    use super::super::Following;
+    use super::*;
+    use crate::made_up::{CREATED, log_anew_from, memory_store};
+
+    #[tokio::test]
+    async fn a_damaged_list_is_none_to_who_asks_and_trouble_to_who_keeps() {
+        let (kv, clock) = (memory_store(), Arc::new(ManualClock::starting_at(CREATED)));
+        let bucket = kv.ensure_bucket(BucketConfig::new("naq_indexes")).await.unwrap();
+        bucket.put("events.indexes", "[{]").await.unwrap();
+        let indexes = Indexes::new(kv, Arc::clone(&clock) as _, "events");
+        let (log, open) = log_anew_from(&[], 9);
+        assert!(indexes.listed().await.is_empty());
+        let mut following = Following::default();
+        let trouble = following.look(&indexes, &log, &open).await.unwrap_err();
+        assert!(trouble.is(ErrorKind::Corrupt), "{trouble}");
+        bucket.put("events.indexes", "[]").await.unwrap();
+        clock.advance(FRESH);
+        assert!(!following.look(&indexes, &log, &open).await.unwrap());
     }
 }

@@ -21,6 +21,7 @@ const REBUILD: &str = "rebuild_event_index";
 const LIST: &str = "list_event_indexes";
 const STATUS: &str = "event_index_status";
 const DROP: &str = "drop_event_index";
+const DROP_ALL: &str = "drop_all_event_indexes";
 
 /// How far the building of an index has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,7 +56,8 @@ impl EventService {
     /// `InvalidArgument` for a name that isn't 1 to 64 of `A-Za-z0-9_-`, and
     /// for no fields, more than 8, or one twice; `AlreadyExists` where the name
     /// is taken by other fields, with both; `LimitReached` for more than 16
-    /// indexes; `Unsupported` for a service without [a store](Self::with_indexes);
+    /// indexes; `Corrupt` where the list of the indexes was damaged
+    /// ([a way out](Self::drop_all_event_indexes)); `Unsupported` for a service without [a store](Self::with_indexes);
     /// `PermissionDenied`; those of the connection.
     pub async fn create_event_index(&self, name: &str, fields: &[&str]) -> Result<EventIndex> {
         let new = Definition::new(CREATE, name, fields, self.clock.now())?;
@@ -78,7 +80,7 @@ impl EventService {
     /// where it was ended. Ends at the log's end as it stood at the beginning.
     ///
     /// # Errors
-    /// As the last item: `NotFound` for a name that no index has; `Unsupported`,
+    /// As the last item: `NotFound` for a name that no index has; `Corrupt` for a damaged list; `Unsupported`,
     /// `PermissionDenied`; those of the connection.
     pub fn build_event_index(&self, name: &str) -> BoxStream<'static, Result<IndexProgress>> {
         self.building(BUILD, name, false)
@@ -95,7 +97,7 @@ impl EventService {
     /// The indexes of the log, in the order in which they were created.
     ///
     /// # Errors
-    /// `Unsupported` for a service without a store; those of the connection.
+    /// `Corrupt` for a damaged list; `Unsupported` for a service without a store; those of the connection.
     pub async fn list_event_indexes(&self) -> Result<Vec<EventIndex>> {
         let list = self.with_store(LIST)?.store.definitions().await;
         let list = list.map_err(|error| error.in_operation(LIST))?;
@@ -105,7 +107,7 @@ impl EventService {
     /// How far an index reaches, and what it takes. Reads all that is kept of it.
     ///
     /// # Errors
-    /// `NotFound` for a name that no index has; `Unsupported` for a service
+    /// `Corrupt` for a damaged list; `NotFound` for a name that no index has; `Unsupported` for a service
     /// without a store; those of the connection.
     pub async fn event_index_status(&self, name: &str) -> Result<EventIndexStatus> {
         let indexes = self.with_store(STATUS)?;
@@ -119,7 +121,7 @@ impl EventService {
     /// Drops an index and all that is kept of it. Readings go by the log then.
     ///
     /// # Errors
-    /// `NotFound` for a name that no index has; `Unsupported` for a service
+    /// `Corrupt` for a damaged list; `NotFound` for a name that no index has; `Unsupported` for a service
     /// without a store; `PermissionDenied`; those of the connection.
     pub async fn drop_event_index(&self, name: &str) -> Result<()> {
         let indexes = self.with_store(DROP)?;
@@ -135,6 +137,23 @@ impl EventService {
         indexes.now_listed(list);
         let first_block = block_of(open.info.state.first_sequence);
         indexes.sweep(open.info.created, first_block).await.map(|_| ()).map_err(told)
+    }
+
+    /// Drops all indexes and all that is kept of them: the way out where the
+    /// list of the indexes was damaged, and every other call is `Corrupt`.
+    ///
+    /// # Errors
+    /// `Unsupported` for a service without a store; `PermissionDenied`; those
+    /// of the connection.
+    pub async fn drop_all_event_indexes(&self) -> Result<()> {
+        let indexes = self.with_store(DROP_ALL)?;
+        self.settled(DROP_ALL).await?;
+        let told = |error: Error| error.in_operation(DROP_ALL);
+        let open = self.log.open(DROP_ALL).await?;
+        indexes.store.clear().await.map_err(told)?;
+        indexes.now_listed(Vec::new());
+        let first_block = block_of(open.info.state.first_sequence);
+        indexes.sweep(open.info.created, first_block).await.map(drop).map_err(told)
     }
 
     fn with_store(&self, operation: &'static str) -> Result<&Arc<Indexes>> {

@@ -10,7 +10,7 @@ use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use uuid::Uuid;
 
 use super::block::{IndexBlock, VERSION};
-use super::definition::{Definition, from_json, to_json};
+use super::definition::{Definition, from_bytes, to_bytes};
 use crate::own_bucket::{OwnBucket, TRIES, is_lost_race};
 
 /// Holds the indexes of all logs of an account.
@@ -52,7 +52,7 @@ impl IndexStore {
 
     async fn listed(&self) -> Result<(Vec<Definition>, Option<u64>)> {
         match self.bucket.get(&self.list_key()).await? {
-            Some(entry) => Ok((from_json(&entry.value)?, Some(entry.revision))),
+            Some(entry) => Ok((from_bytes(&entry.value)?, Some(entry.revision))),
             None => Ok((Vec::new(), None)),
         }
     }
@@ -73,7 +73,7 @@ impl IndexStore {
                 return Ok(after);
             }
             let options = revision.map_or_else(PutOptions::create, PutOptions::update);
-            let value = Bytes::from(to_json(&after)?);
+            let value = Bytes::from(to_bytes(&after)?);
             let replicas = std::future::ready(Ok(replicas));
             match self.bucket.put(&self.list_key(), value, options, replicas).await {
                 Ok(_) => return Ok(after),
@@ -81,9 +81,22 @@ impl IndexStore {
                 Err(error) => return Err(error),
             }
         }
-        let text = "others kept changing the indexes";
-        let error = Error::new(ErrorKind::Conflict, "change_indexes", text);
-        Err(lost.map_or_else(|| error.clone(), |lost| error.clone().with_source(lost)))
+        Err(kept_changing(lost))
+    }
+
+    /// Replaces the list by an empty one, whether it can be read or not.
+    pub(crate) async fn clear(&self) -> Result<()> {
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let Some(entry) = self.bucket.get(&self.list_key()).await? else { return Ok(()) };
+            let (value, options) = (to_bytes(&[])?, PutOptions::update(entry.revision));
+            match self.bucket.bucket()?.put_opts(&self.list_key(), value.into(), options).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_lost_race(error.kind()) => lost = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(kept_changing(lost))
     }
 
     /// The index of these blocks; `None` where there is none, or a damaged one.
@@ -147,6 +160,15 @@ impl IndexStore {
             }
         }
         Ok(removed)
+    }
+}
+
+fn kept_changing(lost: Option<Error>) -> Error {
+    let text = "others kept changing the indexes";
+    let error = Error::new(ErrorKind::Conflict, "change_indexes", text);
+    match lost {
+        Some(lost) => error.with_source(lost),
+        None => error,
     }
 }
 
