@@ -78,7 +78,7 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
         basis: &figures.basis,
         malformed: figures.malformed,
         gone: figures.gone,
-        unlisted: (figures.unlisted, EventAnalytics::MAX_GROUPS),
+        unlisted: figures.unlisted,
     };
     left_out.rows(&mut facts);
     basis::rows(&mut facts, &figures.basis, view);

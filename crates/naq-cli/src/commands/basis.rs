@@ -9,8 +9,8 @@ pub(crate) struct LeftOut<'a> {
     pub(crate) basis: &'a AnswerBasis,
     pub(crate) malformed: u64,
     pub(crate) gone: u64,
-    /// Those of the groups beyond the most that are told apart, and how many these are.
-    pub(crate) unlisted: (u64, usize),
+    /// How often a name of an event is in no list.
+    pub(crate) unlisted: u64,
 }
 
 impl LeftOut<'_> {
@@ -20,15 +20,17 @@ impl LeftOut<'_> {
             ("Malformed", self.malformed, "message", ", in no count"),
             ("Gone", self.gone, "message", " left the log uncounted"),
             ("Undecided", self.basis.undecided, "event", " may lie in the range, in no count"),
+            // Type, queue and job name of one event are three of them.
+            (
+                "Not listed",
+                self.unlisted,
+                "name",
+                " of events, too many to list or not told apart by digests",
+            ),
         ] {
             if count > 0 {
                 facts.row([name, &(human::counted(count, unit) + what)]);
             }
-        }
-        let (unlisted, most) = self.unlisted;
-        if unlisted > 0 {
-            let (unlisted, most) = (human::count(unlisted), human::count(most as u64));
-            facts.row(["Not listed", &format!("{unlisted}, of more than {most} names")]);
         }
     }
 }
@@ -98,6 +100,20 @@ mod tests {
         let mut facts = Grid::new(&view, &[]);
         rows(&mut facts, basis, &view);
         facts.text()
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_its_unit_and_names_by_how_often_there_was_one() {
+        let view = View { width: None, paint: Paint::plain(), zone: Zone::new(true) };
+        let basis = AnswerBasis::default();
+        let left_out = LeftOut { basis: &basis, malformed: 0, gone: 2, unlisted: 131_072 };
+        let mut facts = Grid::new(&view, &[]);
+        left_out.rows(&mut facts);
+        let expected = "\
+Gone        2 messages left the log uncounted
+Not listed  131,072 names of events, too many to list or not told apart by digests
+";
+        assert_eq!(facts.text(), expected);
     }
 
     #[test]

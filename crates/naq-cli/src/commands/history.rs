@@ -139,6 +139,10 @@ pub(crate) fn timeline(history: &EventHistory, view: &View) -> String {
             human::counted(summary.malformed, "message")
         ));
     }
+    if summary.gone > 0 {
+        let gone = human::counted(summary.gone, "message");
+        notes.push(format!("{gone} left the log while it was read: some may have been of it"));
+    }
     if !summary.includes_mentions {
         let kind = summary.entity;
         notes.push(format!(
@@ -199,5 +203,22 @@ fn painted(state: JobState, paint: Paint) -> String {
             paint.warn(state)
         }
         _ => paint.name(state),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Zone;
+
+    #[test]
+    fn a_history_that_may_lack_events_says_so() {
+        let view = View { width: None, paint: Paint::plain(), zone: Zone::new(true) };
+        let mut history = EventHistory::new(EntityKind::Job, "job-7");
+        history.summary.includes_mentions = true;
+        assert_eq!(timeline(&history, &view), "job job-7\n");
+        history.summary.gone = 12;
+        let note = "(12 messages left the log while it was read: some may have been of it)\n";
+        assert_eq!(timeline(&history, &view), format!("job job-7\n{note}"));
     }
 }

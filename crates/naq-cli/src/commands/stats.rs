@@ -89,7 +89,7 @@ fn table(stats: &EventStats, view: &View) -> String {
         basis: &stats.basis,
         malformed: stats.malformed,
         gone: stats.gone,
-        unlisted: (stats.unlisted, EventStats::MAX_GROUPS),
+        unlisted: stats.unlisted,
     };
     left_out.rows(&mut facts);
     basis::rows(&mut facts, &stats.basis, view);

@@ -13,7 +13,7 @@ pub(super) fn missing(answer: &QueryAnswer) -> impl Iterator<Item = (&'static st
     let basis = &answer.basis;
     [
         ("Malformed", basis.malformed, "message", "of no event, in no row"),
-        ("Gone", basis.holes, "event", "left the log uncounted"),
+        ("Gone", basis.holes, "message", "left the log uncounted"),
         ("Undecided", basis.undecided, "event", "may lie in the range, in no row"),
         ("Not listed", answer.unlisted, "event", "of groups that are not told apart any more"),
     ]
