@@ -139,12 +139,21 @@ async fn cleanup_asks_first_and_removes_what_is_old() {
     assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
     let dry = naq.screen("cleanup --older-than 0s --type job_failed --dry-run --output table");
     insta::assert_snapshot!("cleanup_would", dry);
-    let of_one = naq.screen("cleanup --older-than 0s --type job_failed --yes --output table");
-    insta::assert_snapshot!("cleanup_removed", of_one);
+    let refused = naq.screen("cleanup --older-than 0s --type job_failed --yes");
+    insta::assert_snapshot!("cleanup_refused", refused);
+    let before = naq.json("stats --output json");
+    let line = "cleanup --older-than 0s --type job_failed --force --yes --output table";
+    insta::assert_snapshot!("cleanup_removed", naq.screen(line));
     let kept = naq.json("cleanup --older-than 1h --yes --output json");
     assert_eq!(kept["removed"], 0);
-    let of_type = naq.json("cleanup --older-than 0s --type job_completed --yes --output json");
+    let of_type =
+        naq.json("cleanup --older-than 0s --type job_completed --force --yes --output json");
     assert_eq!((&of_type["removed"], &of_type["dry_run"]), (&json!(2), &json!(false)));
-    let all = naq.json("cleanup --older-than 0s --yes --output json");
-    assert_eq!(all["removed"], 3);
+    let after = naq.json("stats --output json");
+    assert_eq!(after["event_types"], before["event_types"], "what went stays counted");
+    assert_eq!(after["gone"], 0);
+    assert_eq!(naq.run("log --type after --job z").code, Some(0));
+    let all = naq.json("cleanup --older-than 0s --undigested --yes --output json");
+    assert_eq!(all["removed"], 4);
+    assert_eq!(naq.json("stats --output json")["gone"], 1, "nobody had digested the last one");
 }

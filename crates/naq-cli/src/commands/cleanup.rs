@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use naq_core::config::format_duration;
-use naq_core::events::{CleanupReport, CleanupRequest, EventQuery};
+use naq_core::events::{CleanupReport, CleanupRequest, EventQuery, EventType};
+use naq_core::{Error, ErrorKind};
+use naq_events::retention::{CleanupSteps, RetentionStep};
 
 use super::confirm::confirm;
 use super::range::Scan;
+use super::retention::told;
 use super::{Context, Outcome};
+use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{View, human, sanitize};
@@ -18,9 +22,12 @@ use crate::output::{View, human, sanitize};
 Examples:
   naq cleanup --older-than 30d --dry-run    how many would go
   naq cleanup --older-than 7d --type worker_heartbeat --yes
+  naq cleanup --older-than 1h --undigested --yes
 
-By the time of storing. It asks before it removes anything. Statistics keep what
-digests have of it: `naq keeper` digests, `naq retention apply` does so first.")]
+By the time of storing. What no digest has is digested first, so that statistics
+keep it. While the server purges a type it acknowledges nothing: each step is
+bounded, and a pause lies behind steps that took half a second together. It asks
+before it removes anything.")]
 pub(crate) struct Args {
     /// Remove what was stored longer ago than this
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = crate::cli::duration)]
@@ -34,8 +41,42 @@ pub(crate) struct Args {
     /// Don't ask
     #[arg(long)]
     yes: bool,
+    /// Remove a type that tells of jobs' ends, though they will look as if they still ran
+    #[arg(long)]
+    force: bool,
+    /// Digest nothing first: statistics lose what no digest has
+    #[arg(long)]
+    undigested: bool,
+    /// How long to wait behind steps that took half a second together
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::cli::duration)]
+    pause: Duration,
     #[command(flatten)]
     scan: Scan,
+}
+
+impl Args {
+    fn steps(&self) -> CleanupSteps {
+        CleanupSteps::default().with_pause(self.pause).with_digest_first(!self.undigested)
+    }
+
+    /// Fails where jobs of which the beginning stays would lose their end.
+    fn refuse_ends(&self) -> Result<(), Failure> {
+        match &self.event_type {
+            Some(name) if EventType::from(name.as_str()).is_final() && !self.removes_nothing() => {
+                Err(Failure::usage(
+                    format!(
+                        "{name} tells of jobs' ends: without it they look as if they still ran"
+                    ),
+                    "leave out --type, or clean up what comes before it first and add --force",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    const fn removes_nothing(&self) -> bool {
+        self.dry_run || self.force
+    }
 }
 
 /// Removes, or counts, and answers how many.
@@ -46,7 +87,10 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         request = request.with_event_type(event_type.as_str());
     }
     request.validate()?;
+    args.refuse_ends()?;
+    let notes = context.notes;
     Session::with(&context.globals, async |session| {
+        let loses = args.undigested || !session.config().events.digests;
         let report = session
             .reading(async |events| {
                 if !args.dry_run && !args.yes {
@@ -54,19 +98,41 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                     let would = events.cleanup(request.clone().with_dry_run(true)).await?;
                     if would.removed > 0 {
                         let would = human::counted(would.removed, "event");
-                        confirm(&format!(
-                            "remove {would}, {question}, and from statistics what no digest has \
-                             of them?"
-                        ))?;
+                        let lost = if loses {
+                            ", and from statistics what no digest has of them"
+                        } else {
+                            ""
+                        };
+                        confirm(&format!("remove {would}, {question}{lost}?"))?;
                     }
                 }
-                Ok(events.cleanup(request).await?)
+                let told = |step: &RetentionStep| {
+                    if step.has_more {
+                        notes.line(&notes.paint().dim(told(step)));
+                    }
+                };
+                let done = events.cleanup_in_steps(request, args.steps(), told).await;
+                done.map_err(|error| failed(error, loses))
             })
             .await?;
         context.output.answer(&report, sentence)?;
         Ok(Exit::Done)
     })
     .await
+}
+
+/// The error, and a way round it where digests may be what is in the way.
+fn failed(error: Error, loses: bool) -> Failure {
+    let kind = error.kind();
+    let failure = Failure::from(error);
+    match kind {
+        ErrorKind::Conflict | ErrorKind::LimitReached | ErrorKind::PermissionDenied if !loses => {
+            failure.with_more_to_try(
+                "; where digests are in the way, --undigested removes it without them",
+            )
+        }
+        _ => failure,
+    }
 }
 
 fn question(args: &Args, url: &str) -> String {

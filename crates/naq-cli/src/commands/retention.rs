@@ -116,7 +116,7 @@ async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
                 let mut removing = events.apply_retention(args.pause);
                 while let Some(step) = removing.next().await {
                     // What is gone is told before more of it goes.
-                    list.item(&step?, told)?;
+                    list.item(&step?, |step| told(step) + "\n")?;
                     list.flush()?;
                 }
                 Ok(())
@@ -134,11 +134,12 @@ async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
     .await
 }
 
-fn told(step: &RetentionStep) -> String {
+/// A step that was done, in words.
+pub(super) fn told(step: &RetentionStep) -> String {
     let removed = human::counted(step.removed, "event");
     let of = type_of(step.event_type.as_deref());
     let (below, took) = (human::count(step.keep_from), human::seconds(step.took));
-    format!("removed {removed} of {of} below sequence {below} in {took}\n")
+    format!("removed {removed} of {of} below sequence {below} in {took}")
 }
 
 fn type_of(name: Option<&str>) -> String {

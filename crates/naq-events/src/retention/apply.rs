@@ -7,6 +7,7 @@ use naq_core::clock::{Clock, ClockExt};
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::APPLY;
+use super::cuts::Aim;
 use super::steps::{Retention, RetentionStep};
 use crate::digests::Digests;
 use crate::read::Log;
@@ -18,7 +19,8 @@ const TRIES: u32 = 2;
 /// Removal under way.
 pub(super) struct Applying {
     log: Log,
-    digests: Arc<Digests>,
+    /// What goes is in them first, where it has to be.
+    digests: Option<Arc<Digests>>,
     clock: Arc<dyn Clock>,
     retention: Retention,
     now: Timestamp,
@@ -30,15 +32,23 @@ impl Applying {
     /// Digests what no digest has, and finds what is too old by now.
     pub(super) async fn begin(
         log: Log,
-        digests: Arc<Digests>,
+        digests: Option<Arc<Digests>>,
         clock: Arc<dyn Clock>,
-        mut retention: Retention,
+        aim: Aim,
         pause: Duration,
     ) -> Result<Self> {
         let now = log.open(APPLY).await?.now();
-        fold(&digests, &log).await?;
+        if let Some(digests) = &digests {
+            fold(digests, &log).await?;
+        }
+        let mut retention = Retention::with_aim(log.clone(), digests.clone(), aim);
         retention.plan(now).await?;
         Ok(Self { log, digests, clock, retention, now, pause, tries: TRIES })
+    }
+
+    /// By which time what goes was too old.
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Removes some more; `None` where nothing is left that was too old.
@@ -55,8 +65,9 @@ impl Applying {
             if let Some(step) = self.retention.step().await? {
                 return Ok(Some(step));
             }
-            let Some(through) = self.retention.digested_through() else { return Ok(None) };
-            if !self.digests.may_keep() {
+            let lacking = self.retention.digested_through().zip(self.digests.as_ref());
+            let Some((through, digests)) = lacking else { return Ok(None) };
+            if !digests.may_keep() {
                 let text = "the digests can't be kept with these credentials";
                 return Err(Error::new(ErrorKind::PermissionDenied, APPLY, text));
             }
@@ -64,7 +75,7 @@ impl Applying {
                 return Err(stays_behind(through, APPLY));
             }
             self.tries -= 1;
-            fold(&self.digests, &self.log).await?;
+            fold(digests, &self.log).await?;
             self.retention.plan(self.now).await?;
         }
     }

@@ -19,6 +19,38 @@ pub(super) struct Cut {
     pub(super) keep_from: u64,
 }
 
+/// What is to be removed.
+#[derive(Debug)]
+pub(super) enum Aim {
+    /// What is older than its type's age.
+    Ages(RetentionAges),
+    /// What is older than this, of one type or of all.
+    Older(Duration, Option<String>),
+}
+
+impl Aim {
+    /// Whether nothing is ever too old.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Ages(ages) if ages.is_empty())
+    }
+
+    /// What that is of a log with these types, in the order in which it has to go.
+    pub(super) async fn cuts<'a>(
+        &'a self,
+        borders: &mut Borders<'_>,
+        types: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Cut>> {
+        match self {
+            Self::Ages(ages) => cuts(borders, ages, types).await,
+            Self::Older(age, event_type) => {
+                let keep_from = borders.keep_from(*age).await?;
+                let cut = |keep_from| Cut { event_type: event_type.clone(), keep_from };
+                Ok(keep_from.map(cut).into_iter().collect())
+            }
+        }
+    }
+}
+
 /// The first sequences that stay, by age; each age is looked up once.
 #[derive(Debug)]
 pub(super) struct Borders<'a> {
@@ -52,7 +84,7 @@ impl<'a> Borders<'a> {
 
 /// What is to go of these types, in the order in which it has to: what tells
 /// of a job's end goes last.
-pub(super) async fn cuts<'a>(
+async fn cuts<'a>(
     borders: &mut Borders<'_>,
     ages: &'a RetentionAges,
     types: impl Iterator<Item = &'a str>,

@@ -48,6 +48,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `apply.rs` | removing all of it, digested first |
+//! | `cleaning.rs` | the same for what is older than one age |
 //! | `cuts.rs` | what is to go: events of a type below a sequence |
 //! | `plan.rs` | what would go, counted |
 //! | `steps.rs` | removing it, step by step |
@@ -55,6 +56,7 @@
 //! | `room.rs` | the room of one message |
 
 mod apply;
+mod cleaning;
 mod cuts;
 mod plan;
 mod room;
@@ -73,6 +75,8 @@ use crate::service::EventService;
 
 use apply::Applying;
 pub(crate) use apply::stays_behind;
+pub use cleaning::CleanupSteps;
+use cuts::Aim;
 pub use plan::{RetentionKind, RetentionPlan};
 pub use sizes::{EventSizes, KindSize};
 pub(crate) use steps::Retention;
@@ -116,8 +120,7 @@ impl EventService {
         let opening = async move {
             let digests = digests.ok_or_else(no_digests)?;
             settled.await?;
-            let retention = Retention::new(log.clone(), Arc::clone(&digests), ages);
-            Applying::begin(log, digests, clock, retention, pause).await
+            Applying::begin(log, Some(digests), clock, Aim::Ages(ages), pause).await
         };
         let steps = stream::once(opening).flat_map(|opened| match opened {
             Err(error) => stream::once(async { Err(error) }).boxed(),

@@ -1,6 +1,7 @@
 //! Removing what is too old, step by step.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use naq_core::{Result, Timestamp};
 use serde::Serialize;
 
 use super::APPLY;
-use super::cuts::{Borders, Cut, cuts};
+use super::cuts::{Aim, Borders, Cut};
 use crate::digests::{Digested, Digests};
 use crate::read::{Log, OpenLog};
 
@@ -49,8 +50,9 @@ pub struct RetentionStep {
 #[derive(Debug)]
 pub(crate) struct Retention {
     log: Log,
-    digests: Arc<Digests>,
-    ages: RetentionAges,
+    /// What goes is in them first, where it has to be.
+    digests: Option<Arc<Digests>>,
+    aim: Aim,
     digested: Digested,
     created: Timestamp,
     cuts: VecDeque<Cut>,
@@ -63,12 +65,16 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// Nothing is found yet.
+    /// Removes what is older than its type's age. Nothing is found yet.
     pub(crate) fn new(log: Log, digests: Arc<Digests>, ages: RetentionAges) -> Self {
+        Self::with_aim(log, Some(digests), Aim::Ages(ages))
+    }
+
+    pub(super) fn with_aim(log: Log, digests: Option<Arc<Digests>>, aim: Aim) -> Self {
         Self {
             log,
             digests,
-            ages,
+            aim,
             digested: Digested::default(),
             created: Timestamp::default(),
             cuts: VecDeque::new(),
@@ -104,14 +110,17 @@ impl Retention {
     /// digests that are kept.
     pub(crate) async fn plan(&mut self, now: Timestamp) -> Result<()> {
         self.forget();
-        if self.ages.is_empty() {
+        if self.aim.is_nothing() {
             return Ok(());
         }
         let open = self.log.open(APPLY).await?;
         self.created = open.info.created;
-        let through = self.digested.look(&self.digests, &open).await?;
+        let through = match &self.digests {
+            Some(digests) => self.digested.look(digests, &open).await?,
+            None => open.info.state.last_sequence,
+        };
         let mut borders = Borders::new(&self.log, &open, now);
-        let found = cuts(&mut borders, &self.ages, self.digested.types()).await?;
+        let found = self.aim.cuts(&mut borders, self.digested.types()).await?;
         let wants_more = found.iter().any(|cut| cut.keep_from > through + 1);
         self.cuts = found
             .into_iter()
@@ -142,8 +151,7 @@ impl Retention {
                 continue;
             };
             let keep_from = cut.keep_from.min(first.saturating_add(self.reach));
-            self.digests.look(&open).await?;
-            if !self.digests.has(&open, first..keep_from).await? {
+            if !self.is_digested(&open, first..keep_from).await? {
                 // Digests that were there are gone, or damaged.
                 self.digested = Digested::default();
                 self.cuts.clear();
@@ -174,6 +182,13 @@ impl Retention {
             }));
         }
         Ok(None)
+    }
+
+    /// Whether that is in digests which are kept, or doesn't have to be.
+    async fn is_digested(&self, open: &OpenLog, sequences: Range<u64>) -> Result<bool> {
+        let Some(digests) = &self.digests else { return Ok(true) };
+        digests.look(open).await?;
+        digests.has(open, sequences).await
     }
 
     /// The first message that a cut removes, and the subjects under which

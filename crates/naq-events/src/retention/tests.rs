@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use naq_core::clock::ManualClock;
+use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
 use naq_core::connection::SingleJetStream;
-use naq_core::events::Event;
+use naq_core::events::{CleanupRequest, Event, EventQueryExt};
 use naq_core::jetstream::{JetStream, PublishMessage, PurgeOptions, StreamConfig};
 use naq_core::kv::{KvBucket, KvBucketExt, KvStore};
 use naq_core::service::Service;
@@ -16,6 +16,7 @@ use naq_kv::KvStoreService;
 use naq_memory::MemoryJetStream;
 use naq_streams::StreamService;
 
+use super::CleanupSteps;
 use crate::digests::BLOCK;
 use crate::made_up::of_a_newer_version;
 use crate::service::EventService;
@@ -159,4 +160,36 @@ async fn a_block_of_which_nothing_was_left_to_digest_is_in_nobody_s_way() {
     let (removed, end) = applied(&scene.service().await).await;
     assert!(end.is_none(), "{end:?}");
     assert_eq!((removed.iter().sum::<u64>(), scene.left().await), (BLOCK + 4, 1));
+}
+
+#[tokio::test]
+async fn what_is_cleaned_up_in_steps_is_in_digests_first_unless_that_is_not_wanted() {
+    let scene = Scene::new().await;
+    let service = scene.service().await;
+    let of_a = || CleanupRequest::new(AGE).with_event_type("a");
+    let steps = CleanupSteps::default().with_pause(Duration::ZERO);
+    let mut told = Vec::new();
+    let dry = of_a().with_dry_run(true);
+    let dry = service.cleanup_in_steps(dry, steps, |step| told.push(step.removed)).await.unwrap();
+    assert_eq!((dry.removed, dry.dry_run, told.len(), scene.left().await), (2, true, 0, 4));
+    let done = service.cleanup_in_steps(of_a(), steps, |step| told.push(step.removed));
+    let done = done.await.unwrap();
+    assert_eq!((done.removed, done.event_type), (2, Some("a".into())));
+    assert_eq!(done.before, scene.clock.now().saturating_sub(AGE));
+    assert_eq!((told, scene.left().await), (vec![2], 2));
+    let stats = scene.service().await.get_event_stats(None, None).await.unwrap();
+    assert_eq!((stats.total_events, stats.basis.holes), (4, 0));
+
+    // What can't be digested stays, unless it may go all the same.
+    let (bucket, key, digest) = scene.digest().await;
+    bucket.put(&key, of_a_newer_version(&digest)).await.unwrap();
+    let all = || CleanupRequest::new(AGE);
+    let refused = scene.service().await.cleanup_in_steps(all(), steps, |_| {}).await;
+    assert_stays(refused.as_ref().err(), "0");
+    assert_eq!(scene.left().await, 2);
+    let steps = steps.with_digest_first(false);
+    let done = scene.service().await.cleanup_in_steps(all(), steps, |_| {}).await.unwrap();
+    assert_eq!((done.removed, scene.left().await), (2, 0));
+    let error = service.cleanup_in_steps(of_a().with_event_type(""), steps, |_| {}).await;
+    assert!(error.unwrap_err().is(ErrorKind::InvalidArgument));
 }
