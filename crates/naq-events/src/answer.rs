@@ -80,8 +80,8 @@ impl Sources<'_> {
         Ok(answered)
     }
 
-    /// From what an index names, and what it doesn't cover; `None` where there
-    /// is none for the filter.
+    /// From what an index names in the range, and what it doesn't cover; `None`
+    /// where there is none for the filter.
     async fn by_index(
         &self,
         question: &Question<'_>,
@@ -91,7 +91,8 @@ impl Sources<'_> {
         let Question { open, meter, .. } = question;
         let told = |error: Error| error.in_operation(question.operation);
         let options = ReadEvents::default().with_filter(question.filter.clone());
-        let indexed = self.log.read_indexed(open, self.indexes, options, meter).await;
+        let asked = (options, &question.range);
+        let indexed = self.log.read_indexed(open, self.indexes, asked, meter).await;
         let Some(mut items) = indexed.map_err(told)? else { return Ok(None) };
         let (mut malformed, mut gone) = (0, 0);
         while let Some(item) = items.next().await {

@@ -55,7 +55,8 @@ pub(crate) async fn explain(
             let options = ReadEvents::default()
                 .with_until(ReadUntil::Head)
                 .with_filter(request.filter.clone());
-            let reading = log.explain(indexes, options).await?;
+            let range = MinuteRange::new(request.start, request.end);
+            let reading = log.explain(indexes, (options, &range)).await?;
             let index = reading.index.as_ref();
             explanation.made_from = index.map_or(MadeFrom::Log, |_| MadeFrom::Index);
             explanation.messages_at_most = reading.messages_at_most;

@@ -9,7 +9,7 @@ use naq_core::events::{
 use naq_core::{BoxStream, Error, Result};
 
 use crate::answer::Sources;
-use crate::digests::CellFilter;
+use crate::digests::{CellFilter, MinuteRange};
 use crate::service::EventService;
 use crate::{analytics, cleanup, explain_query, grouped, history, stats, top_errors};
 
@@ -40,7 +40,8 @@ impl EventQuery for EventService {
     async fn explain(&self, options: ReadEvents) -> Result<Explanation> {
         self.settled("explain").await?;
         let has_digests = self.digests.is_some() && CellFilter::of(&options.filter).is_some();
-        let mut explanation = self.log.explain(self.indexes.as_ref(), options).await?;
+        let mut explanation =
+            self.log.explain(self.indexes.as_ref(), (options, &MinuteRange::default())).await?;
         explanation.figures_from = match &explanation.index {
             _ if has_digests => MadeFrom::Digests,
             Some(_) => MadeFrom::Index,

@@ -1,9 +1,11 @@
 //! Figures by an index are those of the whole log, and read little of it.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use naq_core::Timestamp;
+use naq_core::clock::{Clock, SystemClock};
 use naq_core::events::{
     AnalyticsRequest, AnswerBasis, Bucket, EventQuery, Filter, GroupBy, MadeFrom, Measure,
     QueryRequest, StatsRequest, TopErrorsRequest,
@@ -33,6 +35,61 @@ fn figures_by_an_index_are_those_of_the_log_on_a_server() {
     block_on(wait::within("the log", DEADLINE, async {
         agrees(backend::connect(&shared().await.url()).await, 100).await;
     }));
+}
+
+#[test]
+fn a_range_of_time_leaves_out_blocks_of_an_index_in_memory() {
+    block_on(wait::within("the log", DEADLINE, leaves_out(super::memory())));
+}
+
+#[test]
+fn a_range_of_time_leaves_out_blocks_of_an_index_on_a_server() {
+    block_on(wait::within("the log", DEADLINE, async {
+        leaves_out(backend::connect(&shared().await.url()).await).await;
+    }));
+}
+
+/// A log whose events happened long ago, or don't say when.
+async fn leaves_out(js: Arc<dyn JetStream>) {
+    let own = OwnLog::new(js, "indexes");
+    let (fast, slow) = (own.service(Keeps::Indexes).await, own.service(Keeps::Nothing).await);
+    let mut events = log(&mut fastrand::Rng::with_seed(9), 0..1_000);
+    let malformed = events.iter().filter(|(_, payload)| payload == b"no event").count() as u64;
+    own.store(events.clone()).await;
+    fast.create_event_index("workers", &["worker_id"]).await.unwrap();
+    build(&fast, "workers").await;
+    let filter = || Filter::parse("worker_id ~ /^w[1-4]$/").unwrap();
+    let second = Duration::from_secs(1);
+    let ask = async |start: Option<Timestamp>, end: Option<Timestamp>| {
+        let (stats, basis) = same(&fast, &slow, async |service| {
+            let request = StatsRequest::default().with_range(start, end).with_filter(filter());
+            let mut stats = service.stats(request).await.unwrap();
+            let basis = std::mem::take(&mut stats.basis);
+            (stats, basis)
+        })
+        .await;
+        let request = QueryRequest::new(filter()).with_range(start, end);
+        let explained = fast.explain_query(request).await.unwrap();
+        assert_eq!(explained.messages_at_most, basis.read);
+        assert_eq!((basis.made_from, basis.malformed), (MadeFrom::Index, malformed));
+        (stats.total_events, basis.read)
+    };
+    // They happened in one second.
+    let begun = Timestamp::from_nanos(1_700_000_000_000_000_000);
+    let last = begun.saturating_add(second);
+    let (all, read) = ask(None, None).await;
+    assert!(all > 10 && read >= all + malformed, "{all} of {read}");
+    assert_eq!(ask(Some(begun), Some(last)).await, (all, read));
+    assert_eq!(ask(Some(last.saturating_add(second)), None).await, (0, malformed));
+    assert_eq!(ask(None, Some(begun.saturating_sub(second))).await, (0, malformed));
+    // One without a time of its own happened when it was stored: just now.
+    let asked_at = SystemClock::new().now().saturating_sub(60 * second);
+    events.clear();
+    events.push(("job_started", br#"{"type":"job_started","worker_id":"w1"}"#.to_vec()));
+    own.store(events).await;
+    build(&fast, "workers").await;
+    assert_eq!(ask(Some(asked_at), None).await.0, 1);
+    assert_eq!(ask(None, Some(begun.saturating_sub(second))).await, (0, malformed));
 }
 
 /// The rare ones first.
@@ -76,27 +133,31 @@ async fn agrees(js: Arc<dyn JetStream>, seed: u64) {
                 let basis = std::mem::take(&mut stats.basis);
                 (format!("{stats:?}"), basis)
             })
-            .await,
+            .await
+            .1,
             same(&fast, &slow, async |service| {
                 let request = AnalyticsRequest::new("job_completed").with_filter(filter());
                 let mut analytics = service.analytics(request).await.unwrap();
                 let basis = std::mem::take(&mut analytics.basis);
                 (format!("{analytics:?}"), basis)
             })
-            .await,
+            .await
+            .1,
             same(&fast, &slow, async |service| {
                 let mut answer = service.query(by_type(text)).await.unwrap();
                 let basis = std::mem::take(&mut answer.basis);
                 (format!("{answer:?}"), basis)
             })
-            .await,
+            .await
+            .1,
             same(&fast, &slow, async |service| {
                 let request = TopErrorsRequest::default().with_filter(filter());
                 let mut errors = service.top_errors(request).await.unwrap();
                 let basis = std::mem::take(&mut errors.basis);
                 (format!("{errors:?}"), basis)
             })
-            .await,
+            .await
+            .1,
         ];
         let explained = fast.explain_query(by_type(text)).await.unwrap();
         assert_eq!(explained.made_from, MadeFrom::Index, "{text}: {explained:?}");
@@ -128,12 +189,12 @@ fn by_type(filter: &str) -> QueryRequest {
         .with_measures([Measure::Count, Measure::SuccessRate])
 }
 
-/// What both answer alike; the basis is that of the first.
-async fn same(
+/// What both answer alike, and the basis of the first.
+async fn same<T: PartialEq + Debug>(
     fast: &EventService,
     slow: &EventService,
-    ask: impl AsyncFn(&EventService) -> (String, AnswerBasis),
-) -> AnswerBasis {
+    ask: impl AsyncFn(&EventService) -> (T, AnswerBasis),
+) -> (T, AnswerBasis) {
     let ((quick, basis), (read, of_log)) = (ask(fast).await, ask(slow).await);
     assert_eq!(quick, read);
     assert_eq!((of_log.made_from, of_log.from_index), (MadeFrom::Log, 0));
@@ -143,5 +204,5 @@ async fn same(
         (through, first_sequence, removed, malformed, duplicates, holes, undecided)
     };
     assert_eq!(told(&basis), told(&of_log));
-    basis
+    (quick, basis)
 }

@@ -31,6 +31,16 @@ impl MinuteRange {
         Self { start, end }
     }
 
+    /// What is in both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let end = match (self.end, other.end) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        // No start is the earliest one.
+        Self { start: self.start.max(other.start), end }
+    }
+
     /// Whether it leaves anything out.
     pub(crate) const fn is_bounded(&self) -> bool {
         self.start.is_some() || self.end.is_some()
@@ -81,6 +91,12 @@ mod tests {
         assert_eq!(lies, [Lies::Outside, Lies::Inside, Lies::Across, Lies::Outside]);
         assert_eq!(range.minutes(), (Minute(1), Minute(2)));
         let open = MinuteRange::default();
+        let later = MinuteRange::new(at(100), at(200));
+        let both = range.and(&later);
+        assert_eq!((both.start, both.end), (at(100), at(150)));
+        for both in [range.and(&open), open.and(&range)] {
+            assert_eq!((both.start, both.end), (range.start, range.end));
+        }
         assert_eq!(open.minute(Minute(-7)), Lies::Inside);
         let point = MinuteRange::new(at(61), at(61));
         assert_eq!(point.minute(Minute(1)), Lies::Across);

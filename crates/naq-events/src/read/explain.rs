@@ -6,6 +6,7 @@ use naq_core::events::{ExplainWarning, Explanation, FilterPlan, ReadEvents, Read
 use naq_core::{Error, Result};
 
 use super::{Log, OpenLog, indexed, narrow, open};
+use crate::digests::MinuteRange;
 use crate::indexes::Indexes;
 
 const OPERATION: &str = "explain";
@@ -17,11 +18,12 @@ const FEW_SUBJECTS: u64 = 10_000;
 const LONG: u64 = 100_000;
 
 impl Log {
-    /// Explains a reading that may go by one of these indexes.
+    /// Explains a reading of what happened in a range, which may go by one of
+    /// these indexes.
     pub(crate) async fn explain(
         &self,
         indexes: Option<&Arc<Indexes>>,
-        options: ReadEvents,
+        (options, range): (ReadEvents, &MinuteRange),
     ) -> Result<Explanation> {
         let told = |error: Error| error.in_operation(OPERATION);
         options.validate().map_err(told)?;
@@ -43,7 +45,7 @@ impl Log {
         explanation.stream_messages = open.info.state.messages;
         explanation.messages_at_most = by_subject.map_or(in_range, |count| count.min(in_range));
         explanation.is_counted_by_subject = by_subject.is_some();
-        if let Some(narrowing) = indexed::narrowing(self, &open, indexes, &options).await {
+        if let Some(narrowing) = indexed::narrowing(self, &open, indexes, (&options, range)).await {
             let index = narrowing.explain(&open, (from, to), options.limit).await;
             if let Some(messages) = index.named.zip(index.scanned).map(|(a, b)| a + b) {
                 let most = &mut explanation.messages_at_most;

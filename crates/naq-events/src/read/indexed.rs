@@ -15,6 +15,8 @@ use naq_core::{BoxStream, Error, ErrorKind, Result};
 use super::narrowing::{Narrowing, Part, most_gets};
 use super::open::Place;
 use super::{Log, Meter, OpenLog, backward, forward};
+use crate::digests::MinuteRange;
+use crate::indexes::Indexes;
 
 const OPERATION: &str = "read_events";
 
@@ -340,13 +342,14 @@ pub(super) fn is_of_the_past(open: &OpenLog, options: &ReadEvents) -> bool {
     ends && options.start != ReadStart::New && open.info.state.last_sequence > 0
 }
 
-/// The index that a reading goes by, if there is one for it.
+/// The index that a reading of what happened in a range goes by, if there is
+/// one for it.
 pub(super) async fn narrowing(
     log: &Log,
     open: &OpenLog,
-    indexes: Option<&Arc<crate::indexes::Indexes>>,
-    options: &ReadEvents,
+    indexes: Option<&Arc<Indexes>>,
+    (options, range): (&ReadEvents, &MinuteRange),
 ) -> Option<Narrowing> {
     let indexes = indexes.filter(|_| is_of_the_past(open, options))?;
-    Narrowing::find(log, indexes, &options.filter).await
+    Narrowing::find(log, indexes, &options.filter, range).await
 }

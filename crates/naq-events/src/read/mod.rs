@@ -36,6 +36,7 @@ use naq_core::events::{
 use naq_core::jetstream::{JetStream, StoredMessage, StreamInfo};
 use naq_core::{BoxStream, Error, Result, Timestamp, token};
 
+use crate::digests::MinuteRange;
 use crate::fence::{Fence, Turn};
 use crate::indexes::Indexes;
 
@@ -186,16 +187,18 @@ impl Log {
     }
 
     /// Reads what is there by one of the indexes; `None` where there is none
-    /// for the filter, or the reading is of what is to come.
+    /// for the filter, or the reading is of what is to come. An event that didn't
+    /// happen in the range may be left out: it counts by the event's own time,
+    /// or that of its storing where it has none.
     pub(crate) async fn read_indexed(
         &self,
         open: &OpenLog,
         indexes: Option<&Arc<Indexes>>,
-        options: ReadEvents,
+        (options, range): (ReadEvents, &MinuteRange),
         meter: &Arc<Meter>,
     ) -> Result<Option<BoxStream<'static, Result<EventItem>>>> {
         let options = narrow::by_storing(options, self, open);
-        let Some(found) = indexed::narrowing(self, open, indexes, &options).await else {
+        let Some(found) = indexed::narrowing(self, open, indexes, (&options, range)).await else {
             return Ok(None);
         };
         let range = self.sequences(open, &options).await?;
@@ -228,7 +231,8 @@ impl Log {
             let limited =
                 |items| if is_of_the_past { Arc::clone(&meter).limit(items) } else { items };
             let place = open::Place::find(&log, &open, &options).await?;
-            let found = log.read_indexed(&open, indexes.as_ref(), options.clone(), &meter).await?;
+            let asked = (options.clone(), &MinuteRange::default());
+            let found = log.read_indexed(&open, indexes.as_ref(), asked, &meter).await?;
             Ok::<_, Error>(limited(if let Some(found) = found {
                 found
             } else if options.newest_first {

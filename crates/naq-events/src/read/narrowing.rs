@@ -60,8 +60,14 @@ impl Part {
 
 impl Narrowing {
     /// The log's index that knows most of what a filter asks for; `None`
-    /// where there is none, or where the server chooses better by subject.
-    pub(super) async fn find(log: &Log, indexes: &Arc<Indexes>, filter: &Filter) -> Option<Self> {
+    /// where there is none, or where the server chooses better by subject. Only
+    /// what happened in a range is asked for.
+    pub(super) async fn find(
+        log: &Log,
+        indexes: &Arc<Indexes>,
+        filter: &Filter,
+        range: &MinuteRange,
+    ) -> Option<Self> {
         let plan = filter.plan(log.subjects());
         let by_job = plan.is_by_subject
             && log.subjects().layout() == SubjectLayout::Entity
@@ -80,7 +86,9 @@ impl Narrowing {
         });
         // The first of those that know as much.
         let (_, definition, lookup) = known.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-        Some(Self::new(indexes, definition, lookup, filter))
+        let mut found = Self::new(indexes, definition, lookup, filter);
+        found.happened = found.happened.and(range);
+        Some(found)
     }
 
     /// The log's first index of a field that a filter asks for.
