@@ -1,5 +1,7 @@
 //! Filters and ranges of time that are asked about.
 
+use std::borrow::Cow;
+
 use naq_core::Timestamp;
 use naq_core::events::{Bucket, Event, Filter, MadeFrom};
 
@@ -9,59 +11,75 @@ const MINUTE: i64 = 60_000_000_000;
 
 /// A filter, the same as code, and who can tell what it is about.
 pub(super) struct Case {
-    pub(super) text: &'static str,
-    pub(super) passes: fn(&Event) -> bool,
-    pub(super) source: MadeFrom,
+    pub(super) text: Cow<'static, str>,
+    pub(super) passes: Box<dyn Fn(&Event) -> bool + Send + Sync>,
+    /// `None` for one that an index may tell of, or the log alone.
+    pub(super) source: Option<MadeFrom>,
 }
 
 impl Case {
     /// The filter.
     pub(super) fn filter(&self) -> Filter {
-        if self.text.is_empty() { Filter::new() } else { Filter::parse(self.text).unwrap() }
+        if self.text.is_empty() { Filter::new() } else { Filter::parse(&self.text).unwrap() }
     }
 }
 
-const fn case(text: &'static str, passes: fn(&Event) -> bool, source: MadeFrom) -> Case {
-    Case { text, passes, source }
+fn case(text: &'static str, passes: fn(&Event) -> bool, source: MadeFrom) -> Case {
+    Case { text: text.into(), passes: Box::new(passes), source: Some(source) }
 }
 
-pub(super) const CASES: [Case; 10] = [
-    case("", |_| true, MadeFrom::Digests),
-    case("type = job_completed", |it| it.event_type.as_str() == "job_completed", MadeFrom::Digests),
-    case(
-        "type in (job_failed, log) or queue = queue-2",
-        |it| {
-            ["job_failed", "log"].contains(&it.event_type.as_str())
-                || it.queue.as_deref() == Some("queue-2")
-        },
-        MadeFrom::Digests,
-    ),
-    case("not exists queue", |it| it.queue.is_none(), MadeFrom::Digests),
-    case(
-        "success = true and exists job_name and job_name != name-0",
-        |it| {
-            it.success == Some(true) && it.job_name.as_deref().is_some_and(|name| name != "name-0")
-        },
-        MadeFrom::Digests,
-    ),
-    case("success = false", |it| it.success == Some(false), MadeFrom::Digests),
-    case("duration > 50s", |it| it.duration.is_some_and(|seconds| seconds > 50.0), MadeFrom::Log),
-    case(
-        "worker_id = w3 and type = job_started",
-        |it| it.worker_id.as_deref() == Some("w3") && it.event_type.as_str() == "job_started",
-        MadeFrom::Index,
-    ),
-    case(
-        "worker_id in (w1, w4)",
-        |it| ["w1", "w4"].map(Some).contains(&it.worker_id.as_deref()),
-        MadeFrom::Index,
-    ),
-    case(
-        "queue = queue-0 and error_type = IoError",
-        |it| it.queue.as_deref() == Some("queue-0") && it.error_type.as_deref() == Some("IoError"),
-        MadeFrom::Index,
-    ),
-];
+/// Filters of which it is known who can tell what they are about.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("", |_| true, MadeFrom::Digests),
+        case(
+            "type = job_completed",
+            |it| it.event_type.as_str() == "job_completed",
+            MadeFrom::Digests,
+        ),
+        case(
+            "type in (job_failed, log) or queue = queue-2",
+            |it| {
+                ["job_failed", "log"].contains(&it.event_type.as_str())
+                    || it.queue.as_deref() == Some("queue-2")
+            },
+            MadeFrom::Digests,
+        ),
+        case("not exists queue", |it| it.queue.is_none(), MadeFrom::Digests),
+        case(
+            "success = true and exists job_name and job_name != name-0",
+            |it| {
+                it.success == Some(true)
+                    && it.job_name.as_deref().is_some_and(|name| name != "name-0")
+            },
+            MadeFrom::Digests,
+        ),
+        case("success = false", |it| it.success == Some(false), MadeFrom::Digests),
+        case(
+            "duration > 50s",
+            |it| it.duration.is_some_and(|seconds| seconds > 50.0),
+            MadeFrom::Log,
+        ),
+        case(
+            "worker_id = w3 and type = job_started",
+            |it| it.worker_id.as_deref() == Some("w3") && it.event_type.as_str() == "job_started",
+            MadeFrom::Index,
+        ),
+        case(
+            "worker_id in (w1, w4)",
+            |it| ["w1", "w4"].map(Some).contains(&it.worker_id.as_deref()),
+            MadeFrom::Index,
+        ),
+        case(
+            "queue = queue-0 and error_type = IoError",
+            |it| {
+                it.queue.as_deref() == Some("queue-0")
+                    && it.error_type.as_deref() == Some("IoError")
+            },
+            MadeFrom::Index,
+        ),
+    ]
+}
 
 pub(super) type Times = (Option<Timestamp>, Option<Timestamp>);
 

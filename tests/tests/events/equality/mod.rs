@@ -15,7 +15,7 @@
 //! | `log.rs` | random events, and what is none |
 //! | `model.rs` | what was stored, is there, and is in kept digests |
 //! | `figures.rs` | the figures of events by plain loops |
-//! | `cases.rs` | filters and ranges of time |
+//! | `cases.rs`, `expressions.rs` | filters, given and random ones, and ranges of time |
 //! | `questions.rs` | random questions, and their answers side by side |
 //! | `readings.rs` | random readings and histories, by an index or not |
 //! | `story.rs` | what happens to one log, and who is asked meanwhile |
@@ -25,6 +25,7 @@
 //! | `large.rs` | a log of more than a block |
 
 mod cases;
+mod expressions;
 mod figures;
 mod keeping;
 mod killed;
