@@ -1,6 +1,7 @@
 //! A bucket of naq's own: who keeps something in it first makes it, and until
 //! then there is nothing in it.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,32 @@ impl OwnBucket {
         Ok(keys)
     }
 
+    /// Shows what stands under each key that begins like this, without its value,
+    /// markers too, until it is enough. What is put meanwhile may be left out.
+    pub(crate) async fn each(
+        &self,
+        prefix: &str,
+        mut look: impl FnMut(KvEntry) -> ControlFlow<()> + Send,
+    ) -> Result<()> {
+        let options = WatchOptions::new(KeySelection::prefix(prefix)).with_without_values(true);
+        let mut updates = self.bucket()?.watch(options);
+        while let Some(update) = updates.next().await {
+            match update {
+                Ok(KvUpdate::Entry(entry)) => {
+                    if look(entry).is_break() {
+                        break;
+                    }
+                }
+                Ok(KvUpdate::CaughtUp { .. }) => break,
+                Ok(_) => {}
+                // Nobody has kept anything yet.
+                Err(error) if error.is(ErrorKind::NotFound) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a value under a key, and answers its revision. A bucket that has to
     /// be made gets so many replicas.
     pub(crate) async fn put(
@@ -144,11 +171,11 @@ impl OwnBucket {
     }
 
     /// Erases what is under a key, unless it was replaced since it had this
-    /// revision; answers whether it did. That needs a right of its own: without
-    /// it a marker is left.
-    pub(crate) async fn erase(&self, key: &str, revision: u64) -> Result<bool> {
+    /// revision, where one is named; answers whether it did. That needs a right of
+    /// its own: without it a marker is left.
+    pub(crate) async fn erase(&self, key: &str, revision: Option<u64>) -> Result<bool> {
         if self.may_erase() {
-            let erased = self.bucket()?.erase(key, revision).await;
+            let erased = self.bucket()?.erase(key, revision.unwrap_or(u64::MAX)).await;
             if let Some(erased) = self.allowed(erased)? {
                 return Ok(erased > 0);
             }
@@ -176,23 +203,18 @@ impl OwnBucket {
 
     /// Keys of which a marker is left, and its revision.
     async fn markers(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
-        let options = WatchOptions::new(KeySelection::prefix(prefix)).with_without_values(true);
-        let mut updates = self.bucket()?.watch(options);
         let mut markers = Vec::new();
-        while let Some(update) = updates.next().await {
-            match update {
-                Ok(KvUpdate::Entry(entry)) if !entry.is_live() => {
-                    markers.push((entry.key, entry.revision));
-                    if markers.len() >= MOST_ERASED {
-                        break;
-                    }
-                }
-                Ok(KvUpdate::CaughtUp { .. }) => break,
-                Ok(_) => {}
-                Err(error) if error.is(ErrorKind::NotFound) => break,
-                Err(error) => return Err(error),
+        let look = |entry: KvEntry| {
+            if !entry.is_live() {
+                markers.push((entry.key, entry.revision));
             }
-        }
+            if markers.len() < MOST_ERASED {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        self.each(prefix, look).await?;
         Ok(markers)
     }
 
@@ -222,9 +244,10 @@ impl OwnBucket {
     }
 
     /// Removes what is under a key, unless it was replaced since it had this
-    /// revision; answers whether it did. A marker is left.
-    pub(crate) async fn remove(&self, key: &str, revision: u64) -> Result<bool> {
-        let options = RemoveOptions::purge().with_expected(revision);
+    /// revision, where one is named; answers whether it did. A marker is left.
+    pub(crate) async fn remove(&self, key: &str, revision: Option<u64>) -> Result<bool> {
+        let mut options = RemoveOptions::purge();
+        options.expected = revision;
         match self.bucket()?.remove(key, options).await {
             Err(error) if error.is(ErrorKind::Conflict) => Ok(false),
             removed => removed.map(|_| true),
@@ -267,8 +290,8 @@ mod tests {
         assert_eq!(found, [None, Some("1".into())]);
         assert_eq!(bucket.keys("s.").await.unwrap(), ["s.b"]);
         let revision = bucket.get("s.b").await.unwrap().unwrap().revision;
-        assert!(!bucket.remove("s.b", revision + 1).await.unwrap());
-        assert!(bucket.remove("s.b", revision).await.unwrap());
+        assert!(!bucket.remove("s.b", Some(revision + 1)).await.unwrap());
+        assert!(bucket.remove("s.b", Some(revision)).await.unwrap());
         assert_eq!(bucket.get_many(both(), Consistency::Any).await.unwrap(), [None, None]);
     }
 
@@ -285,7 +308,7 @@ mod tests {
         assert_eq!(put("1").await, Some("12".into()));
         assert_eq!(put("123").await, None);
         let revision = bucket.get("a").await.unwrap().unwrap().revision;
-        bucket.remove("a", revision).await.unwrap();
+        bucket.remove("a", Some(revision)).await.unwrap();
         assert_eq!(put("1").await, None);
         assert_eq!(bucket.get("a").await.unwrap().unwrap().value, "1");
     }
@@ -300,13 +323,13 @@ mod tests {
         };
         let left = async || bucket.bucket().unwrap().status().await.unwrap().values;
         let (before, now) = (put("s.a").await, put("s.a").await);
-        assert!(!bucket.erase("s.a", before).await.unwrap());
+        assert!(!bucket.erase("s.a", Some(before)).await.unwrap());
         assert_eq!(bucket.get("s.a").await.unwrap().unwrap().revision, now);
-        assert!(bucket.erase("s.a", now).await.unwrap());
+        assert!(bucket.erase("s.a", Some(now)).await.unwrap());
         assert_eq!(left().await, 0);
         for key in ["s.a", "s.b", "t.a"] {
             let revision = put(key).await;
-            assert!(key == "s.b" || bucket.remove(key, revision).await.unwrap());
+            assert!(key == "s.b" || bucket.remove(key, Some(revision)).await.unwrap());
         }
         assert_eq!(left().await, 3);
         for _ in 0..2 {
@@ -315,7 +338,7 @@ mod tests {
         }
         assert_eq!(bucket.keys("s.").await.unwrap(), ["s.b"]);
         for number in 0..=MOST_ERASED {
-            bucket.remove(&format!("u.{number}"), 0).await.unwrap();
+            bucket.remove(&format!("u.{number}"), None).await.unwrap();
         }
         assert!(bucket.sweep("u.").await.unwrap());
         assert_eq!(left().await, 3);
@@ -337,7 +360,7 @@ mod tests {
         kv.expect_bucket().returning(move |_| Ok(Arc::clone(&own) as Arc<dyn KvBucket>));
         let bucket = OwnBucket::new(Arc::new(kv), BucketConfig::new("own"));
         for _ in 0..2 {
-            assert!(bucket.erase("a", 7).await.unwrap());
+            assert!(bucket.erase("a", Some(7)).await.unwrap());
         }
         assert!(!bucket.sweep("").await.unwrap());
     }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use naq_core::events::Position;
-use naq_core::kv::{
-    BucketConfig, KeySelection, KvBucket, KvBucketExt, KvEntry, KvStore, PutOptions,
-};
+use naq_core::jetstream::Consistency;
+use naq_core::kv::{BucketConfig, KvEntry, KvStore, PutOptions};
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use serde::{Deserialize, Serialize};
 
 use super::place::CursorPlace;
 use crate::fence::Mark;
+use crate::own_bucket::OwnBucket;
 use crate::read::Log;
 
 /// Holds the cursors of all logs of an account.
@@ -56,7 +55,7 @@ pub(super) enum Listed {
 /// The cursors of one log.
 #[derive(Debug, Clone)]
 pub(super) struct CursorBucket {
-    kv: Arc<dyn KvStore>,
+    bucket: OwnBucket,
     log: Log,
     /// The log's stream, as the first part of each key.
     stream: String,
@@ -66,7 +65,9 @@ impl CursorBucket {
     /// The cursors of a log.
     pub(super) fn new(kv: Arc<dyn KvStore>, log: Log) -> Self {
         let stream = token::encode(log.stream()).into_owned();
-        Self { kv, log, stream }
+        let config = BucketConfig::new(BUCKET)
+            .with_description("how far the readers of naq's logs have come");
+        Self { bucket: OwnBucket::new(kv, config), log, stream }
     }
 
     fn key(&self, name: &str) -> String {
@@ -75,50 +76,29 @@ impl CursorBucket {
 
     /// A cursor; `None` where there is none of that name.
     pub(super) async fn get(&self, name: &str) -> Result<Option<Saved>> {
-        match self.kv.bucket(BUCKET)?.get(&self.key(name)).await {
-            Ok(entry) => entry.map(|entry| saved(name, &entry)).transpose(),
-            // Nobody has saved one yet.
-            Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.bucket.get(&self.key(name)).await?.map(|entry| saved(name, &entry)).transpose()
     }
 
     /// Whether there is one of that name, whatever is in it.
     pub(super) async fn has(&self, name: &str) -> Result<bool> {
-        match self.kv.bucket(BUCKET)?.get(&self.key(name)).await {
-            Ok(entry) => Ok(entry.is_some()),
-            Err(error) if error.is(ErrorKind::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.bucket.get(&self.key(name)).await?.is_some())
     }
 
     /// All of them, by name.
     pub(super) async fn list(&self) -> Result<Vec<Listed>> {
-        let bucket = self.kv.bucket(BUCKET)?;
         let prefix = format!("{}.", self.stream);
-        let mut keys = Vec::new();
-        let mut found = bucket.keys(KeySelection::prefix(prefix.as_str()));
-        while let Some(key) = found.next().await {
-            match key {
-                Ok(key) => keys.push(key),
-                Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-            }
-        }
+        let mut keys = self.bucket.keys(&prefix).await?;
         keys.sort();
-        let mut cursors = Vec::with_capacity(keys.len());
-        for result in bucket.bulk_get(keys).await {
-            let name = result.key.strip_prefix(&prefix).unwrap_or_default();
-            if let Some(entry) = result.result? {
-                let listed = saved(name, &entry).map(Listed::Saved);
-                // One of many keeps nobody from the others.
-                cursors.push(listed.unwrap_or_else(|error| {
-                    tracing::warn!(cursor = name, %error, "a cursor can't be read");
-                    Listed::Corrupt(name.to_owned(), entry.created)
-                }));
-            }
-        }
-        Ok(cursors)
+        let entries = self.bucket.get_many(keys, Consistency::Leader).await?;
+        let listed = entries.into_iter().flatten().map(|entry| {
+            let name = entry.key.strip_prefix(&prefix).unwrap_or_default();
+            // One of many keeps nobody from the others.
+            saved(name, &entry).map(Listed::Saved).unwrap_or_else(|error| {
+                tracing::warn!(cursor = name, %error, "a cursor can't be read");
+                Listed::Corrupt(name.to_owned(), entry.created)
+            })
+        });
+        Ok(listed.collect())
     }
 
     /// Saves a position where the cursor's revision is still this one, `None`
@@ -144,21 +124,13 @@ impl CursorBucket {
         let value = serde_json::to_vec(&stored).map(Bytes::from).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "save_cursor", "can't be written").with_source(error)
         })?;
-        let key = self.key(name);
-        match self.kv.bucket(BUCKET)?.put_opts(&key, value.clone(), options).await {
-            Err(error) if error.is(ErrorKind::NotFound) => {
-                let config = BucketConfig::new(BUCKET)
-                    .with_replicas(self.log.open("save_cursor").await?.replicas())
-                    .with_description("how far the readers of naq's logs have come");
-                self.kv.ensure_bucket(config).await?.put_opts(&key, value, options).await
-            }
-            result => result,
-        }
+        let replicas = async { Ok(self.log.open("save_cursor").await?.replicas()) };
+        self.bucket.put(&self.key(name), value, options, replicas).await
     }
 
-    /// Removes a cursor.
+    /// Removes a cursor, wherever it stands.
     pub(super) async fn remove(&self, name: &str) -> Result<()> {
-        self.kv.bucket(BUCKET)?.purge(&self.key(name)).await.map(drop)
+        self.bucket.erase(&self.key(name), None).await.map(drop)
     }
 }
 

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use naq_core::jetstream::{Compression, Consistency};
-use naq_core::kv::{
-    BucketConfig, KeySelection, KvEntry, KvStore, KvUpdate, PutOptions, WatchOptions,
-};
+use naq_core::kv::{BucketConfig, KvEntry, KvStore, PutOptions};
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 
 use super::decode::decode;
@@ -134,7 +131,7 @@ impl DigestStore {
             found.extend(Some(kept).filter(|kept| wanted(kept)));
             if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        self.each(format!("{}.", self.stream), look).await?;
+        self.each(&format!("{}.", self.stream), look).await?;
         Ok(found)
     }
 
@@ -146,36 +143,22 @@ impl DigestStore {
             first = Some(first.map_or(kept.block, |first: u64| first.min(kept.block)));
             ControlFlow::Continue(())
         };
-        self.each(format!("{}.{}.", self.stream, created.as_nanos()), look).await?;
+        self.each(&format!("{}.{}.", self.stream, created.as_nanos()), look).await?;
         Ok(first)
     }
 
     /// Shows which digests there are whose keys begin like this, until it is enough.
     async fn each(
         &self,
-        prefix: String,
+        prefix: &str,
         mut look: impl FnMut(Kept) -> ControlFlow<()> + Send,
     ) -> Result<()> {
-        let options = WatchOptions::new(KeySelection::prefix(prefix))
-            .with_ignore_removals(true)
-            .with_without_values(true);
         let of_stream = format!("{}.", self.stream);
-        let mut updates = self.bucket.bucket()?.watch(options);
-        while let Some(update) = updates.next().await {
-            match update {
-                Ok(KvUpdate::Entry(entry)) => {
-                    if kept(&of_stream, entry).is_some_and(|kept| look(kept).is_break()) {
-                        break;
-                    }
-                }
-                Ok(KvUpdate::CaughtUp { .. }) => break,
-                Ok(_) => {}
-                // Nobody has kept one yet.
-                Err(error) if error.is(ErrorKind::NotFound) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let look = |entry: KvEntry| match kept(&of_stream, entry) {
+            Some(kept) => look(kept),
+            None => ControlFlow::Continue(()),
+        };
+        self.bucket.each(prefix, look).await
     }
 
     /// A digest that was listed, and how many bytes it takes; `None` where it
@@ -209,13 +192,13 @@ impl DigestStore {
         if decode(&entry.value).is_ok_and(|it| it.mark != digest.mark) {
             return Ok(());
         }
-        self.bucket.erase(&key, entry.revision).await.map(drop)
+        self.bucket.erase(&key, Some(entry.revision)).await.map(drop)
     }
 
     /// Removes a digest, unless it was replaced since it was listed; answers
     /// whether it did.
     pub(crate) async fn remove(&self, kept: &Kept) -> Result<bool> {
-        self.bucket.erase(&kept.key, kept.revision).await
+        self.bucket.erase(&kept.key, Some(kept.revision)).await
     }
 
     /// Erases some of the markers that those without the right to erase digests
@@ -263,8 +246,9 @@ impl DigestStore {
     }
 }
 
-/// Of which digest an entry is; `None` for what is none.
+/// Of which digest an entry is; `None` for what is none, or was removed.
 fn kept(prefix: &str, entry: KvEntry) -> Option<Kept> {
+    let entry = Some(entry).filter(KvEntry::is_live)?;
     let mut parts = entry.key.strip_prefix(prefix)?.split('.');
     let created = Timestamp::from_nanos(parts.next()?.parse().ok()?);
     let block = parts.next()?.parse().ok().filter(|block| *block < u64::MAX / BLOCK)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use naq_core::jetstream::{Compression, Consistency};
-use naq_core::kv::{BucketConfig, KvBucketExt, KvEntry, KvStore, PutOptions};
+use naq_core::kv::{BucketConfig, KvEntry, KvStore, PutOptions};
 use naq_core::{Error, ErrorKind, Result, Timestamp, token};
 use uuid::Uuid;
 
@@ -135,7 +135,7 @@ impl IndexStore {
         if IndexBlock::decode(entry.value).is_ok_and(|it| it.mark != block.mark) {
             return Ok(());
         }
-        self.bucket.remove(&key, entry.revision).await.map(drop)
+        self.bucket.erase(&key, Some(entry.revision)).await.map(drop)
     }
 
     /// Removes what belongs to no index of this stream, or to a block before
@@ -155,10 +155,12 @@ impl IndexStore {
         for key in keys {
             let object = key.strip_prefix(&prefix).and_then(object);
             if object.is_some_and(|object| !is_used(&object)) {
-                self.bucket.bucket()?.purge(&key).await?;
+                self.bucket.erase(&key, None).await?;
                 removed += 1;
             }
         }
+        // Some of them by such as may erase none.
+        self.bucket.sweep(&prefix).await?;
         Ok(removed)
     }
 }

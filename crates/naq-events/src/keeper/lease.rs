@@ -164,13 +164,13 @@ impl Leases {
     /// Gives it up, if it is still that of the keeper of this name.
     pub(super) async fn leave(&self, lease: &mut Lease, keeper: &str) -> Result<()> {
         let Some(sign) = lease.mine.take() else { return Ok(()) };
-        if self.bucket.remove(&self.key, sign.revision).await? {
+        if self.bucket.remove(&self.key, Some(sign.revision)).await? {
             return Ok(());
         }
         // A sign of life that was under way may have come behind the last one.
         let is_own = |entry: &KvEntry| card(entry).is_ok_and(|card| card.keeper == keeper);
         let Some(entry) = self.entry().await?.filter(is_own) else { return Ok(()) };
-        self.bucket.remove(&self.key, entry.revision).await.map(drop)
+        self.bucket.remove(&self.key, Some(entry.revision)).await.map(drop)
     }
 
     async fn entry(&self) -> Result<Option<KvEntry>> {
