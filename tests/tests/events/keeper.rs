@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use naq_core::config::RetentionAges;
+use naq_core::config::{RetentionAges, StreamMode};
 use naq_core::events::{CleanupRequest, Event, EventQuery, EventQueryExt, EventStats};
 use naq_core::jetstream::{JetStream, PublishMessage};
 use naq_core::kv::KvBucketExt;
@@ -53,6 +53,18 @@ fn digests_of_what_is_gone_go_when_they_are_too_old_in_memory() {
 fn digests_of_what_is_gone_go_when_they_are_too_old_on_a_server() {
     block_on(wait::within("the digests", DEADLINE, async {
         digests_age(connect(&shared().await.url()).await).await;
+    }));
+}
+
+#[test]
+fn a_keeper_passes_over_blocks_of_which_nothing_was_left_to_digest_in_memory() {
+    block_on(wait::within("the keeper", DEADLINE, passes_over(super::memory())));
+}
+
+#[test]
+fn a_keeper_passes_over_blocks_of_which_nothing_was_left_to_digest_on_a_server() {
+    block_on(wait::within("the keeper", DEADLINE, async {
+        passes_over(connect(&shared().await.url()).await).await;
     }));
 }
 
@@ -215,6 +227,40 @@ async fn digests_age(js: Arc<dyn JetStream>) {
     for service in [fresh, beside, believes_long, keeper] {
         service.stop(BUDGET).await.unwrap();
     }
+}
+
+/// The end of a block, a block of one type, which goes before anybody digests
+/// it, and the beginning of another one.
+async fn passes_over(js: Arc<dyn JetStream>) {
+    const BLOCK: u64 = 65_536;
+    let mut own = OwnLog::new(js, "keeper");
+    let ages = RetentionAges::default().with_age("worker_heartbeat", Duration::from_secs(1));
+    own.config = own.config.with_retention(ages).with_stream(StreamMode::Assume);
+    let stream = EventService::stream_config(&own.config).unwrap();
+    own.js.create_stream(stream.with_first_sequence(BLOCK - 9)).await.unwrap();
+    let events = |kind: &'static str, event: Event, count: u64| {
+        vec![(kind, serde_json::to_vec(&event).unwrap()); count as usize]
+    };
+    own.store(events("job_started", Event::job_started("j", "w", "q"), 1)).await;
+    own.store(events("worker_heartbeat", Event::worker_heartbeat("w"), 9)).await;
+    own.store(events("noise", Event::new("noise"), BLOCK)).await;
+    own.store(events("worker_heartbeat", Event::worker_heartbeat("w"), 5)).await;
+    own.purge_type("noise").await;
+    assert_eq!(messages(&own).await, 15);
+    // Old when the keeper looks first: it looks again after a minute.
+    let reader = own.service(Keeps::Digests).await;
+    let old = CleanupRequest::new(Duration::from_secs(1)).with_dry_run(true);
+    wait::until("the events to be a second old", DEADLINE, async || {
+        reader.cleanup(old.clone()).await.unwrap().removed == 15
+    })
+    .await;
+    let keeper = own.keeper().await;
+    wait::until("heartbeats to go", DEADLINE, async || messages(&own).await == 1).await;
+    assert_eq!(keeper.keeper_trouble(), None);
+    let answer = stats(&reader).await;
+    assert_eq!((answer.total_events, answer.basis.holes), (15, 2 * BLOCK - 10), "{answer:?}");
+    keeper.stop(BUDGET).await.unwrap();
+    reader.stop(BUDGET).await.unwrap();
 }
 
 /// Three that are ready, a lease that is deleted under them over and over,

@@ -62,7 +62,7 @@ impl Args {
     /// Fails where jobs of which the beginning stays would lose their end.
     fn refuse_ends(&self) -> Result<(), Failure> {
         match &self.event_type {
-            Some(name) if EventType::from(name.as_str()).is_final() && !self.removes_nothing() => {
+            Some(name) if EventType::from(name.as_str()).is_final() && !self.may_take_ends() => {
                 Err(Failure::usage(
                     format!(
                         "{name} tells of jobs' ends: without it they look as if they still ran"
@@ -74,7 +74,7 @@ impl Args {
         }
     }
 
-    const fn removes_nothing(&self) -> bool {
+    const fn may_take_ends(&self) -> bool {
         self.dry_run || self.force
     }
 }
@@ -105,6 +105,9 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                         };
                         confirm(&format!("remove {would}, {question}{lost}?"))?;
                     }
+                }
+                if notes.is_terminal() && !args.dry_run && !loses {
+                    notes.line(&notes.paint().dim("digests first what no digest has"));
                 }
                 let told = |step: &RetentionStep| {
                     if step.has_more {

@@ -99,7 +99,7 @@ async fn dry_run(context: &mut Context) -> Outcome {
 }
 
 async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
-    let output = &mut context.output;
+    let (output, notes) = (&mut context.output, context.notes);
     Session::with(&context.globals, async |session| {
         let url = session.url();
         let mut list = output.begin_list();
@@ -112,6 +112,9 @@ async fn apply(context: &mut Context, args: ApplyArgs) -> Outcome {
                         let size = human::size(plan.bytes);
                         confirm(&format!("remove {would} ({size}) from {url}?"))?;
                     }
+                }
+                if notes.is_terminal() {
+                    notes.line(&notes.paint().dim("digests first what no digest has"));
                 }
                 let mut removing = events.apply_retention(args.pause);
                 while let Some(step) = removing.next().await {

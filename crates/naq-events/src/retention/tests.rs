@@ -8,7 +8,7 @@ use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{CleanupRequest, Event, EventQueryExt};
-use naq_core::jetstream::{JetStream, PublishMessage, PurgeOptions, StreamConfig};
+use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
 use naq_core::kv::{KvBucket, KvBucketExt, KvStore};
 use naq_core::service::Service;
 use naq_core::{Error, ErrorKind, Timestamp};
@@ -17,7 +17,6 @@ use naq_memory::MemoryJetStream;
 use naq_streams::StreamService;
 
 use super::CleanupSteps;
-use crate::digests::BLOCK;
 use crate::made_up::of_a_newer_version;
 use crate::service::EventService;
 
@@ -136,30 +135,6 @@ async fn steps_that_end_half_way_say_that_there_is_more() {
     let (removed, end) = applied(&scene.service().await).await;
     assert!(end.is_none(), "{end:?}");
     assert_eq!((removed, scene.left().await), (vec![2], 0));
-}
-
-#[tokio::test]
-async fn a_block_of_which_nothing_was_left_to_digest_is_in_nobody_s_way() {
-    let scene = Scene::new().await;
-    let publish = async |kind: &str, count: u64| {
-        let payload: bytes::Bytes = serde_json::to_vec(&Event::new(kind)).unwrap().into();
-        for _ in 0..count {
-            let message = PublishMessage::new(format!("events.{kind}"), payload.clone());
-            scene.js.publish(message).await.unwrap();
-        }
-    };
-    // The second block is all of one type, and that is purged by hand.
-    publish("kept", 1).await;
-    publish("b", BLOCK - 5).await;
-    publish("c", BLOCK + 9).await;
-    publish("b", 5).await;
-    let mut purge = PurgeOptions::default();
-    purge.subject = Some("events.c".to_owned());
-    scene.js.purge_stream("events", purge).await.unwrap();
-    scene.clock.advance(2 * AGE);
-    let (removed, end) = applied(&scene.service().await).await;
-    assert!(end.is_none(), "{end:?}");
-    assert_eq!((removed.iter().sum::<u64>(), scene.left().await), (BLOCK + 4, 1));
 }
 
 #[tokio::test]
