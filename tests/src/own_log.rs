@@ -156,8 +156,9 @@ impl OwnLog {
             let bucket = self.bucket(bucket);
             if random.bool() {
                 bucket.delete(&key).await.unwrap();
-            } else {
-                let mut damaged = bucket.get(&key).await.unwrap().unwrap().value.to_vec();
+            } else if let Some(entry) = bucket.get(&key).await.unwrap() {
+                // Else a keeper has removed it meanwhile.
+                let mut damaged = entry.value.to_vec();
                 let place = random.usize(..damaged.len());
                 damaged[place] ^= 1 << random.u8(..8);
                 bucket.put(&key, damaged).await.unwrap();

@@ -4,7 +4,6 @@ use naq_core::Timestamp;
 
 use super::cell::{Cell, Key, Minute, Name};
 use super::errors::{ErrorKey, Occurrences};
-use super::head::both;
 use super::hours::{Grain, Hours, whole_hours};
 use super::names::Dropped;
 use crate::fence::Mark;
@@ -236,6 +235,11 @@ impl Digest {
         let hours = Hours::default();
         Self { names, cells, dropped, spans, hours, ..self }
     }
+}
+
+/// From the earlier start to the later end.
+pub(super) fn both<T: Ord>((first, last): (T, T), (other_first, other_last): (T, T)) -> (T, T) {
+    (first.min(other_first), last.max(other_last))
 }
 
 /// The cells of the minutes between two, both included; not those counted apart.

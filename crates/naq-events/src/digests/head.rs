@@ -3,7 +3,7 @@
 use naq_core::Timestamp;
 
 use super::cell::Minute;
-use super::digest::{BLOCK, Digest};
+use super::digest::{BLOCK, Digest, both};
 use super::hours::Grain;
 use super::range::{Lies, MinuteRange};
 use crate::fence::Mark;
@@ -92,11 +92,6 @@ impl Head {
         let is_told = look.grain == Grain::Whole || is_as_fine;
         is_told && !self.errors.is_some_and(is_cut)
     }
-}
-
-/// From the earlier start to the later end.
-pub(super) fn both<T: Ord>((first, last): (T, T), (other_first, other_last): (T, T)) -> (T, T) {
-    (first.min(other_first), last.max(other_last))
 }
 
 /// What a question looks at.

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cell::{Cell, Key, Name};
-use super::digest::Digest;
+use super::digest::{Digest, both};
 use super::errors::ErrorKey;
-use super::head::{Head, both};
+use super::head::Head;
 use super::hours::{Grain, together};
 use super::names::Dropped;
 
