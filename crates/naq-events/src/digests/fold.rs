@@ -89,7 +89,7 @@ impl Digests {
             let digest = digest.filter(|digest| digest.through <= to);
             let from = digest.as_ref().map_or(block_start(block), |digest| digest.through + 1);
             if from <= to {
-                rests.push(Rest { block, from, to, fold: Some(digest) });
+                rests.push(Rest { block, from, to, before: digest });
             }
             end = to;
         }

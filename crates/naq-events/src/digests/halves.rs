@@ -38,11 +38,11 @@ impl Gathering<'_> {
         tally: &impl Tally,
     ) -> Known {
         let to = block_end(block).min(self.through);
-        let rest = |from, fold| Rest { block, from, to, fold };
+        let rest = |from, before| Rest { block, from, to, before };
         let Some(digest) = digest.filter(|digest| digest.through <= to) else {
-            return Known::Rest(rest(block_start(block), Some(None)));
+            return Known::Rest(rest(block_start(block), None));
         };
-        let behind = rest(digest.through + 1, Some(Some(Arc::clone(&digest))));
+        let behind = rest(digest.through + 1, Some(Arc::clone(&digest)));
         let may_be_whole = self.may_be_whole(&digest);
         if may_be_whole && tally.lacks(&digest) {
             return Known::Untold(digest, behind);

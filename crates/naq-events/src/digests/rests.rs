@@ -14,14 +14,14 @@ use super::kept::{Digests, Purpose};
 use crate::fence::Mark;
 use crate::read::OpenLog;
 
-/// What no digest has of a block, or what is read although one has it.
+/// What no digest has of a block.
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) block: u64,
     pub(super) from: u64,
     pub(super) to: u64,
-    /// What a digest has seen before; `None` where it is not to be folded.
-    pub(super) fold: Option<Option<Arc<Digest>>>,
+    /// What has seen the block up to there; `None` where nothing has.
+    pub(super) before: Option<Arc<Digest>>,
 }
 
 impl Rest {
@@ -39,7 +39,7 @@ impl Rest {
 #[derive(Debug)]
 struct Now<'a> {
     to: u64,
-    growing: Option<Growing<'a>>,
+    growing: Growing<'a>,
     /// What is counted is kept before the first message behind this sequence.
     kept_behind: u64,
 }
@@ -89,21 +89,19 @@ impl<'a> Rests<'a> {
 
     fn begin_next(&mut self) {
         self.now = self.left.next().map(|rest| {
-            let begin = |digest: Option<Arc<Digest>>| {
-                self.digests.begin(self.created, rest.block, rest.from, digest.as_deref())
+            let before = rest.before.as_deref();
+            let growing = self.digests.begin(self.created, rest.block, rest.from, before);
+            let kept_behind = match rest.is_kept_at_its_end(self.purpose) {
+                true => u64::MAX,
+                false => growing.open.saved + CHECKPOINT_AFTER,
             };
-            let at_its_end = rest.is_kept_at_its_end(self.purpose);
-            let growing = rest.fold.map(begin);
-            let saved = growing.as_ref().filter(|_| !at_its_end).map(|it| it.open.saved);
-            let kept_behind = saved.map_or(u64::MAX, |saved| saved + CHECKPOINT_AFTER);
             Now { to: rest.to, growing, kept_behind }
         });
     }
 
     /// The sequence that reading begins with, for what is wanted from one on.
     pub(super) fn start(&self, from: u64) -> u64 {
-        let growing = self.now.as_ref().and_then(|now| now.growing.as_ref());
-        growing.map_or(from, |growing| growing.start(from, self.first_sequence))
+        self.now.as_ref().map_or(from, |now| now.growing.start(from, self.first_sequence))
     }
 
     /// Meets a message, wanted or not.
@@ -112,8 +110,7 @@ impl<'a> Rests<'a> {
     /// `Unavailable` where what was to be gone on from is of messages that the
     /// server has lost: it is thrown away, and the next reading begins anew.
     pub(super) fn meet(&mut self, message: Mark) -> Result<()> {
-        let growing = self.now.as_mut().and_then(|now| now.growing.as_mut());
-        if growing.is_none_or(|growing| growing.meets(message)) {
+        if self.now.as_mut().is_none_or(|now| now.growing.meets(message)) {
             return Ok(());
         }
         self.now = None;
@@ -125,8 +122,8 @@ impl<'a> Rests<'a> {
 
     /// What a message is counted in, unless that has been done.
     pub(super) fn lacking(&mut self, message: Mark) -> Option<&mut Draft> {
-        let growing = self.now.as_mut()?.growing.as_mut();
-        let draft = growing.filter(|it| it.lacks(message.sequence)).map(Growing::draft)?;
+        let growing = &mut self.now.as_mut()?.growing;
+        let draft = Some(growing).filter(|it| it.lacks(message.sequence)).map(Growing::draft)?;
         draft.marks(message);
         Some(draft)
     }
@@ -139,22 +136,18 @@ impl<'a> Rests<'a> {
     /// The first one of keeping them; none of them is in the way of going on.
     pub(super) async fn come_to(&mut self, sequence: u64) -> Result<Option<u64>> {
         let (mut done, mut result) = (None, Ok(()));
-        while let Some(now) = self.now.take_if(|now| sequence > now.to) {
-            if let Some(mut growing) = now.growing {
-                growing.draft().reach(now.to);
-                let kept = self.digests.finish(growing, self.replicas, self.purpose).await;
-                result = result.and(kept);
-            }
+        while let Some(mut now) = self.now.take_if(|now| sequence > now.to) {
+            now.growing.draft().reach(now.to);
+            let kept = self.digests.finish(now.growing, self.replicas, self.purpose).await;
+            result = result.and(kept);
             done = Some(now.to);
             self.begin_next();
         }
-        if let Some(now) = self.now.as_mut().filter(|now| sequence > now.kept_behind)
-            && let Some(growing) = &mut now.growing
-        {
+        if let Some(now) = self.now.as_mut().filter(|now| sequence > now.kept_behind) {
             // One that can't be kept isn't tried with each message.
             now.kept_behind = (sequence - 1) + CHECKPOINT_AFTER;
-            growing.draft().reach(sequence - 1);
-            let kept = self.digests.keep_amid(growing, self.replicas).await;
+            now.growing.draft().reach(sequence - 1);
+            let kept = self.digests.keep_amid(&mut now.growing, self.replicas).await;
             result = result.and(kept);
         }
         result.map(|()| done)
@@ -171,8 +164,8 @@ impl<'a> Rests<'a> {
     /// The reading is broken: what was counted is kept, if it can be. The error
     /// of the reading says more than one of that.
     pub(super) async fn break_off(mut self) {
-        if let Some(growing) = self.now.take().and_then(|now| now.growing) {
-            let _ = self.digests.finish(growing, self.replicas, self.purpose).await;
+        if let Some(now) = self.now.take() {
+            let _ = self.digests.finish(now.growing, self.replicas, self.purpose).await;
         }
     }
 }
@@ -183,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_follows_one_another_is_one_run() {
-        let rest = |from, to| Rest { block: 0, from, to, fold: None };
+        let rest = |from, to| Rest { block: 0, from, to, before: None };
         let rests = vec![rest(3, 4), rest(5, 9), rest(11, 11), rest(12, 20)];
         let runs: Vec<Vec<u64>> = runs(rests)
             .into_iter()
