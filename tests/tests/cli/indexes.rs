@@ -1,5 +1,10 @@
 //! `naq index`.
 
+use naq_core::config::EventsConfig;
+use naq_core::events::Event;
+use naq_core::jetstream::PublishMessage;
+use naq_tests::backend;
+use naq_tests::own_log::OwnLog;
 use regex::Regex;
 use serde_json::json;
 
@@ -50,6 +55,44 @@ async fn a_damaged_list_of_indexes_says_what_to_do_and_that_helps() {
     }
     assert_eq!(naq.run("index create workers worker_id").code, Some(0));
     assert_eq!(naq.json("index drop --all --yes --output json")["done"], "dropped");
+}
+
+#[tokio::test]
+async fn a_history_from_all_over_a_long_log_says_what_would_find_it_sooner() {
+    let naq = Naq::with_events().await;
+    let js = backend::connect(&naq.server.url()).await;
+    let own = OwnLog { js, config: EventsConfig::default() };
+    let event = |n: u64| {
+        let (subject, event) = match n % 2_000 {
+            0 => ("job_started.job-9", Event::job_started("job-9", "worker-9", "emails")),
+            1 => ("worker_heartbeat.worker-9", Event::worker_heartbeat("worker-9")),
+            _ => return PublishMessage::new("events.log", ""),
+        };
+        let payload = serde_json::to_vec(&event).unwrap();
+        PublishMessage::new(format!("events.{subject}"), payload)
+    };
+    own.publish((0..102_001).map(event).collect()).await;
+    let asked = |line: &str| {
+        let done = naq.run(line);
+        assert_eq!(done.code, Some(0), "{line}: {}", done.stderr);
+        done.stderr
+    };
+    let of_job = "an index finds these events sooner: naq index create job_id job_id\n";
+    assert_eq!(asked("history job-9"), of_job);
+    assert_eq!(asked("history job-7"), "", "its events are beside each other");
+    let of_worker = of_job.replace("job_id", "worker_id");
+    assert_eq!(asked("history worker-9 --kind worker"), of_worker);
+    for line in ["explain 'worker_id = worker-9'", "query 'worker_id = worker-9' --explain"] {
+        let told = naq.run(&format!("{line} --output table")).stdout;
+        assert!(told.contains("slow: no index"), "{told}");
+        assert!(told.contains("naq index create worker_id worker_id\n"), "{told}");
+    }
+    for line in ["index create job_id job_id", "index create worker_id worker_id"] {
+        assert_eq!(naq.run(line).code, Some(0));
+    }
+    for line in ["history job-9", "history worker-9 --kind worker"] {
+        assert_eq!(asked(line), "");
+    }
 }
 
 /// Without the times of creation, and what depends on them.

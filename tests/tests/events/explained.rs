@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use naq_core::events::{
-    Bucket, Event, EventQuery, EventSink, Filter, GroupBy, QueryExplanation, QueryRequest,
-    ScanLimits, WhyRead,
+    Bucket, Event, EventQuery, EventSink, ExplainWarning, Filter, GroupBy, QueryExplanation,
+    QueryRequest, ReadEvents, ReadUntil, ScanLimits, WhyRead,
 };
 use naq_core::jetstream::JetStream;
 use naq_core::{ErrorKind, Timestamp};
@@ -26,6 +26,54 @@ fn a_question_costs_what_was_said_before_on_a_server() {
     block_on(async {
         costs_what_was_said(backend::connect(&shared().await.url()).await).await;
     });
+}
+
+#[test]
+fn a_long_reading_that_an_index_would_shorten_says_so_in_memory() {
+    block_on(says_what_would_help(super::memory()));
+}
+
+#[test]
+fn a_long_reading_that_an_index_would_shorten_says_so_on_a_server() {
+    block_on(async {
+        says_what_would_help(backend::connect(&shared().await.url()).await).await;
+    });
+}
+
+async fn says_what_would_help(js: Arc<dyn JetStream>) {
+    let own = OwnLog::new(js, "explained");
+    let (events, alone) = (own.service(Keeps::Indexes).await, own.service(Keeps::Digests).await);
+    let told = async |service: &EventService, filter: &str, until: ReadUntil| {
+        let reading = ReadEvents::default().with_filter(Filter::parse(filter).unwrap());
+        let explained = service.explain(reading.with_until(until)).await.unwrap();
+        let is_told = explained.warnings.contains(&ExplainWarning::NoIndex);
+        assert_eq!(is_told, !explained.could_index.is_empty(), "{filter}");
+        explained.could_index
+    };
+    // What it costs is counted, not what is in it.
+    own.store(vec![("log", Vec::new()); 100_000]).await;
+    let worker = "worker_id = w1";
+    assert!(told(&events, worker, ReadUntil::Head).await.is_empty(), "it isn't long");
+    own.store(vec![("log", Vec::new())]).await;
+    for (filter, fields) in [
+        (worker, &["worker_id"][..]),
+        ("worker_id in (w1, w2) and duration > 2s", &["worker_id"]),
+        ("type = log and queue = bulk", &["queue"]),
+        ("worker_id = w1 or queue = bulk", &["queue", "worker_id"]),
+        ("worker_id = w1 or duration > 2s", &[]),
+        ("not worker_id = w1", &[]),
+        ("duration > 2s", &[]),
+        ("job_id = job-1 and queue = bulk", &[]),
+        ("type = log", &[]),
+        ("type = job_failed and queue = bulk", &[]),
+    ] {
+        assert_eq!(told(&events, filter, ReadUntil::Head).await, fields, "{filter}");
+    }
+    assert!(told(&events, worker, ReadUntil::Never).await.is_empty(), "what comes is read");
+    assert!(told(&alone, worker, ReadUntil::Head).await.is_empty(), "it knows no indexes");
+    events.create_event_index("workers", &["worker_id"]).await.unwrap();
+    assert!(told(&events, worker, ReadUntil::Head).await.is_empty(), "there is one");
+    assert_eq!(told(&events, "queue = bulk", ReadUntil::Head).await, ["queue"]);
 }
 
 fn at(second: i64) -> Option<Timestamp> {

@@ -1,8 +1,8 @@
 //! `naq explain EXPR`: what a filter means, and what it costs.
 
-use naq_core::events::{EventQuery, ExplainedIndex, Explanation, MadeFrom};
+use naq_core::events::{EventQuery, ExplainWarning, ExplainedIndex, Explanation, MadeFrom};
 
-use super::{Context, Outcome, export};
+use super::{Context, Outcome, export, index};
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{Grid, View, human, sanitize};
@@ -92,6 +92,14 @@ pub(crate) fn at_most(messages: u64, of: u64) -> String {
 
 /// What makes a reading slow, a line each.
 pub(crate) fn warnings(explanation: &Explanation, view: &View) -> String {
-    let line = |warning| format!("{} {warning}\n", view.paint.warn("slow:"));
+    let line = |warning: &ExplainWarning| {
+        let slow = view.paint.warn("slow:");
+        match warning {
+            ExplainWarning::NoIndex => {
+                format!("{slow} {warning}: {}\n", index::creating(&explanation.could_index))
+            }
+            warning => format!("{slow} {warning}\n"),
+        }
+    };
     explanation.warnings.iter().map(line).collect()
 }

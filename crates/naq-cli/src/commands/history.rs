@@ -2,16 +2,23 @@
 
 use clap::ValueEnum;
 use naq_core::events::{
-    EntityKind, EventHistory, EventQuery, HistoryRequest, HistorySummary, JobState,
+    EntityKind, EventHistory, EventQuery, Filter, HistoryRequest, HistorySummary, JobState,
+    ReadEvents, ReadUntil, RecordedEvent,
 };
+use naq_events::EventService;
+use naq_events::indexes::EventIndex;
 
 use super::range::{Range, Scan};
-use super::{Context, Outcome};
+use super::{Context, Outcome, index};
 use crate::complain::Failure;
 use crate::connect::Session;
 use crate::exit::Exit;
 use crate::output::{EventLines, Paint, View, human, sanitize};
 use crate::selection::Expression;
+
+/// A history of so many events over so many sequences is read sooner by an index.
+const MANY: u64 = 50;
+const FAR: u64 = 100_000;
 
 /// Options of `naq history`.
 #[derive(Debug, clap::Args)]
@@ -86,9 +93,19 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         .with_scan(args.scan.limits())
         .with_filter(filter);
     Session::with(&context.globals, async |session| {
-        let history = session.reading(async |events| Ok(events.history(request).await?)).await?;
+        let (history, wants_index) = session
+            .reading(async |events| {
+                let history = events.history(request).await?;
+                let wants_index = wants_index(events, &history.summary, is_long(&history)).await;
+                Ok((history, wants_index))
+            })
+            .await?;
         if history.summary.total_events > 0 || !context.output.is_table() {
             context.output.answer(&history, timeline)?;
+        }
+        if wants_index {
+            let line = index::creating(&[kind.field().to_owned()]);
+            context.notes.line(&format!("an index finds these events sooner: {line}"));
         }
         if history.summary.total_events == 0 {
             let of_its_own = if history.summary.includes_mentions { "" } else { " of its own" };
@@ -113,6 +130,31 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         Ok(Exit::Done)
     })
     .await
+}
+
+/// Whether so much of the log lies between its events that the server, which
+/// looks for them there, may take long.
+fn is_long(history: &EventHistory) -> bool {
+    let sequence = |event: Option<&RecordedEvent>| event.map_or(0, RecordedEvent::sequence);
+    let (first, last) = (sequence(history.events.first()), sequence(history.events.last()));
+    history.summary.total_events >= MANY && last - first >= FAR
+}
+
+/// Whether its events were looked for in much of the log, and would not be by
+/// an index, which nobody has made; not where that can't be told.
+async fn wants_index(events: &EventService, summary: &HistorySummary, is_long: bool) -> bool {
+    let field = summary.entity.field();
+    if summary.total_events == 0 {
+        return false;
+    }
+    if is_long {
+        let has_field = |index: &EventIndex| index.fields.iter().any(|it| it == field);
+        let listed = events.list_event_indexes().await;
+        return listed.is_ok_and(|indexes| !indexes.iter().any(has_field));
+    }
+    let filter = Filter::new().field(field).equals(summary.id.as_str());
+    let reading = ReadEvents::default().with_filter(filter).with_until(ReadUntil::Head);
+    events.explain(reading).await.is_ok_and(|explained| !explained.could_index.is_empty())
 }
 
 /// The summary, and below it a line for each event.

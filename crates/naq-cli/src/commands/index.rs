@@ -133,6 +133,24 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
     .await
 }
 
+/// What makes an index of these fields, to be typed as it is.
+pub(crate) fn creating(fields: &[String]) -> String {
+    const MOST: usize = 64;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let named = fields.first().map_or("", String::as_str).chars().take(MOST);
+    let mut line = "naq index create ".to_owned();
+    line.extend(named.map(|c| if is_plain(c) { c } else { '_' }));
+    for field in fields {
+        let field = sanitize(field);
+        if field.chars().all(|c| is_plain(c) || c == '.') {
+            line.push_str(&format!(" {field}"));
+        } else {
+            line.push_str(&format!(" '{}'", field.replace('\'', r"'\''")));
+        }
+    }
+    line
+}
+
 async fn drop_index(events: &Arc<EventService>, index: &str, yes: bool) -> Result<(), Failure> {
     if !yes {
         let status = events.event_index_status(index).await?;
@@ -209,4 +227,21 @@ fn facts(status: &EventIndexStatus, view: &View) -> String {
     text.push('\n');
     text.push_str(&fields.text());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_creates_an_index_can_be_typed() {
+        for (fields, line) in [
+            (&["worker_id"][..], "naq index create worker_id worker_id"),
+            (&["order.id", "queue"], "naq index create order_id order.id queue"),
+            (&["it's odd"], r"naq index create it_s_odd 'it'\''s odd'"),
+        ] {
+            let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+            assert_eq!(creating(&fields), line);
+        }
+    }
 }

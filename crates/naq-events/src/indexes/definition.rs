@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::names::check_name;
 
 /// How many fields an index may have.
-const MAX_FIELDS: usize = 8;
+pub(crate) const MAX_FIELDS: usize = 8;
 
 /// How many indexes a log may have.
 const MAX_INDEXES: usize = 16;

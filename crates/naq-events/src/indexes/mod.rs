@@ -74,6 +74,7 @@ pub(crate) use block::IndexBlock;
 pub(crate) use catch_up::Following;
 pub(crate) use definition::Definition;
 pub use definition::EventIndex;
+pub(crate) use definition::MAX_FIELDS;
 pub(crate) use kept::Indexes;
 pub use service::IndexProgress;
 pub use status::{EventIndexStatus, IndexFieldStatus};

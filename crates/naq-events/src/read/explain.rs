@@ -5,6 +5,7 @@ use std::sync::Arc;
 use naq_core::events::{ExplainWarning, Explanation, FilterPlan, ReadEvents, ReadStart};
 use naq_core::{Error, Result};
 
+use super::narrowing::could_index;
 use super::{Log, OpenLog, indexed, narrow, open};
 use crate::digests::MinuteRange;
 use crate::indexes::Indexes;
@@ -14,7 +15,8 @@ const OPERATION: &str = "explain";
 /// Up to so many subjects a stream's messages are counted by subject.
 const FEW_SUBJECTS: u64 = 10_000;
 
-/// Reading more messages than this without a choice by subject is worth a warning.
+/// Reading more messages than this without a choice by subject, or by an index,
+/// is worth a warning.
 const LONG: u64 = 100_000;
 
 impl Log {
@@ -53,8 +55,16 @@ impl Log {
                 *most = messages.min(*most);
             }
             explanation.index = Some(index);
+        } else if indexes.is_some()
+            && explanation.messages_at_most > LONG
+            && indexed::is_of_the_past(&open, &options)
+        {
+            explanation.could_index = could_index(self, &options.filter, &plan);
         }
         explanation.warnings = warnings(&options, &plan, explanation.messages_at_most);
+        if !explanation.could_index.is_empty() {
+            explanation.warnings.push(ExplainWarning::NoIndex);
+        }
         explanation.subjects = plan.subjects;
         Ok(explanation)
     }

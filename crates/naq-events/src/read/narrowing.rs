@@ -1,15 +1,15 @@
 //! Which events an index names for a filter, and what of the log it doesn't cover.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use naq_core::config::SubjectLayout;
-use naq_core::events::{ExplainedIndex, Filter, FilterLookup};
+use naq_core::events::{ExplainedIndex, Filter, FilterLookup, FilterPlan, IndexField};
 
 use super::{Log, Meter, OpenLog};
 use crate::digests::{MinuteRange, block_end, block_of, block_start};
-use crate::indexes::{Definition, IndexBlock, Indexes};
+use crate::indexes::{Definition, IndexBlock, Indexes, MAX_FIELDS};
 
 /// From so many events of a block on, reading the block is quicker than getting them.
 const DENSE: usize = 4_096;
@@ -37,6 +37,40 @@ pub(crate) struct Narrowing {
     happened: MinuteRange,
     /// Whether single events can't be got: all is read then.
     is_given_up: AtomicBool,
+}
+
+/// Whether the server chooses by job, or whatever else events are of.
+fn is_by_job(log: &Log, plan: &FilterPlan) -> bool {
+    plan.is_by_subject
+        && log.subjects().layout() == SubjectLayout::Entity
+        && !plan.subjects.iter().any(|subject| subject.ends_with(".>"))
+}
+
+/// The fields of which an index would name what passes a filter: those of which
+/// it asks for values, where the server can't choose by them.
+pub(super) fn could_index(log: &Log, filter: &Filter, plan: &FilterPlan) -> Vec<String> {
+    let is_done = |name: &str| plan.is_by_subject && name == "type";
+    let fields = filter.fields().into_iter().filter(|name| !is_done(name));
+    let fields: Vec<IndexField> = fields.filter_map(|name| IndexField::new(name).ok()).collect();
+    let Some(lookup) = filter.lookup(&fields).filter(|_| !is_by_job(log, plan)) else {
+        return Vec::new();
+    };
+    let places = equal(&lookup).into_iter().filter_map(|place| fields.get(place));
+    places.map(|field| field.as_str().to_owned()).take(MAX_FIELDS).collect()
+}
+
+/// The fields by which a lookup finds what is equal, which an index does however
+/// many values there are.
+fn equal(lookup: &FilterLookup) -> BTreeSet<usize> {
+    match lookup {
+        FilterLookup::All(members) => members.iter().flat_map(equal).collect(),
+        FilterLookup::Any(members) => {
+            let each: Vec<_> = members.iter().map(equal).collect();
+            let is_whole = each.iter().all(|fields| !fields.is_empty());
+            each.into_iter().filter(|_| is_whole).flatten().collect()
+        }
+        FilterLookup::Field(field) => field.exactly().map(|_| field.place()).into_iter().collect(),
+    }
 }
 
 /// What is read of the log, and how.
@@ -69,10 +103,7 @@ impl Narrowing {
         range: &MinuteRange,
     ) -> Option<Self> {
         let plan = filter.plan(log.subjects());
-        let by_job = plan.is_by_subject
-            && log.subjects().layout() == SubjectLayout::Entity
-            && !plan.subjects.iter().any(|subject| subject.ends_with(".>"));
-        if filter.fields().is_empty() || by_job {
+        if filter.fields().is_empty() || is_by_job(log, &plan) {
             return None;
         }
         let is_done = |name: &str| plan.is_by_subject && name == "type";

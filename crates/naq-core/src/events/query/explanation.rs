@@ -38,6 +38,9 @@ pub struct Explanation {
     pub is_counted_by_subject: bool,
     /// The index that it goes by; `None` where there is none for it.
     pub index: Option<ExplainedIndex>,
+    /// The fields of which an index would name its events, where it reads over a
+    /// hundred thousand messages and no index has any of them.
+    pub could_index: Vec<String>,
     /// What statistics and figures of the same filter are answered from; with
     /// groups that digests don't tell apart it is something else.
     pub figures_from: MadeFrom,
@@ -74,6 +77,9 @@ pub enum ExplainWarning {
     ManyFilters,
     /// `timestamp` is compared, which doesn't say when an event was stored.
     OwnTimestamp,
+    /// Over a hundred thousand messages are read, and no index has the fields
+    /// of which it asks for values ([`Explanation::could_index`]).
+    NoIndex,
 }
 
 impl fmt::Display for ExplainWarning {
@@ -90,6 +96,7 @@ impl fmt::Display for ExplainWarning {
             Self::OwnTimestamp => {
                 "`timestamp` says when it happened, not when it was stored: add `since` to read less"
             }
+            Self::NoIndex => "no index has what it asks for: where few events have it, one names them",
         })
     }
 }
