@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::binary::Version;
+use super::cluster::name;
 use super::process::NatsServer;
 use crate::accounts::Operator;
 use crate::certs::Certificates;
@@ -24,7 +25,16 @@ pub struct ServerBuilder {
     users: Vec<User>,
     token: Option<String>,
     tls: Option<Tls>,
+    member: Option<Member>,
     extra: String,
+}
+
+/// One server of a cluster: what it is called, and on which ports the others listen.
+#[derive(Debug, Clone)]
+struct Member {
+    name: String,
+    port: u16,
+    routes: Vec<u16>,
 }
 
 #[derive(Debug, Clone)]
@@ -144,6 +154,7 @@ impl Default for ServerBuilder {
             users: Vec::new(),
             token: None,
             tls: None,
+            member: None,
             extra: String::new(),
         }
     }
@@ -244,6 +255,13 @@ impl ServerBuilder {
         self.config(&operator.server_config())
     }
 
+    /// The server `number` of a cluster whose servers listen for one another on these ports.
+    pub(super) fn member(mut self, number: usize, ports: &[u16]) -> Self {
+        self.member =
+            Some(Member { name: name(number), port: ports[number], routes: ports.to_vec() });
+        self
+    }
+
     /// Lines that go into the configuration as they are.
     #[must_use]
     pub fn config(mut self, lines: &str) -> Self {
@@ -274,6 +292,16 @@ impl ServerBuilder {
                 let ms = timeout.as_millis();
                 line(&mut text, format_args!("  limits {{ batch {{ timeout: \"{ms}ms\" }} }}"));
             }
+            line(&mut text, format_args!("}}"));
+        }
+        if let Some(Member { name, port, routes }) = &self.member {
+            let routes: Vec<_> =
+                routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+            line(&mut text, format_args!("server_name: {name}"));
+            line(&mut text, format_args!("cluster {{"));
+            line(&mut text, format_args!("  name: naq-tests"));
+            line(&mut text, format_args!("  listen: \"127.0.0.1:{port}\""));
+            line(&mut text, format_args!("  routes: {}", Value::from(routes)));
             line(&mut text, format_args!("}}"));
         }
         if let Some(tls) = &self.tls {

@@ -19,7 +19,7 @@ use super::watchdog::Watchdog;
 use crate::wait;
 
 /// A server with a big store recovers it before it listens.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const START_DEADLINE: Duration = Duration::from_secs(30);
 /// A server that is told to stop waits for its clients at most this long.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// What of the log a failing test shows.
@@ -56,15 +56,24 @@ impl NatsServer {
     }
 
     pub(super) async fn start_with(settings: ServerBuilder) -> Self {
+        match Self::try_start_with(settings).await {
+            Ok(server) => server,
+            Err(log) => panic!("nats-server ended at once:\n{log}"),
+        }
+    }
+
+    /// As [`start`](Self::start); the log of one that ended at once.
+    pub(super) async fn try_start_with(settings: ServerBuilder) -> Result<Self, String> {
         let binary = settings.version.binary();
         let folder = TempDir::with_prefix("naq-nats-").expect("a temporary folder");
         fs::create_dir(folder.path().join("ports")).expect("a folder for the ports file");
         let watchdog = Watchdog::start(folder.path()).expect("/bin/sh runs");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self { settings, binary, address, child: None, folder, watchdog };
-        let started = server.launch(None).await;
-        assert!(started.is_some(), "nats-server ended at once:\n{}", server.log());
-        server
+        match server.launch(None).await {
+            Some(()) => Ok(server),
+            None => Err(server.log()),
+        }
     }
 
     /// The URL for clients, without credentials.
