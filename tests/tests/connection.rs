@@ -32,6 +32,8 @@ mod pool;
 mod reading;
 #[path = "connection/refusals.rs"]
 mod refusals;
+#[path = "connection/replicas.rs"]
+mod replicas;
 #[path = "connection/secrets.rs"]
 mod secrets;
 

@@ -18,6 +18,8 @@ mod keeper;
 mod network;
 #[path = "faults/processes.rs"]
 mod processes;
+#[path = "faults/replicas.rs"]
+mod replicas;
 #[path = "faults/servers.rs"]
 mod servers;
 #[path = "faults/spool.rs"]

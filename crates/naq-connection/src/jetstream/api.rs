@@ -5,6 +5,7 @@ use bytes::Bytes;
 use naq_core::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::ack::no_jetstream;
 use super::errors::ApiError;
@@ -30,6 +31,18 @@ pub(super) async fn call<R: DeserializeOwned>(
     body: &(impl Serialize + Sync),
     nature: Nature,
 ) -> Result<R> {
+    call_until(wire, operation, subject, body, nature, wire.request_deadline()).await
+}
+
+/// As [`call`], with a deadline of its own.
+pub(super) async fn call_until<R: DeserializeOwned>(
+    wire: &Wire,
+    operation: &'static str,
+    subject: &str,
+    body: &(impl Serialize + Sync),
+    nature: Nature,
+    deadline: Instant,
+) -> Result<R> {
     let payload = serde_json::to_vec(body).map_err(|error| {
         Error::new(ErrorKind::Unexpected, operation, "the request can't be written")
             .with_source(error)
@@ -39,7 +52,7 @@ pub(super) async fn call<R: DeserializeOwned>(
         headers: None,
         payload: if payload == b"null" { Bytes::new() } else { payload.into() },
     };
-    let message = wire.ask(operation, request, nature, wire.request_deadline()).await?;
+    let message = wire.ask(operation, request, nature, deadline).await?;
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(nobody(wire, operation, subject));
     }

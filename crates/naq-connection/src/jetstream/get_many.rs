@@ -58,7 +58,7 @@ impl NatsJetStream {
     }
 
     /// One result for each, in order; an error other than `NotFound` is the last.
-    fn each(
+    pub(super) fn each(
         &self,
         stream: &str,
         which: impl Iterator<Item = Which> + Send + 'static,

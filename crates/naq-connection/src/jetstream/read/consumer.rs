@@ -30,6 +30,8 @@ const SILENCE: Duration = Duration::from_millis(10_500);
 const AT_WORK: Duration = Duration::from_secs(600);
 /// How much earlier than the server it is taken for removed.
 const MARGIN: Duration = Duration::from_secs(5);
+/// How many pulls a consumer is given to be known of to all servers.
+const UNHEARD: u64 = 4;
 /// A reader that takes longer than this for a pull is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -39,6 +41,8 @@ pub(super) struct Ephemeral {
     wire: Arc<Wire>,
     stream: String,
     name: String,
+    /// Which server of a cluster it is on, if that was told.
+    server: Option<String>,
     pull_subject: String,
     inbox: Inbox,
     /// The next pull's number.
@@ -71,11 +75,16 @@ pub(super) enum Event {
 }
 
 impl Ephemeral {
-    /// Makes a consumer that begins at `start`.
+    /// Makes a consumer that begins at `start`, by the deadline.
     ///
     /// # Errors
     /// As the API answers, with the stream in the context.
-    pub(super) async fn create(wire: &Arc<Wire>, plan: &Plan, start: ReadStart) -> Result<Self> {
+    pub(super) async fn create(
+        wire: &Arc<Wire>,
+        plan: &Plan,
+        start: ReadStart,
+        deadline: Instant,
+    ) -> Result<Self> {
         let name = unique_name(wire);
         let inbox = Inbox::open(wire, OPERATION, wire.request_deadline()).await?;
         let now = Instant::now();
@@ -84,6 +93,7 @@ impl Ephemeral {
             stream: plan.stream.clone(),
             pull_subject: format!("{}.CONSUMER.MSG.NEXT.{}.{name}", api::PREFIX, plan.stream),
             inbox,
+            server: None,
             pulls: 0,
             credit: 0,
             exhausted: false,
@@ -98,11 +108,18 @@ impl Ephemeral {
         let body = plan.create_body(&consumer.name, start, server);
         let subject = plan.create_subject(&consumer.name, server);
         // Creating it twice by the same name is creating it once.
-        let made: RawMade = api::call(wire, OPERATION, &subject, &body, Nature::Question)
+        let nature = Nature::Question;
+        let made: RawMade = api::call_until(wire, OPERATION, &subject, &body, nature, deadline)
             .await
             .map_err(|error| error.with("stream", &plan.stream))?;
         consumer.pending = made.num_pending;
+        consumer.server = made.cluster.and_then(|cluster| cluster.leader);
         Ok(consumer)
+    }
+
+    /// Which server of a cluster it is on, if that was told.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
     }
 
     /// Whether more is to be asked for before waiting.
@@ -205,6 +222,12 @@ impl Ephemeral {
         self.pending
     }
 
+    /// Whether nothing has come from it yet, and little was asked: in a cluster who
+    /// made it may know of it before the server does that passes a pull on.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.delivered == 0 && self.pulls < UNHEARD
+    }
+
     /// Forgets the pulls that are out: they ended, whatever they were to bring.
     pub(super) fn ask_again(&mut self) {
         self.credit = 0;
@@ -260,6 +283,15 @@ impl Ephemeral {
 struct RawMade {
     #[serde(default)]
     num_pending: u64,
+    #[serde(default)]
+    cluster: Option<RawCluster>,
+}
+
+/// Where it is: a consumer without replicas is led by the server that has it.
+#[derive(Debug, Deserialize)]
+struct RawCluster {
+    #[serde(default)]
+    leader: Option<String>,
 }
 
 /// What the server tells of a consumer, as far as a read wants to know.

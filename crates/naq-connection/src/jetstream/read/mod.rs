@@ -7,7 +7,8 @@
 //! the last sequence that was examined, and says so (`opening`). A break that no
 //! consumer saw, because one was just being made, is known by the number of the
 //! connection. Several filters are read each by its own as far as that is faster
-//! (`merged`).
+//! (`merged`). Of a stream with several replicas any one may be read, and none is
+//! believed to have all that the leader has (`replicas`).
 //!
 //! Nothing runs while the reader doesn't ask: what was pulled waits in the
 //! client, at most two pulls of it, and no more is pulled. That is how a slow
@@ -20,6 +21,7 @@ mod order;
 mod plan;
 mod progress;
 mod reader;
+mod replicas;
 mod steps;
 
 use futures::StreamExt;

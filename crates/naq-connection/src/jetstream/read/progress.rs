@@ -83,6 +83,17 @@ impl Progress {
         self.position.unwrap_or(0)
     }
 
+    /// The highest sequence known to be examined, if any is.
+    pub(super) fn known_position(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// Up to which sequence all is examined when nothing that matches is left.
+    pub(super) fn owed(&self) -> u64 {
+        let target = self.snapshot.unwrap_or(self.target);
+        self.end.map_or(target, |end| end.min(target))
+    }
+
     /// The stream's last sequence at the opening, or at the last resumption.
     pub(super) fn target(&self) -> u64 {
         self.target

@@ -13,6 +13,7 @@ use super::consumer::{Ephemeral, Event};
 use super::opening::{PATIENCE, RETRY_MAX, RETRY_MIN};
 use super::plan::Plan;
 use super::progress::{Admission, Progress};
+use super::replicas::Lead;
 use super::steps::Steps;
 use crate::jetstream::ack_subject::AckSubject;
 use crate::jetstream::pull::{Status, refused};
@@ -21,6 +22,10 @@ use crate::jetstream::{NatsJetStream, headers};
 const NOT_ASKED: &str = "no pull could be sent";
 /// How long ago a message must have been stored for a consumer to know of it.
 const SETTLED: Duration = Duration::from_secs(2);
+/// After how long a consumer is asked again that nobody answers for yet.
+const HEARD: Duration = Duration::from_millis(10);
+/// The first wait where the leader is sought; it doubles.
+const SEEK_MIN: Duration = Duration::from_millis(1);
 /// How many messages are looked at before the stream's first sequence is asked
 /// for anew, where they leave holes.
 const LOOKAHEAD: usize = 512;
@@ -44,11 +49,15 @@ pub(super) struct Reader {
     first: Option<u64>,
     /// The last sequence that was there at this moment, if nothing came since.
     pub(super) floor: Option<(u64, Instant)>,
-    /// What was done about a server that contradicts itself, if it does.
+    /// What was done about a server that isn't believed, if it isn't.
     doubt: Option<Doubt>,
+    /// Who told last how the stream stood, where that has several replicas.
+    pub(super) lead: Option<Lead>,
+    /// Whether the credentials don't let its leader be asked.
+    pub(super) may_not_ask: bool,
 }
 
-/// A server that says that nothing is left, and that something is.
+/// A server that says that nothing is left, where it or the leader has something.
 #[derive(Debug)]
 struct Doubt {
     /// How long was waited in all; not how long it took, for a server that
@@ -117,6 +126,8 @@ impl Reader {
             first: None,
             floor: None,
             doubt: None,
+            lead: None,
+            may_not_ask: false,
         }
     }
 
@@ -271,15 +282,7 @@ impl Reader {
     async fn on_status(&mut self, mut consumer: Box<Ephemeral>, status: Status) -> Result<State> {
         let Some(progress) = &mut self.progress else { return Ok(State::Opening(Why::First)) };
         match status {
-            Status::Empty if !consumer.live && consumer.pending() > 0 => {
-                return self.doubt(consumer).await;
-            }
-            Status::Empty if progress.in_snapshot() => return Ok(self.leave_snapshot()),
-            Status::Empty => {
-                consumer.emptied();
-                progress.emptied();
-                self.ready.extend(progress.catch_up(None));
-            }
+            Status::Empty => return self.on_empty(consumer).await,
             Status::Heartbeat { consumer: delivered, stream } => {
                 if delivered.is_some_and(|delivered| delivered != consumer.delivered) {
                     return Ok(self.broken("a delivery was lost on the way"));
@@ -290,6 +293,10 @@ impl Reader {
                 self.refresh(&consumer).await?;
             }
             Status::Ended { missing } => consumer.ended(missing),
+            Status::Gone(_) if self.lead.is_some() && consumer.is_unheard() => {
+                tokio::time::sleep(HEARD).await;
+                consumer.ask_again();
+            }
             Status::Gone(why) => {
                 tracing::debug!(stream = %self.plan.stream, %why, "a consumer is gone");
                 return Ok(State::Opening(Why::Broken));
@@ -299,30 +306,69 @@ impl Reader {
         Ok(self.on(consumer))
     }
 
-    /// Takes no "nothing is left" from a server whose last word was that something is.
+    /// The consumer says that nothing is left.
+    async fn on_empty(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
+        let owed = self.progress.as_ref().map_or(0, Progress::owed);
+        if !consumer.live && consumer.pending() > 0 || !self.has_all(&consumer, owed).await? {
+            return self.doubt(consumer).await;
+        }
+        if self.in_snapshot() {
+            return Ok(self.leave_snapshot());
+        }
+        self.doubt = None;
+        consumer.emptied();
+        if let Some(progress) = &mut self.progress {
+            progress.emptied();
+            self.ready.extend(progress.catch_up(None));
+        }
+        Ok(self.on(consumer))
+    }
+
+    /// Takes no "nothing is left" from a server whose last word was that something
+    /// is, nor from a replica that lacks what the leader has.
     ///
-    /// It says so of a pull that got old, however much it still has to look
+    /// A server says so of a pull that got old, however much it still has to look
     /// through, and then another pull gets more. Or what was left has gone
-    /// meanwhile: a new consumer counts anew. Believing it would end a read
-    /// short, and nobody would know.
+    /// meanwhile: a new consumer counts anew. A replica gets what it lacks, most
+    /// often at once; a new consumer may be on another one. Believing it would end
+    /// a read short, and nobody would know.
     async fn doubt(&mut self, mut consumer: Box<Ephemeral>) -> Result<State> {
+        // The leader is found by trying, not by waiting.
+        let seeks_leader = self.lead.is_some() && !self.can_ask();
+        let (least, most) =
+            if seeks_leader { (SEEK_MIN, RETRY_MIN) } else { (RETRY_MIN, RETRY_MAX) };
         let Some(doubt) = &mut self.doubt else {
-            self.doubt = Some(Doubt { waited: Duration::ZERO, wait: RETRY_MIN });
+            self.doubt = Some(Doubt { waited: Duration::ZERO, wait: least });
             consumer.ask_again();
             return Ok(State::Reading(consumer));
         };
         if doubt.waited > PATIENCE {
-            let message = "the server gives nothing more, and says that there is more";
-            return Err(Error::new(ErrorKind::Unavailable, OPERATION, message)
-                .with("stream", &self.plan.stream)
-                .with("pending", consumer.pending().to_string())
-                .with_hint("the server may be overloaded, or its store damaged: see its log"));
+            return Err(self.disbelieved(&consumer));
         }
         tracing::debug!(stream = %self.plan.stream, pending = consumer.pending(), "a read is unsure");
         tokio::time::sleep(doubt.wait).await;
         doubt.waited += doubt.wait;
-        doubt.wait = (doubt.wait * 2).min(RETRY_MAX);
+        doubt.wait = (doubt.wait * 2).min(most);
         Ok(State::Opening(Why::Turn))
+    }
+
+    /// The error of a server that wasn't believed for too long.
+    fn disbelieved(&self, consumer: &Ephemeral) -> Error {
+        let (message, hint) = if consumer.pending() > 0 {
+            let message = "the server gives nothing more, and says that there is more";
+            (message, "the server may be overloaded, or its store damaged: see its log")
+        } else if self.may_not_ask {
+            let message = "whether the replica that is read has all can't be told";
+            (message, "the right to publish to `$JS.API.STREAM.MSG.GET.<stream>` lets it be told")
+        } else {
+            let message = "the replica that is read lacks what the leader has";
+            (message, "a server of the cluster may be cut off, or catching up: see its log")
+        };
+        Error::new(ErrorKind::Unavailable, OPERATION, message)
+            .with("stream", &self.plan.stream)
+            .with("server", consumer.server().unwrap_or("unknown"))
+            .with("pending", consumer.pending().to_string())
+            .with_hint(hint)
     }
 
     /// On with the consumer, unless the end is reached.
@@ -388,6 +434,7 @@ impl Reader {
                 return Ok(());
             }
             if consumer.has_given_all().await
+                && self.has_all(consumer, last).await?
                 && let Some(progress) = &mut self.progress
             {
                 progress.examined(last);
@@ -395,7 +442,10 @@ impl Reader {
         }
         self.floor = None;
         match self.jetstream.info(OPERATION, &self.plan.stream).await {
-            Ok(info) => self.floor = Some((info.state.last_sequence, Instant::now())),
+            Ok(info) => {
+                self.floor = Some((info.state.last_sequence, Instant::now()));
+                self.lead = Lead::of(&info);
+            }
             Err(error) if is_passing(&error) => {}
             Err(error) => return Err(error),
         }
@@ -419,7 +469,7 @@ impl Steps for Reader {
 }
 
 /// Whether it is of a break, which the consumer learns of too.
-fn is_passing(error: &Error) -> bool {
+pub(super) fn is_passing(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unavailable
