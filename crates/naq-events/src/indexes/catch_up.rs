@@ -97,7 +97,7 @@ impl Indexes {
             }
             self.save(&draft, open).await?;
             if is_whole && next.is_none() && self.has_to_sweep(first_block) {
-                self.sweep(created, first_block).await?;
+                self.sweep_some(created, first_block).await?;
             }
             return Ok(Done { read, through, next });
         }

@@ -22,6 +22,11 @@ use crate::read::OpenLog;
 /// How many bytes of indexes are held in memory at most.
 const MOST_BYTES: usize = 64 << 20;
 
+/// How many objects are removed at a time. It takes reading all keys, and is done
+/// when an index has come to the log's end: at first, and when a block has left
+/// the log since.
+const MOST_SWEPT: usize = 64;
+
 /// For how long the list of indexes is taken to be what it was.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -57,8 +62,8 @@ struct Kept {
     blocks: HashMap<Key, Arc<IndexBlock>>,
     order: VecDeque<Key>,
     bytes: usize,
-    /// Objects of blocks before this one are gone from the store.
-    swept: u64,
+    /// What is over is gone from the store, as are objects of blocks before this one.
+    swept: Option<u64>,
 }
 
 impl Kept {
@@ -314,16 +319,24 @@ impl Indexes {
     }
 
     /// Removes what belongs to no index, or to what has left the log.
-    pub(super) async fn sweep(&self, created: Timestamp, first_block: u64) -> Result<u64> {
-        let removed = self.store.sweep(created, first_block).await?;
-        let mut kept = self.kept();
-        kept.swept = kept.swept.max(first_block);
-        Ok(removed)
+    pub(super) async fn sweep(&self, created: Timestamp, first_block: u64) -> Result<()> {
+        while self.sweep_some(created, first_block).await? {}
+        Ok(())
     }
 
-    /// Whether blocks have left the log since the last sweep.
+    /// Removes some of that; answers whether there may be more.
+    pub(super) async fn sweep_some(&self, created: Timestamp, first_block: u64) -> Result<bool> {
+        let has_more = self.store.sweep(created, first_block, MOST_SWEPT).await?;
+        if !has_more {
+            let mut kept = self.kept();
+            kept.swept = kept.swept.max(Some(first_block));
+        }
+        Ok(has_more)
+    }
+
+    /// Whether nothing was swept yet, or blocks have left the log since.
     pub(super) fn has_to_sweep(&self, first_block: u64) -> bool {
-        self.kept().swept < first_block
+        self.kept().swept < Some(first_block)
     }
 }
 
@@ -335,6 +348,30 @@ mod tests {
     use super::super::Following;
     use super::*;
     use crate::made_up::{CREATED, log_anew_from, memory_store};
+
+    #[tokio::test]
+    async fn what_is_over_is_swept_some_at_a_time_and_once_for_each_block() {
+        const OBJECTS: usize = 2 * MOST_SWEPT + 3;
+        let (kv, clock) = (memory_store(), Arc::new(ManualClock::starting_at(CREATED)));
+        let bucket = kv.ensure_bucket(BucketConfig::new("naq_indexes")).await.unwrap();
+        let (created, id) = (CREATED.as_nanos(), Uuid::now_v7().simple());
+        for block in 0..OBJECTS {
+            bucket.put(&format!("events.{created}.{id}.{block:010}.v5"), "x").await.unwrap();
+        }
+        bucket.put("others.indexes", "[]").await.unwrap();
+        let indexes = Indexes::new(kv, clock, "events");
+        let mut left = Vec::new();
+        while indexes.has_to_sweep(0) {
+            indexes.sweep_some(CREATED, 0).await.unwrap();
+            left.push(bucket.status().await.unwrap().values - 1);
+        }
+        assert_eq!(left, [MOST_SWEPT as u64 + 3, 3, 0]);
+        assert!(indexes.has_to_sweep(8));
+        // One of another version.
+        bucket.put(&format!("events.{created}.{id}.{:010}.v4", 9), "x").await.unwrap();
+        indexes.sweep(CREATED, 8).await.unwrap();
+        assert_eq!(bucket.status().await.unwrap().values, 1);
+    }
 
     #[tokio::test]
     async fn a_damaged_list_is_none_to_who_asks_and_trouble_to_who_keeps() {

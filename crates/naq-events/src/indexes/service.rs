@@ -136,7 +136,7 @@ impl EventService {
         let list = indexes.store.change(open.replicas(), drop).await.map_err(told)?;
         indexes.now_listed(list);
         let first_block = block_of(open.info.state.first_sequence);
-        indexes.sweep(open.info.created, first_block).await.map(|_| ()).map_err(told)
+        indexes.sweep(open.info.created, first_block).await.map_err(told)
     }
 
     /// Drops all indexes and all that is kept of them: the way out where the
@@ -153,7 +153,7 @@ impl EventService {
         indexes.store.clear().await.map_err(told)?;
         indexes.now_listed(Vec::new());
         let first_block = block_of(open.info.state.first_sequence);
-        indexes.sweep(open.info.created, first_block).await.map(drop).map_err(told)
+        indexes.sweep(open.info.created, first_block).await.map_err(told)
     }
 
     fn with_store(&self, operation: &'static str) -> Result<&Arc<Indexes>> {

@@ -139,8 +139,14 @@ impl IndexStore {
     }
 
     /// Removes what belongs to no index of this stream, or to a block before
-    /// this one, or is of an older version; answers how many objects that were.
-    pub(crate) async fn sweep(&self, created: Timestamp, first_block: u64) -> Result<u64> {
+    /// this one, or is of an older version: so many objects at most. Answers
+    /// whether there may be more.
+    pub(crate) async fn sweep(
+        &self,
+        created: Timestamp,
+        first_block: u64,
+        most: usize,
+    ) -> Result<bool> {
         let prefix = format!("{}.", self.stream);
         let keys = self.bucket.keys(&prefix).await?;
         // Read behind the keys: an index is in the list before it has objects.
@@ -151,17 +157,17 @@ impl IndexStore {
                 && *block >= first_block
                 && definitions.iter().any(|it| it.id == *id)
         };
-        let mut removed = 0;
-        for key in keys {
+        let is_over = |key: &String| {
             let object = key.strip_prefix(&prefix).and_then(object);
-            if object.is_some_and(|object| !is_used(&object)) {
-                self.bucket.erase(&key, None).await?;
-                removed += 1;
-            }
+            object.is_some_and(|object| !is_used(&object))
+        };
+        let over: Vec<String> = keys.into_iter().filter(is_over).take(most).collect();
+        for key in &over {
+            self.bucket.erase(key, None).await?;
         }
         // Some of them by such as may erase none.
         self.bucket.sweep(&prefix).await?;
-        Ok(removed)
+        Ok(over.len() >= most)
     }
 }
 
