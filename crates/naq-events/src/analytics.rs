@@ -8,7 +8,7 @@ use naq_core::events::{AnalyticsRequest, EventAnalytics, Filter, RecordedEvent, 
 
 use crate::answer::{Question, Sources};
 use crate::digests::{Cell, CellFilter, Digest, Grain, Key, MinuteRange, Name, Tally, listed};
-use crate::measures::MeasuresFold;
+use crate::measures::{MeasuresFold, Outcomes};
 use crate::read::Meter;
 use crate::stats::{group, in_range};
 
@@ -92,7 +92,8 @@ impl Tally for AnalyticsFold<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.dropped.any()
+        let asks = |cells: &CellFilter| cells.asks_for(digest.dropped);
+        digest.dropped.any() || self.cells.is_some_and(asks)
     }
 
     fn digest(&mut self, _: &Digest) -> u64 {
@@ -101,12 +102,12 @@ impl Tally for AnalyticsFold<'_> {
 
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64 {
         let Some(filter) = self.cells else { return 0 };
-        let mut choice = filter.for_digest(digest);
+        let (mut choice, outcomes) = (filter.for_digest(digest), Outcomes::of(digest));
         // By place first: each cell is added once, and its group to all that it belongs to.
         let (mut parts, mut repeats) = (BTreeMap::<(Name, Name), MeasuresFold>::new(), 0);
         for (key, cell) in cells.iter().filter(|(key, _)| choice.passes(key)) {
             repeats += cell.repeats;
-            parts.entry((key.queue, key.job_name)).or_default().add(key, cell);
+            parts.entry((key.queue, key.job_name)).or_default().add(&outcomes.told(key), cell);
         }
         for ((queue, job_name), part) in parts {
             self.all.merge(&part);

@@ -14,7 +14,7 @@ use crate::digests::{
     Cell, CellFilter, Digest, Grain, Key, Minute, MinuteRange, Name, Outcome, Tally, fingerprint,
     listed,
 };
-use crate::measures::MeasuresFold;
+use crate::measures::{MeasuresFold, Outcomes, outcome};
 use crate::read::Meter;
 use crate::stats::in_range;
 
@@ -129,16 +129,16 @@ impl<'a> GroupedFold<'a> {
 
     /// The group of a cell; `None` where the digest doesn't tell it.
     fn group(&self, digest: &Digest, key: &Key) -> Option<Vec<Option<String>>> {
-        let named = |name: Name| match name {
+        let told = |name: Name| match name {
             Name::Absent => Some(None),
             name => digest.name(name).map(|name| Some(name.to_owned())),
         };
         let groups = self.request.group_by.iter();
         let values = groups.map(|group| match group {
-            GroupBy::Type => named(key.event_type),
-            GroupBy::Queue => named(key.queue),
-            GroupBy::JobName => named(key.job_name),
-            _ => Some(outcome(key.outcome.success())),
+            GroupBy::Type => told(key.event_type),
+            GroupBy::Queue => told(key.queue),
+            GroupBy::JobName => told(key.job_name),
+            _ => Some(named(key.outcome)),
         });
         values.collect()
     }
@@ -207,7 +207,7 @@ impl Tally for GroupedFold<'_> {
 
     fn cells(&mut self, digest: &Digest, cells: &[(Key, Cell)]) -> u64 {
         let Some(filter) = self.cells else { return 0 };
-        let mut choice = filter.for_digest(digest);
+        let (mut choice, outcomes) = (filter.for_digest(digest), Outcomes::of(digest));
         // By place first, so that names are looked up once for each row.
         let mut parts = HashMap::<(Option<Timestamp>, Key), Vec<&(Key, Cell)>>::new();
         let asked: Vec<_> = cells.iter().filter(|(key, _)| choice.passes(key)).collect();
@@ -218,7 +218,10 @@ impl Tally for GroupedFold<'_> {
         for entry in asked.into_iter().chain(&split) {
             let (key, cell) = entry;
             match self.time(cell) {
-                Ok(time) => parts.entry((time, self.of_groups(key))).or_default().push(entry),
+                Ok(time) => parts
+                    .entry((time, self.of_groups(&outcomes.told(key))))
+                    .or_default()
+                    .push(entry),
                 // What is known one by one is in the parts that it was split in.
                 Err(()) if cell.is_sharp() => {}
                 Err(()) => self.undecided += cell.count,
@@ -231,7 +234,7 @@ impl Tally for GroupedFold<'_> {
             };
             let Some(first) = cells.iter().map(|(_, cell)| cell.first).min() else { continue };
             if let Some(row) = self.row((time, group), first) {
-                cells.iter().for_each(|(key, cell)| row.add(key, cell));
+                cells.iter().for_each(|(key, cell)| row.add(&outcomes.told(key), cell));
             }
         }
         repeats
@@ -251,7 +254,7 @@ impl Tally for GroupedFold<'_> {
             GroupBy::Worker => text(event.worker_id.as_deref()),
             GroupBy::ErrorType => text(event.error_type.as_deref()),
             GroupBy::Fingerprint => event.error.as_deref().map(fingerprint),
-            _ => outcome(event.success),
+            _ => named(outcome(event)),
         });
         let key = (request.bucket.map(|bucket| bucket.start(at)), groups.collect());
         if let Some(row) = self.row(key, at) {
@@ -261,8 +264,10 @@ impl Tally for GroupedFold<'_> {
     }
 }
 
-fn outcome(success: Option<bool>) -> Option<String> {
-    success.map(|success| if success { "success" } else { "failure" }.to_owned())
+/// The name of an outcome; `None` where there is none.
+fn named(outcome: Outcome) -> Option<String> {
+    let success = outcome.success()?;
+    Some(if success { "success" } else { "failure" }.to_owned())
 }
 
 /// A figure; a rate is over a stretch of time.

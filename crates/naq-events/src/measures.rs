@@ -1,8 +1,41 @@
 //! Figures of a set of events, each over those that have the field.
 
-use naq_core::events::{Event, EventMeasures, Percentiles};
+use naq_core::events::{Event, EventMeasures, EventType, Percentiles};
 
-use crate::digests::{Cell, Distribution, Key};
+use crate::digests::{Cell, Digest, Distribution, Key, Name, Outcome};
+
+/// How the run that an event tells of ended: `job_failed` needs no `success` to
+/// say so.
+pub(crate) fn outcome(event: &Event) -> Outcome {
+    match Outcome::of(event) {
+        Outcome::Open if event.event_type == EventType::JobFailed => Outcome::Failure,
+        outcome => outcome,
+    }
+}
+
+/// The same of the cells of a digest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcomes {
+    /// The name of failures there, if it has one.
+    failed: Option<Name>,
+}
+
+impl Outcomes {
+    /// Those of a digest's cells.
+    pub(crate) fn of(digest: &Digest) -> Self {
+        Self { failed: digest.place(EventType::JobFailed.as_str()) }
+    }
+
+    /// The key with how the runs of its events ended.
+    pub(crate) fn told(self, key: &Key) -> Key {
+        match key.outcome {
+            Outcome::Open if self.failed == Some(key.event_type) => {
+                Key { outcome: Outcome::Failure, ..*key }
+            }
+            _ => *key,
+        }
+    }
+}
 
 /// Adds up the figures of events, one by one or by cells of digests: both
 /// come to the same.
@@ -23,7 +56,7 @@ pub(crate) struct MeasuresFold {
 impl MeasuresFold {
     /// Adds an event.
     pub(crate) fn observe(&mut self, event: &Event) {
-        self.add_outcomes(event.success, 1);
+        self.add_outcomes(outcome(event).success(), 1);
         event.duration.into_iter().for_each(|seconds| self.durations.observe(seconds));
         event.queue_wait.into_iter().for_each(|seconds| self.waits.observe(seconds));
     }
@@ -85,6 +118,9 @@ mod tests {
         assert_eq!(measures.success_rate, Some(0.5));
         assert_eq!(measures.average_duration, Some(3.0));
         assert_eq!((measures.min_duration, measures.max_duration), (Some(2.0), Some(4.0)));
+        fold.observe(&Event::job_failed("j", "refused", 1.0));
+        fold.observe(&Event::job_failed("j", "refused", 1.0).with_success(true));
+        assert_eq!((fold.outcomes, fold.successes), (4, 2));
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Tally for StatsTally<'_> {
     }
 
     fn lacks(&self, digest: &Digest) -> bool {
-        digest.dropped.any()
+        let asks = |cells: &CellFilter| cells.asks_for(digest.dropped);
+        digest.dropped.any() || self.cells.is_some_and(asks)
     }
 
     fn digest(&mut self, _: &Digest) -> u64 {

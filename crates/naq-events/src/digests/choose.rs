@@ -6,7 +6,7 @@ use naq_core::events::{Event, Filter};
 
 use super::cell::{Key, Name, Outcome};
 use super::digest::Digest;
-use super::names::{Dropped, is_cut};
+use super::names::{BEGINNING, Dropped, is_cut};
 
 /// The fields that a digest tells apart.
 const FIELDS: [&str; 4] = ["type", "queue", "job_name", "success"];
@@ -15,9 +15,19 @@ const FIELDS: [&str; 4] = ["type", "queue", "job_name", "success"];
 #[derive(Debug, Clone)]
 pub(crate) struct CellFilter {
     filter: Filter,
-    needs_type: bool,
-    needs_queue: bool,
-    needs_job_name: bool,
+    /// How much of each name it looks at.
+    event_type: Needs,
+    queue: Needs,
+    job_name: Needs,
+}
+
+/// How much of a name a filter looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// What is known of a long one.
+    Beginning,
+    All,
 }
 
 impl CellFilter {
@@ -26,34 +36,46 @@ impl CellFilter {
         let fields = filter.fields();
         let is_about_cells =
             fields.iter().all(|field| FIELDS.contains(field)) && !filter.asks_when_stored();
+        let needs = |field| match fields.contains(field) {
+            false => Needs::Nothing,
+            true if filter.is_decided_by_beginning(field, BEGINNING) => Needs::Beginning,
+            true => Needs::All,
+        };
         is_about_cells.then(|| Self {
-            needs_type: fields.contains("type"),
-            needs_queue: fields.contains("queue"),
-            needs_job_name: fields.contains("job_name"),
+            event_type: needs("type"),
+            queue: needs("queue"),
+            job_name: needs("job_name"),
             filter: filter.clone(),
         })
     }
 
     /// Whether a cell of a digest tells what the filter looks at.
     pub(crate) fn can_decide(&self, digest: &Digest, key: &Key) -> bool {
-        let is_whole = |name: Name| match name {
-            Name::Absent => true,
-            name => digest.name(name).is_some_and(|name| !is_cut(name)),
-        };
-        [
-            (self.needs_type, key.event_type),
-            (self.needs_queue, key.queue),
-            (self.needs_job_name, key.job_name),
-        ]
-        .into_iter()
-        .all(|(needs, name)| !needs || is_whole(name))
+        let names = [
+            (self.event_type, key.event_type),
+            (self.queue, key.queue),
+            (self.job_name, key.job_name),
+        ];
+        names.into_iter().all(|(needs, name)| match (needs, name) {
+            (Needs::Nothing, _) | (_, Name::Absent) => true,
+            (_, Name::Dropped) => false,
+            (Needs::Beginning, _) => true,
+            (Needs::All, name) => digest.name(name).is_some_and(|name| !is_cut(name)),
+        })
     }
 
     /// Whether it looks at what is left out.
-    pub(crate) const fn asks_for(&self, dropped: Dropped) -> bool {
-        (self.needs_type && dropped.event_types)
-            || (self.needs_queue && dropped.queues)
-            || (self.needs_job_name && dropped.job_names)
+    pub(crate) fn asks_for(&self, dropped: Dropped) -> bool {
+        let names = [
+            (self.event_type, dropped.event_types),
+            (self.queue, dropped.queues),
+            (self.job_name, dropped.job_names),
+        ];
+        names.into_iter().any(|(needs, is_dropped)| match needs {
+            Needs::Nothing => false,
+            Needs::Beginning => is_dropped,
+            Needs::All => is_dropped || dropped.ends,
+        })
     }
 
     /// Asks it of the cells of a digest.

@@ -1,5 +1,6 @@
 //! Bytes as a digest again, or what is wrong with them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use naq_core::{Error, ErrorKind, Result, Timestamp};
@@ -16,7 +17,7 @@ use super::errors::{ErrorKey, Occurrences, SAMPLES};
 use super::few::Few;
 use super::hours::{Grain, Hours};
 use super::moment::{Moment, Nanos};
-use super::names::Dropped;
+use super::names::{Dropped, listed};
 use crate::fence::Mark;
 
 const OPERATION: &str = "read_digest";
@@ -75,7 +76,13 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         ..5 => false,
         _ => reader.u64()? > 0,
     };
-    let names = many(reader, |reader| reader.text().map(str::to_owned))?;
+    // Older versions didn't cut them.
+    let mut is_cut = false;
+    let names = many(reader, |reader| {
+        let name = listed(reader.text()?);
+        is_cut |= matches!(name, Cow::Owned(_));
+        Some(name.into_owned())
+    })?;
     let mut before = 0_i64;
     let spans = many(reader, |reader| {
         let minute = before.checked_add(reader.i64()?)?;
@@ -107,7 +114,7 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         malformed,
         tells_repeats,
         grain,
-        dropped: Dropped::of(&cells),
+        dropped: Dropped::of(&cells, &names),
         names,
         cells,
         spans,
@@ -116,6 +123,7 @@ fn digest(reader: &mut Reader<'_>, version: u8) -> Option<Digest> {
         unlisted_between: None,
         hours: Hours::default(),
     };
+    let digest = if is_cut { digest.regrouped(|key| key) } else { digest };
     Some(digest.with_unlisted_between())
 }
 

@@ -182,6 +182,12 @@ impl Digest {
         self.cells.get(from..).unwrap_or_default()
     }
 
+    /// Where a name stands; `None` where no event has it.
+    pub(crate) fn place(&self, name: &str) -> Option<Name> {
+        let place = self.names.iter().position(|it| it == name)?;
+        u32::try_from(place).ok().map(Name::At)
+    }
+
     /// The name at a place; `None` for one that is absent or dropped.
     pub(crate) fn name(&self, name: Name) -> Option<&str> {
         match name {
@@ -231,7 +237,7 @@ impl Digest {
         let mut spans = self.spans;
         spans.retain(|(minute, _)| !between(&cells, *minute, *minute).is_empty());
         spans.sort_unstable_by_key(|(minute, _)| *minute);
-        let dropped = Dropped::of(&cells);
+        let dropped = Dropped::of(&cells, &names);
         let hours = Hours::default();
         Self { names, cells, dropped, spans, hours, ..self }
     }

@@ -44,7 +44,9 @@ impl Gathering<'_> {
         };
         let behind = rest(digest.through + 1, Some(Arc::clone(&digest)));
         let may_be_whole = self.may_be_whole(&digest);
-        if may_be_whole && tally.lacks(&digest) {
+        let lies = |(first, last)| look.range.span(first, last);
+        let is_asked_for = || digest.times().map(lies).is_some_and(|lies| lies != Lies::Outside);
+        if may_be_whole && tally.lacks(&digest) && is_asked_for() {
             return Known::Untold(digest, behind);
         }
         let is_one = |head: Head| head.lies(look) == Lies::Inside && look.grain != Grain::Minute;

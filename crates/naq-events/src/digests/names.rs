@@ -21,10 +21,14 @@ pub(crate) fn listed(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a name may be the beginning of another one.
+/// Whether a name may be the beginning of another one, of which it has
+/// [`BEGINNING`] bytes at least.
 pub(super) fn is_cut(name: &str) -> bool {
     name.len() >= LONGEST && name.ends_with(ELLIPSIS)
 }
+
+/// How many bytes of a longer name are known: no letter is cut in two.
+pub(super) const BEGINNING: usize = LONGEST - 3;
 
 /// Of which names a digest leaves out those that events have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,17 +39,21 @@ pub(crate) struct Dropped {
     pub(crate) queues: bool,
     /// Kinds of job.
     pub(crate) job_names: bool,
+    /// The ends of long ones.
+    pub(crate) ends: bool,
 }
 
 impl Dropped {
-    /// What these cells leave out.
-    pub(super) fn of(cells: &[(Key, Cell)]) -> Self {
-        cells.iter().fold(Self::default(), |all, (key, _)| {
+    /// What cells of such names leave out.
+    pub(super) fn of(cells: &[(Key, Cell)], names: &[String]) -> Self {
+        let ends = names.iter().any(|name| is_cut(name));
+        cells.iter().fold(Self { ends, ..Self::default() }, |all, (key, _)| {
             let is_dropped = |name: Name| name == Name::Dropped;
             all.or(Self {
                 event_types: is_dropped(key.event_type),
                 queues: is_dropped(key.queue),
                 job_names: is_dropped(key.job_name),
+                ends,
             })
         })
     }
@@ -56,10 +64,11 @@ impl Dropped {
             event_types: self.event_types || other.event_types,
             queues: self.queues || other.queues,
             job_names: self.job_names || other.job_names,
+            ends: self.ends || other.ends,
         }
     }
 
-    /// Whether anything is left out.
+    /// Whether any names are left out.
     pub(crate) const fn any(self) -> bool {
         self.event_types || self.queues || self.job_names
     }

@@ -429,3 +429,27 @@ fn each_minute_of_a_quiet_log_is_told() {
     assert_eq!(digest.spans.len() as u64, BLOCK * 20 / 60 + 1);
     assert!(digest.cells_apart().is_empty());
 }
+
+#[test]
+fn names_that_an_older_version_has_not_cut_are_cut_and_put_together() {
+    let mut draft = Draft::new(CREATED, 0);
+    for sequence in 1..=3 {
+        let event = Event::new("log").with_queue(["a", "b", "b"][sequence as usize - 1]);
+        draft.observe(&recorded(sequence, second(1), event));
+    }
+    let (mut digest, _) = draft.seal();
+    let begins = "a".repeat(300);
+    digest.names = digest
+        .names
+        .iter()
+        .map(|name| match name.as_str() {
+            "log" => name.clone(),
+            name => format!("{begins}{name}"),
+        })
+        .collect();
+    let long = digest.names[0].clone();
+    let read = decode(&encode(&digest)).unwrap();
+    assert!(read.names.iter().all(|name| name.len() < long.len()), "{:?}", read.names);
+    let counts: Vec<_> = read.cells.iter().map(|(_, cell)| cell.count).collect();
+    assert_eq!((counts, read.names.len(), read.dropped.ends), (vec![3], 2, true));
+}

@@ -59,7 +59,7 @@ impl Gathering<'_> {
     /// soon as that is known.
     async fn all_of(&mut self, digest: &Digest, tally: &mut impl Tally) -> Result<Option<Gone>> {
         let (from, through) = (block_start(digest.block), digest.through);
-        let (mut met, mut malformed) = (0, 0);
+        let (mut met, mut malformed, mut shown) = (0, 0, Ok(()));
         let gone = |through: u64, met| Gone { count: (through + 1) - from - met, through };
         let mut deliveries = self.deliveries(from, through);
         while let Some(delivery) = deliveries.next().await {
@@ -70,7 +70,11 @@ impl Gathering<'_> {
                 return Ok(Some(gone));
             }
             match item {
-                EventItem::Event(recorded) => self.show_event(&recorded, None, tally)?,
+                // What is too much for an answer may be less by the digest.
+                EventItem::Event(recorded) if shown.is_ok() => {
+                    shown = self.show_event(&recorded, None, tally);
+                }
+                EventItem::Event(_) => {}
                 _ => malformed += 1,
             }
         }
@@ -78,6 +82,7 @@ impl Gathering<'_> {
         if gone.count > digest.holes() {
             return Ok(Some(gone));
         }
+        shown?;
         self.basis.malformed += malformed;
         self.basis.holes += gone.count;
         Ok(None)

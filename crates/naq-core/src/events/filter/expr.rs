@@ -111,6 +111,19 @@ impl Expr {
         }
     }
 
+    /// See [`Filter::is_decided_by_beginning`](super::Filter::is_decided_by_beginning).
+    pub(super) fn is_decided_by_beginning(&self, field: &str, bytes: usize) -> bool {
+        let is_decided = |member: &Self| member.is_decided_by_beginning(field, bytes);
+        match self {
+            Self::All(members) | Self::Any(members) => members.iter().all(is_decided),
+            Self::Not(inner) => is_decided(inner),
+            Self::Test(test) => {
+                test.path.as_str() != field || test.op.is_decided_by_beginning(bytes)
+            }
+            Self::Since(_) | Self::Until(_) => true,
+        }
+    }
+
     /// Shows each field that a condition names.
     pub(super) fn visit_fields<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
         match self {
@@ -196,6 +209,20 @@ pub(super) enum Op {
 }
 
 impl Op {
+    /// Whether it says the same of all texts of more than so many bytes that
+    /// begin with the same ones.
+    fn is_decided_by_beginning(&self, bytes: usize) -> bool {
+        let is_short = |literal: &Literal| match literal {
+            Literal::Text(text) => text.len() <= bytes,
+            _ => true,
+        };
+        match self {
+            Self::Matches(_) | Self::Contains(_) => false,
+            Self::In(literals) => literals.iter().all(is_short),
+            op => op.literal().is_none_or(is_short),
+        }
+    }
+
     pub(super) fn literal(&self) -> Option<&Literal> {
         match self {
             Self::Equals(literal)

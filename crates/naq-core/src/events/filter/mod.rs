@@ -155,6 +155,13 @@ impl Filter {
         fields
     }
 
+    /// Whether what it asks of a field is the same of all texts of more than so
+    /// many bytes that begin with the same ones: no end of a text is asked for.
+    #[must_use]
+    pub fn is_decided_by_beginning(&self, field: &str, bytes: usize) -> bool {
+        self.all.iter().all(|member| member.is_decided_by_beginning(field, bytes))
+    }
+
     /// Whether it says anything of the time of storing, wherever in it.
     #[must_use]
     pub fn asks_when_stored(&self) -> bool {
