@@ -41,6 +41,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let zone = &context.output.view().zone;
     let (start, end) = args.range.resolve(zone)?;
     let filter = args.expression.to_filter(zone)?;
+    let is_chosen = args.expression.expression.is_some();
     let request = AnalyticsRequest::new(args.event_type)
         .with_range(start, end)
         .with_scan(args.scan.limits())
@@ -50,7 +51,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         context.output.answer(&figures, table)?;
         if figures.measures.total_count == 0 {
             context.output.flush()?;
-            context.notes.line(&context.notes.paint().warn(none_of(&figures)));
+            context.notes.line(&context.notes.paint().warn(none_of(&figures, is_chosen)));
         }
         Ok(Exit::Done)
     })
@@ -58,13 +59,20 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
 }
 
 /// A hint for whoever mistyped a name: any name may be that of a type.
-fn none_of(figures: &EventAnalytics) -> String {
+fn none_of(figures: &EventAnalytics, is_chosen: bool) -> String {
     let range = &figures.time_range;
-    let there = if range.start.is_some() || range.end.is_some() { " in this range" } else { "" };
-    format!(
-        "-- no event of the type {:?}{there}; `naq stats` counts those that there are",
-        sanitize(figures.event_type.as_str())
-    )
+    let mut words = format!("no event of the type {:?}", sanitize(figures.event_type.as_str()));
+    for (holds, what) in [
+        (is_chosen, " that is asked for"),
+        (range.start.is_some() || range.end.is_some(), " in this range"),
+        // What left the log may have been some.
+        (figures.basis.holes > 0, " in what is left of the log"),
+    ] {
+        if holds {
+            words.push_str(what);
+        }
+    }
+    format!("-- {words}; `naq stats` counts those that there are")
 }
 
 fn table(figures: &EventAnalytics, view: &View) -> String {
@@ -74,12 +82,8 @@ fn table(figures: &EventAnalytics, view: &View) -> String {
     let mut facts = Grid::new(view, &[]);
     facts.row([&*name, &format!("{} {range}", human::counted(measures.total_count, "event"))]);
     facts.row(["Success", &measures.success_rate.map_or_else(none, human::percent)]);
-    let left_out = LeftOut {
-        basis: &figures.basis,
-        malformed: figures.malformed,
-        gone: figures.gone,
-        unlisted: figures.unlisted,
-    };
+    let left_out =
+        LeftOut { basis: &figures.basis, malformed: figures.malformed, unlisted: figures.unlisted };
     left_out.rows(&mut facts);
     basis::rows(&mut facts, &figures.basis, view);
     let mut text = facts.text();
@@ -140,4 +144,36 @@ fn by(view: &View, heading: &str, groups: &BTreeMap<String, EventMeasures>) -> S
 
 fn none() -> String {
     "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use naq_core::events::TimeRange;
+
+    use super::*;
+    use crate::output::{Paint, Zone};
+
+    fn figures() -> EventAnalytics {
+        EventAnalytics::new("job_failed", TimeRange::default())
+    }
+
+    #[test]
+    fn what_had_left_the_log_before_it_was_read_is_told() {
+        let view = View { width: None, paint: Paint::plain(), zone: Zone::new(true) };
+        let mut figures = figures();
+        figures.basis.holes = 69_165;
+        let text = table(&figures, &view);
+        assert!(text.contains("Gone        69,165 messages left the log uncounted\n"), "{text}");
+    }
+
+    #[test]
+    fn no_more_is_said_to_be_missing_than_was_asked_for_and_read() {
+        let mut figures = figures();
+        let none = "-- no event of the type \"job_failed\"";
+        assert!(none_of(&figures, false).starts_with(&format!("{none}; ")));
+        assert!(none_of(&figures, true).starts_with(&format!("{none} that is asked for; ")));
+        figures.basis.holes = 1;
+        let left = none_of(&figures, false);
+        assert!(left.starts_with(&format!("{none} in what is left of the log; ")), "{left}");
+    }
 }

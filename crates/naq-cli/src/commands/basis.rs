@@ -8,7 +8,6 @@ use crate::output::{Grid, View, human};
 pub(crate) struct LeftOut<'a> {
     pub(crate) basis: &'a AnswerBasis,
     pub(crate) malformed: u64,
-    pub(crate) gone: u64,
     /// How often a name of an event is in no list.
     pub(crate) unlisted: u64,
 }
@@ -18,7 +17,7 @@ impl LeftOut<'_> {
     pub(crate) fn rows(&self, facts: &mut Grid) {
         for (name, count, unit, what) in [
             ("Malformed", self.malformed, "message", ", in no count"),
-            ("Gone", self.gone, "message", " left the log uncounted"),
+            ("Gone", self.basis.holes, "message", " left the log uncounted"),
             ("Undecided", self.basis.undecided, "event", " may lie in the range, in no count"),
             // Type, queue and job name of one event are three of them.
             (
@@ -105,8 +104,9 @@ mod tests {
     #[test]
     fn what_is_left_out_is_told_with_its_unit_and_names_by_how_often_there_was_one() {
         let view = View { width: None, paint: Paint::plain(), zone: Zone::new(true) };
-        let basis = AnswerBasis::default();
-        let left_out = LeftOut { basis: &basis, malformed: 0, gone: 2, unlisted: 131_072 };
+        let mut basis = AnswerBasis::default();
+        basis.holes = 2;
+        let left_out = LeftOut { basis: &basis, malformed: 0, unlisted: 131_072 };
         let mut facts = Grid::new(&view, &[]);
         left_out.rows(&mut facts);
         let expected = "\

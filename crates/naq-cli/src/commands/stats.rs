@@ -85,12 +85,8 @@ fn table(stats: &EventStats, view: &View) -> String {
         let lost = human::counted(stats.lost, "event");
         facts.row(["Lost", &format!("{lost} not known to be stored, as `events_lost` tells")]);
     }
-    let left_out = LeftOut {
-        basis: &stats.basis,
-        malformed: stats.malformed,
-        gone: stats.gone,
-        unlisted: stats.unlisted,
-    };
+    let left_out =
+        LeftOut { basis: &stats.basis, malformed: stats.malformed, unlisted: stats.unlisted };
     left_out.rows(&mut facts);
     basis::rows(&mut facts, &stats.basis, view);
     let mut text = facts.text();
@@ -133,4 +129,19 @@ pub(crate) fn groups(
         grid.row([name, &human::count(count), &share, &bar]);
     }
     grid.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Paint;
+
+    #[test]
+    fn what_had_left_the_log_before_it_was_read_is_told() {
+        let view = View { width: None, paint: Paint::plain(), zone: Zone::new(true) };
+        let mut stats = EventStats::default();
+        stats.basis.holes = 69_165;
+        let told = "Gone    69,165 messages left the log uncounted\n";
+        assert!(table(&stats, &view).contains(told), "{}", table(&stats, &view));
+    }
 }
