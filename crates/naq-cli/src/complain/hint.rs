@@ -161,7 +161,15 @@ fn of_a_log(error: &Error) -> Option<String> {
             return Some(match error.operation() {
                 // What looks at the whole log has no options for it.
                 "plan_retention" | "event_sizes" => format!("allow more with {variable}"),
-                _ => format!("allow more with {option}, or ask for less with --since and --until"),
+                // Whose it is decides what is read of it, not what of it is shown.
+                "get_event_history" => format!("allow more with {option}"),
+                "read_events" => {
+                    format!("allow more with {option}, or ask for less with --since and --until")
+                }
+                // Their range is by when events happened: stored they may be at any time.
+                _ => format!(
+                    "allow more with {option}, or ask for less with `since 1h` in the expression"
+                ),
             });
         }
         ErrorKind::Conflict if error.hint().is_some_and(|hint| hint.contains("allow the loss")) => {
@@ -239,6 +247,21 @@ mod tests {
             (too_much("raise `scan_limit_time`, or ask for less"), "--scan-limit-time,"),
         ] {
             assert!(hint(&error).contains(words), "{words}: {}", hint(&error));
+        }
+    }
+
+    #[test]
+    fn a_question_that_reads_too_much_is_told_what_bounds_its_reading() {
+        for (operation, advice) in [
+            ("get_event_stats", "or ask for less with `since 1h` in the expression"),
+            ("query", "or ask for less with `since 1h` in the expression"),
+            ("read_events", "or ask for less with --since and --until"),
+            ("get_event_history", "allow more with --scan-limit"),
+        ] {
+            let error = Error::new(ErrorKind::LimitReached, operation, "too much")
+                .with("stopped_at_sequence", "7")
+                .with_hint("raise `scan_limit`");
+            assert!(hint(&error).ends_with(advice), "{operation}: {}", hint(&error));
         }
     }
 
