@@ -19,7 +19,7 @@ use naq_events::EventService;
 use naq_events::cursors::CursorService;
 use naq_events::reactions::ReactionService;
 use naq_kv::KvStoreService;
-use naq_services::ServiceManager;
+use naq_services::{ServiceManager, ServiceManagerBuilder};
 use naq_streams::StreamService;
 
 use crate::cli::Globals;
@@ -57,7 +57,17 @@ pub(crate) fn config(globals: &Globals) -> Result<NaqConfig, Failure> {
         connection.ack_timeout = timeout;
     }
     config.validate()?;
+    // What nobody reads is told by commands that ask no server, too.
+    services(&config).check().into_result()?;
     Ok(config)
+}
+
+/// The services of every command, of a configuration.
+fn services(config: &NaqConfig) -> ServiceManagerBuilder {
+    ServiceManager::builder()
+        .config(config.clone())
+        .register::<StreamService>()
+        .register::<KvStoreService>()
 }
 
 /// The services, connected to a server, for the time of one command.
@@ -119,12 +129,7 @@ impl Session {
     }
 
     async fn start(config: NaqConfig) -> Result<Self, Error> {
-        let manager = ServiceManager::builder()
-            .config(config.clone())
-            .register::<StreamService>()
-            .register::<KvStoreService>()
-            .start()
-            .await?;
+        let manager = services(&config).start().await?;
         Ok(Self { manager, config, closing: CLOSING })
     }
 

@@ -54,6 +54,29 @@ async fn what_is_too_old_is_counted_and_removed() {
 }
 
 #[tokio::test]
+async fn a_slip_in_the_ages_is_told_before_anything_is_removed() {
+    let naq = Naq::with_events().await;
+    let file = naq.folder.path().join("naq.toml");
+    std::fs::write(&file, "[events.retention]\njob_progres = \"1d\"\ninvoice_sent = \"1d\"\n")
+        .unwrap();
+    let slip = "`job_progres` is no type that naq knows; did you mean `job_progress`?";
+    for line in ["retention show", "retention dry-run", "retention apply --yes"] {
+        let told = naq.run(&format!("{line} --config naq.toml"));
+        assert_eq!(told.stderr, format!("[events.retention]: {slip}\n"), "{line}");
+        assert_eq!(told.code, Some(0), "{line}");
+    }
+    let diagnosis = naq.json("doctor --config naq.toml --output json");
+    let warned = diagnosis["checks"].as_array().unwrap().iter().any(|check| {
+        check["check"] == "retention" && check["found"].as_str().unwrap().starts_with(slip)
+    });
+    assert!(warned, "{diagnosis:#}");
+    std::fs::write(&file, "[event.retention]\njob_progress = \"1d\"\n").unwrap();
+    let refused = naq.run("retention show --config naq.toml");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("did you mean `events`?"), "{}", refused.stderr);
+}
+
+#[tokio::test]
 async fn what_is_removed_is_told_before_more_is() {
     let naq = Naq::with_events().await;
     std::fs::write(naq.folder.path().join("naq.toml"), AGES).unwrap();

@@ -75,6 +75,10 @@ struct Kept {
 /// Does what is asked.
 pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
     let ages = connect::config(&context.globals)?.events.retention;
+    for slip in ages.doubtful() {
+        let told = format!("[events.retention]: {}", sanitize(&slip.to_string()));
+        context.notes.line(&context.notes.paint().warn(told));
+    }
     match command {
         Command::Show => {
             context.output.list(&kept(&ages), ages_table)?;

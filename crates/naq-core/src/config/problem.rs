@@ -35,6 +35,17 @@ impl ConfigProblem {
         Self::new(name, or_nearest("is a section that no service claims", name, known))
     }
 
+    /// A type of event that isn't known and looks like one that is; `None` for
+    /// all others, which are of one's own.
+    pub(super) fn nearly_known_type<'a>(
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Option<Self> {
+        let near = nearest(name, known, ALIKE)?;
+        let rule = format!("is no type that naq knows; did you mean `{near}`?");
+        (near != name).then(|| Self::new(name, rule))
+    }
+
     /// Several problems in one line.
     pub(super) fn join(problems: &[Self]) -> String {
         problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
@@ -68,18 +79,29 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
+/// How alike two names have to be for one to be a hint against the other.
+const NEAR: f64 = 0.6;
+
+/// How alike they are where one may well be meant as it stands.
+const ALIKE: f64 = 0.8;
+
 fn or_nearest<N: AsRef<str>>(rule: &str, key: &str, known: impl Iterator<Item = N>) -> String {
+    match nearest(key, known, NEAR) {
+        Some(name) => format!("{rule}; did you mean `{}`?", name.as_ref()),
+        None => rule.to_owned(),
+    }
+}
+
+/// Which of the known names is most like a key, where one is so much like it.
+fn nearest<N: AsRef<str>>(key: &str, known: impl Iterator<Item = N>, least: f64) -> Option<N> {
     // All variables begin alike: that they do must not make strangers alike.
     let bare = |name: &str| name.strip_prefix("NAQ_").unwrap_or(name).to_ascii_lowercase();
     let key = bare(key);
-    let near = known
+    known
         .map(|name| (strsim::normalized_damerau_levenshtein(&key, &bare(name.as_ref())), name))
-        .filter(|(likeness, _)| *likeness > 0.6)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((_, name)) => format!("{rule}; did you mean `{}`?", name.as_ref()),
-        None => rule.to_owned(),
-    }
+        .filter(|(likeness, _)| *likeness > least)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }
 
 impl From<&ConfigProblem> for Error {

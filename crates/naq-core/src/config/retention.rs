@@ -103,12 +103,31 @@ impl RetentionAges {
         self.others().and_then(|_| self.greatest())
     }
 
+    /// The types that are named, that naq doesn't know, and that are nearly one
+    /// that it knows: a slip of the pen, or a type of one's own.
+    #[must_use]
+    pub fn doubtful(&self) -> Vec<ConfigProblem> {
+        let known = EventType::KNOWN.iter().map(EventType::as_str);
+        self.named()
+            .filter_map(|(name, _)| ConfigProblem::nearly_known_type(name, known.clone()))
+            .collect()
+    }
+
     /// The end that would go before something earlier, and what that is.
     fn contradiction(&self, end: &EventType) -> Option<&'static EventType> {
         let age = self.of(end.as_str())?;
         let is_kept_longer =
             |earlier: &&EventType| self.of(earlier.as_str()).is_none_or(|kept| kept > age);
         BEFORE_THE_END.iter().find(is_kept_longer)
+    }
+
+    /// What gives an age to all that have none, such that no end goes before them.
+    fn age_for_others(&self) -> String {
+        let least = ENDS.iter().filter_map(|end| self.of(end.as_str())).min();
+        least.map_or_else(String::new, |age| {
+            let age = format_duration(age);
+            format!("; `\"{}\" = \"{age}\"` gives one to all that are not named", Self::OTHERS)
+        })
     }
 }
 
@@ -148,9 +167,9 @@ impl Field for RetentionAges {
         }
         for end in &ENDS {
             let Some(earlier) = self.contradiction(end) else { continue };
-            let kept = self.of(earlier.as_str()).map_or_else(
-                || "is kept without an age".to_owned(),
-                |age| format!("is kept for {}", format_duration(age)),
+            let (kept, remedy) = self.of(earlier.as_str()).map_or_else(
+                || ("is kept without an age".to_owned(), self.age_for_others()),
+                |age| (format!("is kept for {}", format_duration(age)), String::new()),
             );
             let named = self.0.contains_key(end.as_str());
             let name = if named { end.as_str() } else { Self::OTHERS };
@@ -159,7 +178,7 @@ impl Field for RetentionAges {
                     name,
                     format!(
                         "must not let `{end}` go before `{earlier}`, which {kept}: the job would \
-                         look as if it still ran"
+                         look as if it still ran{remedy}"
                     ),
                 )
                 .inside(key),
@@ -236,6 +255,24 @@ mod tests {
         ] {
             read(table).unwrap();
         }
+    }
+
+    #[test]
+    fn the_age_that_others_lack_is_named_with_what_gives_them_one() {
+        let error = read("job_completed = \"30d\"\njob_failed = \"90d\"\n").unwrap_err();
+        let remedy = "`\"*\" = \"30d\"` gives one to all that are not named";
+        assert_eq!(error.matches(remedy).count(), 2, "{error}");
+        read("job_completed = \"30d\"\njob_failed = \"90d\"\n\"*\" = \"30d\"\n").unwrap();
+    }
+
+    #[test]
+    fn a_type_that_is_nearly_a_known_one_is_told_and_one_of_ones_own_is_not() {
+        let ages = read(
+            "job_faild = \"1d\"\n\"job failed\" = \"1d\"\ninvoice_sent = \"1d\"\nlog = \"1d\"\n",
+        );
+        let told: Vec<_> = ages.unwrap().doubtful().iter().map(ToString::to_string).collect();
+        let words = "is no type that naq knows; did you mean `job_failed`?";
+        assert_eq!(told, ["job failed", "job_faild"].map(|name| format!("`{name}` {words}")));
     }
 
     #[test]

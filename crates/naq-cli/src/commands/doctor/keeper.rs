@@ -1,4 +1,5 @@
-//! The log's keeper: is there one where something hangs on it, and can it go on.
+//! The log's keeper: is there one where something hangs on it, can it go on, and
+//! are the ages those of types that there are.
 
 use std::time::Duration;
 
@@ -20,6 +21,13 @@ pub(super) async fn examine(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let config = &session.config().events;
+    for slip in config.retention.doubtful() {
+        findings.warn(
+            "retention",
+            format!("{slip} Events of that very name get the age"),
+            "correct it in [events.retention], or leave it where it is a type of your own",
+        );
+    }
     if !matches!(seen, Seen::Whole(_)) || !config.digests {
         return Ok(());
     }
