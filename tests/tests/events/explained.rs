@@ -40,6 +40,44 @@ fn a_long_reading_that_an_index_would_shorten_says_so_on_a_server() {
     });
 }
 
+#[test]
+fn of_several_indexes_the_one_that_names_the_fewest_is_gone_by_in_memory() {
+    block_on(goes_by_the_best(super::memory()));
+}
+
+#[test]
+fn of_several_indexes_the_one_that_names_the_fewest_is_gone_by_on_a_server() {
+    block_on(async { goes_by_the_best(backend::connect(&shared().await.url()).await).await });
+}
+
+/// Whatever the order in which they were made.
+async fn goes_by_the_best(js: Arc<dyn JetStream>) {
+    let own = OwnLog::new(js, "explained");
+    let events = own.service(Keeps::Indexes).await;
+    for n in 0..300 {
+        let mut event = Event::job_failed(format!("j{n}"), "refused", 0.5)
+            .with_queue(format!("queue-{}", n % 2))
+            .with_worker_id(format!("w{}", n % 100));
+        event.error_type = Some(if n % 50 == 0 { "Rare" } else { "Usual" }.into());
+        events.log(event.into()).await.unwrap();
+    }
+    for (name, fields) in [("b", &["error_type"]), ("a", &["queue"]), ("c", &["worker_id"])] {
+        events.create_event_index(name, fields).await.unwrap();
+        super::indexes::build(&events, name).await;
+    }
+    for (filter, index, named) in [
+        ("queue = queue-0 and error_type = Rare", "b", 6),
+        ("queue = queue-0 and error_type = Usual", "a", 150),
+        ("error_type = Rare and worker_id = w7", "c", 3),
+        ("error_type = Usual and worker_id in (w7, w8)", "c", 6),
+    ] {
+        let reading = ReadEvents::default().with_filter(Filter::parse(filter).unwrap());
+        let reading = reading.with_until(ReadUntil::Head);
+        let explained = events.explain(reading).await.unwrap().index.unwrap();
+        assert_eq!((&*explained.name, explained.named), (index, Some(named)), "{filter}");
+    }
+}
+
 async fn says_what_would_help(js: Arc<dyn JetStream>) {
     let own = OwnLog::new(js, "explained");
     let (events, alone) = (own.service(Keeps::Indexes).await, own.service(Keeps::Digests).await);

@@ -351,5 +351,5 @@ pub(super) async fn narrowing(
     (options, range): (&ReadEvents, &MinuteRange),
 ) -> Option<Narrowing> {
     let indexes = indexes.filter(|_| is_of_the_past(open, options))?;
-    Narrowing::find(log, indexes, &options.filter, range).await
+    Narrowing::find((log, open), indexes, &options.filter, range).await
 }

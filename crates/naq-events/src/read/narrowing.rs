@@ -1,5 +1,6 @@
 //! Which events an index names for a filter, and what of the log it doesn't cover.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,11 +94,12 @@ impl Part {
 }
 
 impl Narrowing {
-    /// The log's index that knows most of what a filter asks for; `None`
-    /// where there is none, or where the server chooses better by subject. Only
-    /// what happened in a range is asked for.
+    /// The log's index that names the fewest events for a filter, as a block at
+    /// its end tells, or of those that name as many the one that knows most of what
+    /// is asked for; `None` where there is none, or where the server chooses better
+    /// by subject. Only what happened in a range is asked for.
     pub(super) async fn find(
-        log: &Log,
+        (log, open): (&Log, &OpenLog),
         indexes: &Arc<Indexes>,
         filter: &Filter,
         range: &MinuteRange,
@@ -113,13 +115,35 @@ impl Narrowing {
             let names = lookup.places();
             let names = names.iter().filter_map(|place| definition.fields.get(*place));
             let count = names.filter(|field| !is_done(field.as_str())).count();
-            (count > 0).then_some((count, definition, lookup))
+            (count > 0).then(|| (count, Self::new(indexes, definition, lookup, filter)))
         });
+        let mut known: Vec<(usize, Self)> = known.collect();
         // The first of those that know as much.
-        let (_, definition, lookup) = known.reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-        let mut found = Self::new(indexes, definition, lookup, filter);
+        known.sort_by_key(|(count, _)| Reverse(*count));
+        let mut found = match known.len() {
+            0 | 1 => known.pop()?.1,
+            _ => {
+                let mut least = None;
+                for (_, narrowing) in known {
+                    let named = narrowing.named_at_the_end(open).await;
+                    if least.as_ref().is_none_or(|(fewest, _)| named < *fewest) {
+                        least = Some((named, narrowing));
+                    }
+                }
+                least?.1
+            }
+        };
         found.happened = found.happened.and(range);
         Some(found)
+    }
+
+    /// How many events of the log's last whole block, or of its only one, it
+    /// names; more than any block has where that has to be read.
+    async fn named_at_the_end(&self, open: &OpenLog) -> u64 {
+        let block = block_of(open.info.state.last_sequence).saturating_sub(1);
+        let loaded = self.indexes.load(&self.definition, open, &[block]).await.pop().flatten();
+        let named = loaded.and_then(|block| block.candidates(&self.lookup, &self.happened));
+        named.map_or(u64::MAX, |named| named.len() as u64)
     }
 
     /// The log's first index of a field that a filter asks for.
