@@ -20,6 +20,8 @@ mod network;
 mod processes;
 #[path = "faults/replicas.rs"]
 mod replicas;
+#[path = "faults/replicated_log.rs"]
+mod replicated_log;
 #[path = "faults/servers.rs"]
 mod servers;
 #[path = "faults/spool.rs"]
