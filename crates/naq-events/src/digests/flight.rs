@@ -16,7 +16,7 @@ use crate::read::{Log, OpenLog};
 
 /// How long somebody waits for what another one reads: longer than what came
 /// since the last reading takes.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Digests {
     /// Reads at the log's end, once nobody else does; `None` after some seconds

@@ -100,6 +100,7 @@ pub(crate) use digested::Digested;
 pub(crate) use distribution::Distribution;
 pub(crate) use errors::{ErrorKey, Occurrences};
 pub(crate) use fingerprint::fingerprint;
+pub(crate) use flight::PATIENCE;
 pub(crate) use follower::Follower;
 pub(crate) use gather::{Ask, Tally};
 pub(crate) use hours::Grain;

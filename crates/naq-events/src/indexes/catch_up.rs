@@ -65,7 +65,7 @@ impl Indexes {
         if state.last_sequence < block_start(block) {
             return Ok(Done { read: 0, through: state.last_sequence, next: None });
         }
-        let _flight = self.flight.lock().await;
+        let _flight = self.flight().await;
         let to = block_end(block).min(state.last_sequence);
         let next = (to < state.last_sequence).then_some(block + 1);
         for _ in 0..TRIES {
@@ -117,6 +117,7 @@ impl Indexes {
                 better => break (made, better?),
             }
         };
+        self.was_kept();
         self.keep(better.unwrap_or(made), open.turn());
         Ok(())
     }
@@ -314,7 +315,7 @@ mod tests {
     use naq_core::events::{Filter, ScanLimits};
 
     use super::*;
-    use crate::digests::{BLOCK, MinuteRange};
+    use crate::digests::{BLOCK, MinuteRange, PATIENCE};
     use crate::made_up::{CREATED, log_anew_from, log_that_is_read, memory_store, message};
 
     /// An index of the queues, which is in the list.
@@ -369,6 +370,24 @@ mod tests {
         let blocks = indexes.load(&definition, &open, &[0, 1]).await;
         let through: Vec<_> = blocks.into_iter().map(|block| block.unwrap().through).collect();
         assert_eq!((read, through), (BLOCK + 7, vec![BLOCK, BLOCK + 7]));
+    }
+
+    #[tokio::test]
+    async fn who_indexes_and_is_polled_no_more_stops_nobody_for_long() {
+        let clock = ManualClock::starting_at(CREATED);
+        let indexes = Indexes::new(memory_store(), Arc::new(clock.clone()), "events");
+        let definition = index(&indexes).await;
+        let left_alone = indexes.flight().await;
+        assert!(left_alone.is_some());
+        let (log, open) = log_anew_from(&[], 7);
+        let catching_up = indexes.catch_up(&log, &open, &definition, 0, None);
+        let passing = async {
+            clock.wait_for_sleepers(1, Duration::from_secs(30)).await.unwrap();
+            clock.advance(PATIENCE);
+        };
+        let (read, ()) = tokio::join!(catching_up, passing);
+        assert_eq!(read.unwrap(), 7);
+        drop(left_alone);
     }
 
     #[tokio::test]

@@ -1,11 +1,10 @@
 //! The indexes of a log: their list, and what of them is in memory.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use naq_core::clock::Clock;
+use naq_core::clock::{Clock, ClockExt};
 use naq_core::kv::KvStore;
 use naq_core::{Error, ErrorKind, Result, Timestamp};
 use uuid::Uuid;
@@ -14,10 +13,11 @@ use super::block::IndexBlock;
 use super::definition::Definition;
 use super::draft;
 use super::store::IndexStore;
-use crate::digests::block_of;
+use crate::digests::{PATIENCE, block_of};
 use crate::fence::{Mark, newest_first};
 use crate::most_bytes::MostBytes;
 use crate::read::OpenLog;
+use crate::rights::Right;
 
 /// How many bytes of indexes are held in memory at most.
 const MOST_BYTES: usize = 64 << 20;
@@ -39,12 +39,12 @@ pub(crate) const LAG: u64 = 32_000;
 pub(crate) struct Indexes {
     pub(super) store: IndexStore,
     /// Held by the one who indexes a block: those who come meanwhile find it done.
-    pub(super) flight: tokio::sync::Mutex<()>,
+    flight: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Kept>,
     /// Whether the credentials let indexes be read and kept, as far as is known.
-    may_read: AtomicBool,
-    may_write: AtomicBool,
+    read: Right,
+    write: Right,
     /// How long the store lets the index of a block be.
     pub(super) most_bytes: MostBytes,
 }
@@ -82,8 +82,8 @@ impl Indexes {
             flight: tokio::sync::Mutex::default(),
             clock,
             kept: Mutex::default(),
-            may_read: AtomicBool::new(true),
-            may_write: AtomicBool::new(true),
+            read: Right::default(),
+            write: Right::default(),
             most_bytes: MostBytes::new(draft::MOST_BYTES),
         }
     }
@@ -110,10 +110,13 @@ impl Indexes {
         {
             return list.clone();
         }
-        let list = match self.may_read.load(Ordering::Relaxed) {
+        let list = match self.read.may_be_there() {
             false => Ok(Arc::default()),
             true => match self.store.definitions().await {
-                Ok(list) => Ok(list.into()),
+                Ok(list) => {
+                    self.read.was_there();
+                    Ok(list.into())
+                }
                 Err(error) => {
                     self.cannot_read(&error);
                     if error.is(ErrorKind::PermissionDenied) {
@@ -156,7 +159,7 @@ impl Indexes {
             let lacks = |block: &&u64| !known(&kept, **block).as_ref().is_some_and(is_fresh);
             blocks.iter().filter(lacks).copied().collect()
         };
-        if !missing.is_empty() && self.may_read.load(Ordering::Relaxed) {
+        if !missing.is_empty() && self.read.may_be_there() {
             match self.stored(definition, log, &missing).await {
                 Ok(found) => found.into_iter().flatten().for_each(|block| {
                     self.keep(block, log.turn());
@@ -294,16 +297,28 @@ impl Indexes {
         }
     }
 
+    /// Indexes a block beside nobody else; `None` after some seconds, beside one
+    /// who has not come to an end by then: that its program polls no more, perhaps.
+    pub(super) async fn flight(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        self.clock.until(self.clock.deadline(PATIENCE), self.flight.lock()).await
+    }
+
     /// Whether the credentials let indexes be kept, as far as is known.
     pub(crate) fn may_write(&self) -> bool {
-        self.may_write.load(Ordering::Relaxed)
+        self.write.may_be_there()
+    }
+
+    /// An index was kept.
+    pub(super) fn was_kept(&self) {
+        self.write.was_there();
     }
 
     /// An index was not kept: told, and nothing worse for who only asks.
     pub(crate) fn cannot_write(&self, error: &Error) {
         if error.is(ErrorKind::PermissionDenied) {
-            self.may_write.store(false, Ordering::Relaxed);
-            tracing::info!(%error, "these credentials may keep no indexes");
+            if self.write.was_refused() {
+                tracing::info!(%error, "these credentials may keep no indexes");
+            }
         } else {
             tracing::warn!(%error, "an index was not kept");
         }
@@ -311,8 +326,9 @@ impl Indexes {
 
     fn cannot_read(&self, error: &Error) {
         if error.is(ErrorKind::PermissionDenied) {
-            self.may_read.store(false, Ordering::Relaxed);
-            tracing::info!(%error, "these credentials may read no indexes");
+            if self.read.was_refused() {
+                tracing::info!(%error, "these credentials may read no indexes");
+            }
         } else {
             tracing::warn!(%error, "indexes can't be read: the log is read instead");
         }

@@ -94,7 +94,7 @@ impl Indexes {
         if open.info.state.num_deleted < LEAST {
             return Ok(());
         }
-        let _flight = self.flight.lock().await;
+        let _flight = self.flight().await;
         let mut found = Vec::new();
         for definition in list {
             // What is in memory may know better already than what is kept.
