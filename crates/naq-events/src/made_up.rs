@@ -1,17 +1,18 @@
 //! For tests: logs that are as they are told of here.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use naq_core::clock::ManualClock;
 use naq_core::config::EventsConfig;
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{Event, EventSubjects};
 use naq_core::jetstream::{
-    Delivery, MockJetStream, ReadStart, ReadUntil, ServerInfo, ServerVersion, StoredMessage,
-    StreamConfig, StreamInfo, StreamState, Which,
+    Delivery, JetStream, MockJetStream, ReadStart, ReadUntil, ServerInfo, ServerVersion,
+    StoredMessage, StreamConfig, StreamInfo, StreamState, Which,
 };
-use naq_core::kv::{KvStore, MockKvStore};
+use naq_core::kv::{KvStore, MockKvBucket, MockKvStore};
 use naq_core::{BoxStream, Error, ErrorKind, Result, Timestamp};
 use naq_kv::KvStoreService;
 use naq_memory::MemoryJetStream;
@@ -109,7 +110,7 @@ fn log_of(
         (ReadStart::Sequence(from), ReadUntil::Sequence(to)) => reading(from, to),
         other => panic!("asked for {other:?}"),
     });
-    let js: Arc<dyn naq_core::jetstream::JetStream> = Arc::new(js);
+    let js: Arc<dyn JetStream> = Arc::new(js);
     let clock = Arc::new(clock.clone());
     let limits = Limits::of(&EventsConfig::default());
     let connections = SingleJetStream::provider(Arc::clone(&js));
@@ -130,4 +131,53 @@ pub(crate) fn of_a_newer_version(digest: &[u8]) -> Vec<u8> {
     newer[4] = u8::MAX;
     newer.extend_from_slice(&crc32c::crc32c(&newer).to_le_bytes());
     newer
+}
+
+/// A store of buckets whose digests nobody may put anything in, as long as that is so.
+pub(crate) fn without_right(js: &MemoryJetStream, is_denied: &Arc<AtomicBool>) -> Arc<dyn KvStore> {
+    let inner = KvStoreService::new(SingleJetStream::provider(Arc::new(js.clone())));
+    let inner: Arc<dyn KvStore> = Arc::new(inner);
+    let (store, is_denied) = (Arc::clone(&inner), Arc::clone(is_denied));
+    let mut kv = MockKvStore::new();
+    kv.expect_ensure_bucket()
+        .returning(move |config| store.ensure_bucket(config).now_or_never().unwrap());
+    kv.expect_bucket().returning(move |name| {
+        let bucket = inner.bucket(name)?;
+        if name != "naq_digests" {
+            return Ok(bucket);
+        }
+        let (is_denied, put, got) = (Arc::clone(&is_denied), Arc::clone(&bucket), bucket);
+        let mut bucket = MockKvBucket::new();
+        bucket.expect_put_opts().returning(move |key, value, options| {
+            if is_denied.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::PermissionDenied, "put", "may not"));
+            }
+            put.put_opts(key, value, options).now_or_never().unwrap()
+        });
+        bucket
+            .expect_get_many()
+            .returning(move |keys, consistency| got.get_many(keys, consistency));
+        Ok(Arc::new(bucket))
+    });
+    Arc::new(kv)
+}
+
+/// A way to a log that counts how often that is read.
+pub(crate) fn counting(js: &MemoryJetStream, reads: &Arc<AtomicU64>) -> Arc<dyn JetStream> {
+    let (told, read, reads) = (js.clone(), js.clone(), Arc::clone(reads));
+    let mut counting = MockJetStream::new();
+    let server = js.server_info();
+    counting.expect_server_info().returning(move || server.clone());
+    counting
+        .expect_stream_info()
+        .returning(move |stream| told.stream_info(stream).now_or_never().unwrap());
+    let got = js.clone();
+    counting
+        .expect_get_message()
+        .returning(move |stream, message| got.get_message(stream, message).now_or_never().unwrap());
+    counting.expect_read().returning(move |stream, options| {
+        reads.fetch_add(1, Ordering::Relaxed);
+        read.read(stream, options)
+    });
+    Arc::new(counting)
 }

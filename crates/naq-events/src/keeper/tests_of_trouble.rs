@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
+use naq_core::Timestamp;
 use naq_core::clock::{Clock, ClockExt, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
 use naq_core::connection::SingleJetStream;
 use naq_core::events::{Event, EventQueryExt};
-use naq_core::jetstream::{JetStream, MockJetStream, PublishMessage, StreamConfig};
-use naq_core::kv::{KvStore, MockKvBucket, MockKvStore};
+use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
 use naq_core::service::Service;
-use naq_core::{Error, ErrorKind, Timestamp};
 use naq_kv::KvStoreService;
 use naq_memory::{MemoryJetStream, MemoryLimits};
 use naq_streams::StreamService;
 
 use crate::digests::BLOCK;
+use crate::made_up::{counting, without_right};
 use crate::service::EventService;
 
 const BUDGET: Duration = Duration::from_secs(5);
@@ -172,51 +171,6 @@ async fn a_server_that_takes_small_messages_alone_keeps_what_is_coarser() {
     let stats = service.get_event_stats(None, None).await.unwrap();
     assert_eq!((stats.total_events, stats.basis.holes), (EVENTS, 0));
     service.stop(BUDGET).await.unwrap();
-}
-
-/// A store of buckets whose digests nobody may put anything in, as long as that is so.
-fn without_right(js: &MemoryJetStream, is_denied: &Arc<AtomicBool>) -> Arc<dyn KvStore> {
-    let inner = KvStoreService::new(SingleJetStream::provider(Arc::new(js.clone())));
-    let inner: Arc<dyn KvStore> = Arc::new(inner);
-    let (store, is_denied) = (Arc::clone(&inner), Arc::clone(is_denied));
-    let mut kv = MockKvStore::new();
-    kv.expect_ensure_bucket()
-        .returning(move |config| store.ensure_bucket(config).now_or_never().unwrap());
-    kv.expect_bucket().returning(move |name| {
-        let bucket = inner.bucket(name)?;
-        if name != "naq_digests" {
-            return Ok(bucket);
-        }
-        let (is_denied, put, got) = (Arc::clone(&is_denied), Arc::clone(&bucket), bucket);
-        let mut bucket = MockKvBucket::new();
-        bucket.expect_put_opts().returning(move |key, value, options| {
-            if is_denied.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::PermissionDenied, "put", "may not"));
-            }
-            put.put_opts(key, value, options).now_or_never().unwrap()
-        });
-        bucket
-            .expect_get_many()
-            .returning(move |keys, consistency| got.get_many(keys, consistency));
-        Ok(Arc::new(bucket))
-    });
-    Arc::new(kv)
-}
-
-/// A way to a log that counts how often that is read.
-fn counting(js: &MemoryJetStream, reads: &Arc<AtomicU64>) -> Arc<dyn JetStream> {
-    let (told, read, reads) = (js.clone(), js.clone(), Arc::clone(reads));
-    let mut counting = MockJetStream::new();
-    let server = js.server_info();
-    counting.expect_server_info().returning(move || server.clone());
-    counting
-        .expect_stream_info()
-        .returning(move |stream| told.stream_info(stream).now_or_never().unwrap());
-    counting.expect_read().returning(move |stream, options| {
-        reads.fetch_add(1, Ordering::Relaxed);
-        read.read(stream, options)
-    });
-    Arc::new(counting)
 }
 
 #[tokio::test]

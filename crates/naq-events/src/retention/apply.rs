@@ -94,6 +94,10 @@ pub(crate) fn stays_behind(through: u64, operation: &'static str) -> Error {
 /// Has everything in kept digests that the log holds.
 pub(super) async fn fold(digests: &Digests, log: &Log) -> Result<()> {
     let open = log.open(APPLY).await?;
+    if open.info.state.messages > 0 {
+        // Else all that there is would be read for nothing.
+        digests.check_right(&open).await?;
+    }
     digests.fold(APPLY, log, &open, 0, |_, _| {}).await?;
     digests.checkpoint(open.info.created, open.replicas()).await
 }

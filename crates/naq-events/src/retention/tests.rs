@@ -1,12 +1,13 @@
 //! Removing all of what is too old, where digests of it can't be kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use naq_core::clock::{Clock, ManualClock};
 use naq_core::config::{EventsConfig, KeeperMode, RetentionAges, StreamMode};
-use naq_core::connection::SingleJetStream;
+use naq_core::connection::{ConnectionProvider, SingleJetStream};
 use naq_core::events::{CleanupRequest, Event, EventQueryExt};
 use naq_core::jetstream::{JetStream, PublishMessage, StreamConfig};
 use naq_core::kv::{KvBucket, KvBucketExt, KvStore};
@@ -17,7 +18,7 @@ use naq_memory::MemoryJetStream;
 use naq_streams::StreamService;
 
 use super::CleanupSteps;
-use crate::made_up::of_a_newer_version;
+use crate::made_up::{counting, of_a_newer_version, without_right};
 use crate::service::EventService;
 
 const AGE: Duration = Duration::from_secs(60);
@@ -37,37 +38,57 @@ impl Scene {
         let clock = ManualClock::starting_at(Timestamp::from_nanos(1_700_000_000_000_000_000));
         let js = MemoryJetStream::builder().clock(Arc::new(clock.clone())).build();
         js.create_stream(StreamConfig::new("events", ["events.>"])).await.unwrap();
-        for kind in KINDS.into_iter().cycle().take(4) {
-            let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
-            js.publish(PublishMessage::new(format!("events.{kind}"), payload)).await.unwrap();
-        }
-        clock.advance(2 * AGE);
         let provider = SingleJetStream::provider(Arc::new(js.clone()));
-        Self { js, clock, buckets: Arc::new(KvStoreService::new(provider)) }
+        let scene = Self { js, clock, buckets: Arc::new(KvStoreService::new(provider)) };
+        scene.log(4).await;
+        scene.clock.advance(2 * AGE);
+        scene
+    }
+
+    /// So many events more, of each kind in turn.
+    async fn log(&self, events: usize) {
+        for kind in KINDS.into_iter().cycle().take(events) {
+            let payload = serde_json::to_vec(&Event::new(kind)).unwrap();
+            self.js.publish(PublishMessage::new(format!("events.{kind}"), payload)).await.unwrap();
+        }
     }
 
     /// A service that knows nothing yet.
     async fn service(&self) -> EventService {
-        let connections = || SingleJetStream::provider(Arc::new(self.js.clone()));
+        let connections = SingleJetStream::provider(Arc::new(self.js.clone()));
+        self.service_by(connections, Arc::clone(&self.buckets)).await
+    }
+
+    /// The same, by this way to the log, with these buckets.
+    async fn service_by(
+        &self,
+        connections: Arc<dyn ConnectionProvider>,
+        buckets: Arc<dyn KvStore>,
+    ) -> EventService {
         // Each is a step of its own.
         let ages = RetentionAges::default().with_age("a", AGE).with_age("b", AGE + AGE / 2);
         let config = EventsConfig::default()
             .with_stream(StreamMode::Assume)
             .with_keeper(KeeperMode::Off)
             .with_retention(ages);
-        let streams = Arc::new(StreamService::new(connections()));
+        let streams = Arc::new(StreamService::new(Arc::clone(&connections)));
         let clock = Arc::new(self.clock.clone());
-        let service = EventService::new(connections(), streams, clock, config).unwrap();
-        let service = service.with_digests(Arc::clone(&self.buckets));
+        let service = EventService::new(connections, streams, clock, config).unwrap();
+        let service = service.with_digests(buckets);
         service.start().await.unwrap();
         service
     }
 
-    /// The only digest that there is, and its key.
+    /// The digest of the first block, and its key.
     async fn digest(&self) -> (Arc<dyn KvBucket>, String, Vec<u8>) {
+        self.digest_of(0).await
+    }
+
+    /// The digest of a block, and its key.
+    async fn digest_of(&self, block: u64) -> (Arc<dyn KvBucket>, String, Vec<u8>) {
         let bucket = self.buckets.bucket("naq_digests").unwrap();
         let created = self.js.stream_info("events").await.unwrap().created;
-        let key = format!("events.{}.0000000000.v2", created.as_nanos());
+        let key = format!("events.{}.{block:010}.v2", created.as_nanos());
         let value = bucket.get(&key).await.unwrap().unwrap().value.to_vec();
         (bucket, key, value)
     }
@@ -167,4 +188,19 @@ async fn what_is_cleaned_up_in_steps_is_in_digests_first_unless_that_is_not_want
     assert_eq!((done.removed, scene.left().await), (2, 0));
     let error = service.cleanup_in_steps(of_a().with_event_type(""), steps, |_| {}).await;
     assert!(error.unwrap_err().is(ErrorKind::InvalidArgument));
+}
+
+#[tokio::test]
+async fn who_may_keep_no_digests_learns_so_before_the_log_is_read() {
+    let scene = Scene::new().await;
+    let (is_denied, reads) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    let connections = SingleJetStream::provider(counting(&scene.js, &reads));
+    let service = scene.service_by(connections, without_right(&scene.js, &is_denied)).await;
+    let steps = CleanupSteps::default();
+    let refused = service.cleanup_in_steps(CleanupRequest::new(AGE), steps, |_| {}).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.is(ErrorKind::PermissionDenied), "{refused}");
+    let (removed, end) = applied(&service).await;
+    assert!(end.is_some_and(|end| end.is(ErrorKind::PermissionDenied)));
+    assert_eq!((removed, scene.left().await, reads.load(Ordering::Relaxed)), (vec![], 4, 0));
 }
