@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naq_core::Result;
 use naq_core::events::{CleanupReport, CleanupRequest, EventQuery};
+use naq_core::{Error, Result};
 
 use super::apply::Applying;
 use super::cuts::Aim;
@@ -56,7 +56,8 @@ impl EventService {
     /// way; what was told is gone. A dry run is that of `cleanup`.
     ///
     /// # Errors
-    /// Those of `cleanup`, and of `apply_retention` where it digests first.
+    /// Those of `cleanup`, and of `apply_retention` where it digests first; with
+    /// `removed` where some went before, how many.
     pub async fn cleanup_in_steps(
         &self,
         request: CleanupRequest,
@@ -72,16 +73,24 @@ impl EventService {
         let aim = Aim::Older(max_age, event_type.as_ref().map(|name| name.as_str().to_owned()));
         let digests = self.digests.clone().filter(|_| steps.digest_first);
         let (log, clock) = (self.log.clone(), Arc::clone(&self.clock));
+        let mut removed = 0;
         let removing = async {
             let mut applying = Applying::begin(log, digests, clock, aim, steps.pause).await?;
-            let mut removed = 0;
             while let Some(step) = applying.step().await? {
                 removed += step.removed;
                 told(&step);
             }
-            let before = applying.now().saturating_sub(max_age);
-            Ok(CleanupReport::new(removed, false, before, event_type))
+            Ok(applying.now().saturating_sub(max_age))
         };
-        removing.await.map_err(|error: naq_core::Error| error.in_operation(OPERATION))
+        match removing.await {
+            Ok(before) => Ok(CleanupReport::new(removed, false, before, event_type)),
+            Err(error) => Err(ended(error, removed)),
+        }
     }
+}
+
+/// Why it ended, where so many were removed before.
+fn ended(error: Error, removed: u64) -> Error {
+    let error = error.in_operation(OPERATION);
+    if removed > 0 { error.with("removed", removed.to_string()) } else { error }
 }

@@ -18,6 +18,7 @@ use naq_memory::MemoryJetStream;
 use naq_streams::StreamService;
 
 use super::CleanupSteps;
+use crate::digests::BLOCK;
 use crate::made_up::{counting, of_a_newer_version, without_right};
 use crate::service::EventService;
 
@@ -188,6 +189,29 @@ async fn what_is_cleaned_up_in_steps_is_in_digests_first_unless_that_is_not_want
     assert_eq!((done.removed, scene.left().await), (2, 0));
     let error = service.cleanup_in_steps(of_a().with_event_type(""), steps, |_| {}).await;
     assert!(error.unwrap_err().is(ErrorKind::InvalidArgument));
+}
+
+#[tokio::test]
+async fn a_cleanup_that_ends_half_way_says_how_much_it_removed() {
+    let scene = Scene::new().await;
+    scene.log(BLOCK as usize).await;
+    scene.clock.advance(2 * AGE);
+    let earlier = scene.service().await;
+    super::apply::fold(earlier.digests.as_deref().unwrap(), &earlier.log).await.unwrap();
+    let (bucket, key, digest) = scene.digest_of(1).await;
+    bucket.put(&key, of_a_newer_version(&digest)).await.unwrap();
+    let service = scene.service().await;
+    let mut told = 0;
+    let cleanup = || CleanupRequest::new(AGE);
+    let steps = CleanupSteps::default();
+    let end = service.cleanup_in_steps(cleanup(), steps, |step| told += step.removed).await;
+    let end = end.unwrap_err();
+    assert_stays(Some(&end), &BLOCK.to_string());
+    assert_eq!(end.get("removed"), Some(BLOCK.to_string().as_str()));
+    assert_eq!((told, scene.left().await), (BLOCK, 4));
+    // Where nothing went, nothing is said of it.
+    let end = service.cleanup_in_steps(cleanup(), steps, |_| {}).await.unwrap_err();
+    assert_eq!(end.get("removed"), None);
 }
 
 #[tokio::test]
