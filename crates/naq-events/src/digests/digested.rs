@@ -36,6 +36,7 @@ impl Digests {
         else {
             return Ok(true);
         };
+        let mut gap = Gap::default();
         let blocks: Vec<u64> = (block_of(sequences.start)..=block_of(last)).collect();
         for blocks in blocks.chunks(CHUNK) {
             for (block, digest) in blocks.iter().zip(self.stored(open.info.created, blocks).await?)
@@ -43,9 +44,7 @@ impl Digests {
                 let reach = last.min(block_end(*block));
                 let has = match digest {
                     Some(digest) => digest.through >= reach,
-                    None => {
-                        is_empty(open, sequences.start.max(block_start(*block))..=reach).await?
-                    }
+                    None => gap.has(open, sequences.start.max(block_start(*block))..=reach).await?,
                 };
                 if !has {
                     return Ok(false);
@@ -74,6 +73,7 @@ impl Digested {
         // What lies before the log's first event needs no digest any more.
         self.below = self.below.max(block_of(state.first_sequence));
         let end = block_of(state.last_sequence) + 1;
+        let mut gap = Gap::default();
         while self.below < end {
             let blocks: Vec<u64> = (self.below..end).take(CHUNK).collect();
             let stored = digests.stored(created, &blocks).await?;
@@ -90,7 +90,7 @@ impl Digested {
                     }
                     // Who finds nothing in a block keeps no digest of it.
                     None if end <= state.last_sequence
-                        && is_empty(open, block_start(block)..=end).await? => {}
+                        && gap.has(open, block_start(block)..=end).await? => {}
                     None => return Ok(block_start(block) - 1),
                 }
                 self.below = block + 1;
@@ -118,14 +118,68 @@ impl Digested {
     }
 }
 
-/// Whether the log has no message between these sequences; no, where the
-/// credentials don't let that be asked.
-async fn is_empty(open: &OpenLog, sequences: RangeInclusive<u64>) -> Result<bool> {
-    let which = Which::NextBySubject { subject: ">".to_owned(), sequence: *sequences.start() };
-    match open.jetstream.get_message(&open.info.config.name, GetMessage::new(which)).await {
-        Ok(next) => Ok(next.sequence > *sequences.end()),
-        Err(error) if is_no_message(&error) => Ok(true),
-        Err(error) if error.is(ErrorKind::PermissionDenied) => Ok(false),
-        Err(error) => Err(error),
+/// A part of the log that has no messages: what it was asked for last.
+#[derive(Debug, Default)]
+struct Gap(Range<u64>);
+
+impl Gap {
+    /// Whether the log has no message between these sequences; no, where the
+    /// credentials don't let that be asked. Asks once for a part without any,
+    /// however many blocks that reaches over.
+    async fn has(&mut self, open: &OpenLog, sequences: RangeInclusive<u64>) -> Result<bool> {
+        let (start, end) = sequences.into_inner();
+        if !self.0.contains(&start) || !self.0.contains(&end) {
+            let which = Which::NextBySubject { subject: ">".to_owned(), sequence: start };
+            let stream = &open.info.config.name;
+            let next = match open.jetstream.get_message(stream, GetMessage::new(which)).await {
+                Ok(next) => next.sequence,
+                // What comes later comes behind the end that the log had.
+                Err(error) if is_no_message(&error) => u64::MAX,
+                Err(error) if error.is(ErrorKind::PermissionDenied) => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            self.0 = start..next;
+        }
+        Ok(self.0.contains(&end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use naq_core::Error;
+    use naq_core::jetstream::{MockJetStream, StreamConfig, StreamInfo, StreamState};
+
+    use super::*;
+    use crate::made_up::{CREATED, memory_store, message};
+
+    #[tokio::test]
+    async fn a_long_empty_part_of_the_log_is_asked_for_once() {
+        const BLOCKS: u64 = 100;
+        let end = block_start(BLOCKS);
+        // One event at the log's end, or none any more.
+        for next in [Some(end), None] {
+            let asked = Arc::new(AtomicU64::new(0));
+            let (mut js, asks) = (MockJetStream::new(), Arc::clone(&asked));
+            js.expect_get_message().returning(move |_, _| {
+                asks.fetch_add(1, Ordering::Relaxed);
+                let none =
+                    || Error::new(ErrorKind::NotFound, "get", "").with("error_code", "10037");
+                next.map(message).ok_or_else(none)
+            });
+            let mut state = StreamState::default();
+            (state.first_sequence, state.last_sequence) = (1, end);
+            let info = StreamInfo::new(StreamConfig::new("events", ["events.>"]), state, CREATED);
+            let open = OpenLog::of(Arc::new(js), info, CREATED).in_turn(1);
+            let digests = Digests::new(memory_store(), "events");
+            let looked = Digested::default().look(&digests, &open).await.unwrap();
+            assert_eq!((looked, asked.swap(0, Ordering::Relaxed)), (end - 1, 1));
+            assert!(digests.has(&open, 7..end).await.unwrap());
+            assert_eq!(asked.swap(0, Ordering::Relaxed), 1);
+            let has_all = digests.has(&open, 7..end + 1).await.unwrap();
+            assert_eq!(has_all, next.is_none(), "what is there is in no digest");
+        }
     }
 }
