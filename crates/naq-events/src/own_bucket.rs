@@ -2,8 +2,7 @@
 //! then there is nothing in it.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -14,11 +13,10 @@ use naq_core::kv::{
 };
 use naq_core::{ErrorKind, Result};
 
+use crate::rights::Right;
+
 /// How often a lost race is run again.
 pub(crate) const TRIES: usize = 4;
-
-/// Who was not allowed to erase anything asks again after so long.
-const WITHOUT_RIGHT: Duration = Duration::from_secs(60);
 
 /// How much is erased at a time, at most: older servers take some hundredths of
 /// a second for each key.
@@ -30,15 +28,14 @@ pub(crate) struct OwnBucket {
     kv: Arc<dyn KvStore>,
     /// As it is made, but for its replicas.
     config: BucketConfig,
-    /// When erasing something was refused last; `None` where it is allowed, as
-    /// far as is known.
-    refused: Arc<Mutex<Option<Instant>>>,
+    /// To erase something.
+    right: Arc<Right>,
 }
 
 impl OwnBucket {
     /// The bucket that is made like this where it isn't there.
     pub(crate) fn new(kv: Arc<dyn KvStore>, config: BucketConfig) -> Self {
-        Self { kv, config, refused: Arc::default() }
+        Self { kv, config, right: Arc::default() }
     }
 
     /// The bucket, whether it is there or not.
@@ -174,7 +171,7 @@ impl OwnBucket {
     /// revision, where one is named; answers whether it did. That needs a right of
     /// its own: without it a marker is left.
     pub(crate) async fn erase(&self, key: &str, revision: Option<u64>) -> Result<bool> {
-        if self.may_erase() {
+        if self.right.may_be_there() {
             let erased = self.bucket()?.erase(key, revision.unwrap_or(u64::MAX)).await;
             if let Some(erased) = self.allowed(erased)? {
                 return Ok(erased > 0);
@@ -188,7 +185,7 @@ impl OwnBucket {
     ///
     /// Nobody needs them: what is put under such a key meanwhile stays.
     pub(crate) async fn sweep(&self, prefix: &str) -> Result<bool> {
-        if !self.may_erase() {
+        if !self.right.may_be_there() {
             return Ok(false);
         }
         let markers = self.markers(prefix).await?;
@@ -218,18 +215,12 @@ impl OwnBucket {
         Ok(markers)
     }
 
-    fn may_erase(&self) -> bool {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.is_none_or(|refused| refused.elapsed() >= WITHOUT_RIGHT)
-    }
-
     /// What came of erasing something; `None` where it isn't allowed, which is
     /// told when it is found out.
     fn allowed(&self, erased: Result<u64>) -> Result<Option<u64>> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match erased {
             Err(error) if error.is(ErrorKind::PermissionDenied) => {
-                if refused.replace(Instant::now()).is_none() {
+                if self.right.was_refused() {
                     let bucket = &self.config.name;
                     tracing::info!(bucket, %error, "a marker is left of each key that is removed");
                 }
@@ -237,7 +228,7 @@ impl OwnBucket {
             }
             Err(error) => Err(error),
             Ok(erased) => {
-                *refused = None;
+                self.right.was_there();
                 Ok(Some(erased))
             }
         }
