@@ -172,7 +172,7 @@ impl OwnBucket {
     /// its own: without it a marker is left.
     pub(crate) async fn erase(&self, key: &str, revision: Option<u64>) -> Result<bool> {
         if self.right.may_be_there() {
-            let erased = self.bucket()?.erase(key, revision.unwrap_or(u64::MAX)).await;
+            let erased = self.bucket()?.erase(key, revision).await;
             if let Some(erased) = self.allowed(erased)? {
                 return Ok(erased > 0);
             }
@@ -191,7 +191,7 @@ impl OwnBucket {
         let markers = self.markers(prefix).await?;
         let may_be_more = markers.len() >= MOST_ERASED;
         for (key, revision) in markers {
-            if self.allowed(self.bucket()?.erase(&key, revision).await)?.is_none() {
+            if self.allowed(self.bucket()?.erase(&key, Some(revision)).await)?.is_none() {
                 return Ok(false);
             }
         }

@@ -112,7 +112,7 @@ impl KvBucket for Bucket {
         self.write(operation, KvWrite::remove(key, options)).await
     }
 
-    async fn erase(&self, key: &str, revision: u64) -> Result<u64> {
+    async fn erase(&self, key: &str, revision: Option<u64>) -> Result<u64> {
         erase::erase(&*self.shared.jetstream().await?, &self.names, key, revision).await
     }
 

@@ -173,39 +173,39 @@ pub async fn a_removal_can_expect_a_revision(on: Subject) {
 pub async fn an_erased_key_leaves_nothing(on: Subject) {
     let own = on.bucket(5).await;
     own.put_all([("a", "1"), ("b", "other"), ("a", "2"), ("a.b", "3")]).await;
-    assert_eq!(own.bucket.erase("a", 3).await.unwrap(), 2);
+    assert_eq!(own.bucket.erase("a", Some(3)).await.unwrap(), 2);
     assert_eq!(own.history("a").await, [""; 0]);
     assert_eq!(own.keys(KeySelection::All).await, ["a.b", "b"]);
     // A marker goes like a value, and what isn't there can be erased.
     assert_eq!(own.bucket.purge("b").await.unwrap(), 5);
-    assert_eq!(own.bucket.erase("b", 5).await.unwrap(), 1);
+    assert_eq!(own.bucket.erase("b", Some(5)).await.unwrap(), 1);
     for _ in 0..2 {
-        assert_eq!(own.bucket.erase("a", u64::MAX).await.unwrap(), 0);
+        assert_eq!(own.bucket.erase("a", None).await.unwrap(), 0);
     }
     assert_eq!(own.messages().await.len(), 1);
     // It is as if it had never been there.
     assert_eq!(own.bucket.create("a", "4").await.unwrap(), 6);
     assert_eq!(own.bucket.update("b", "5", 0).await.unwrap(), 7);
     // Whatever there is.
-    assert_eq!(own.bucket.erase("a", u64::MAX).await.unwrap(), 1);
+    assert_eq!(own.bucket.erase("a", None).await.unwrap(), 1);
     assert_eq!(own.keys(KeySelection::All).await, ["a.b", "b"]);
 
-    refused(own.bucket.erase("a", 0).await, ErrorKind::InvalidArgument);
-    refused(own.bucket.erase("a.", 1).await, ErrorKind::InvalidArgument);
+    refused(own.bucket.erase("a", Some(0)).await, ErrorKind::InvalidArgument);
+    refused(own.bucket.erase("a.", Some(1)).await, ErrorKind::InvalidArgument);
     let nowhere = own.on.store.bucket("nowhere").unwrap();
-    refused(nowhere.erase("a", 1).await, ErrorKind::NotFound);
+    refused(nowhere.erase("a", Some(1)).await, ErrorKind::NotFound);
 }
 
 pub async fn an_erasure_leaves_what_was_put_since(on: Subject) {
     let own = on.bucket(1).await;
     own.put_all([("a", "1"), ("a", "2")]).await;
-    assert_eq!(own.bucket.erase("a", 1).await.unwrap(), 0);
+    assert_eq!(own.bucket.erase("a", Some(1)).await.unwrap(), 0);
     assert_eq!(own.value("a").await.as_deref(), Some("2"));
     // Whatever the order in which both come to the server.
     for round in 0..50 {
         let revision = own.bucket.get("a").await.unwrap().unwrap().revision;
         let put = own.bucket.put("a", round.to_string());
-        let (put, erased) = tokio::join!(put, own.bucket.erase("a", revision));
+        let (put, erased) = tokio::join!(put, own.bucket.erase("a", Some(revision)));
         let left = own.bucket.get("a").await.unwrap().unwrap();
         assert_eq!((left.revision, &left.value[..]), (put.unwrap(), round.to_string().as_bytes()));
         assert!(erased.unwrap() <= 1);

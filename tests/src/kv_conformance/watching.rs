@@ -79,7 +79,7 @@ pub async fn no_key_is_missed_while_others_are_erased(on: Subject) {
         }
         let erase = async {
             for (revision, key) in &goes {
-                assert_eq!(own.bucket.erase(key, *revision).await.unwrap(), 1);
+                assert_eq!(own.bucket.erase(key, Some(*revision)).await.unwrap(), 1);
             }
         };
         let watch = async {

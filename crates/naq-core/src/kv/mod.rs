@@ -121,16 +121,16 @@ pub trait KvBucket: Debug + Send + Sync + 'static {
     /// expected; `OutcomeUnknown`.
     async fn remove(&self, key: &str, options: RemoveOptions) -> Result<u64>;
 
-    /// Erases a key's revisions up to one, markers too, and leaves no marker;
-    /// answers how many there were.
+    /// Erases a key's revisions up to one, or all that there are, markers too,
+    /// and leaves no marker; answers how many there were.
     ///
-    /// What was put since then stays, so that nothing is lost which nobody has
-    /// seen. Who watches isn't told. It may be done again.
+    /// What was put since that revision stays, so that nothing is lost which
+    /// nobody has seen. Who watches isn't told. It may be done again.
     ///
     /// # Errors
     /// `PermissionDenied` without the right to purge the bucket's stream, or
     /// where that allows no purges; `OutcomeUnknown`.
-    async fn erase(&self, key: &str, revision: u64) -> Result<u64>;
+    async fn erase(&self, key: &str, revision: Option<u64>) -> Result<u64>;
 
     /// The keys that have a value, each once, in no particular order.
     ///
@@ -206,7 +206,7 @@ forward_port! {
             put_opts['a](key: &'a str, value: Bytes, options: PutOptions) -> Result<u64>;
             get_opts['a](key: &'a str, options: GetOptions) -> Result<Option<KvEntry>>;
             remove['a](key: &'a str, options: RemoveOptions) -> Result<u64>;
-            erase['a](key: &'a str, revision: u64) -> Result<u64>;
+            erase['a](key: &'a str, revision: Option<u64>) -> Result<u64>;
             history['a](key: &'a str) -> Result<Vec<KvEntry>>;
             transaction[](writes: Vec<KvWrite>) -> Result<Vec<u64>>;
             modify['a](key: &'a str, change: ModifyFn) -> Result<Modified>;

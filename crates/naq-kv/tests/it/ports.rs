@@ -46,7 +46,7 @@ async fn call_all<B: KvBucket>(bucket: B) {
     assert_eq!(B::put_opts(&bucket, "a", "x".into(), PutOptions::default()).await.unwrap(), 1);
     assert!(B::get_opts(&bucket, "a", GetOptions::default()).await.unwrap().is_some());
     assert_eq!(B::remove(&bucket, "a", RemoveOptions::default()).await.unwrap(), 2);
-    assert_eq!(B::erase(&bucket, "a", 7).await.unwrap(), 3);
+    assert_eq!(B::erase(&bucket, "a", Some(7)).await.unwrap(), 3);
     let keys: Vec<_> = B::keys(&bucket, KeySelection::All).try_collect().await.unwrap();
     assert_eq!(keys, ["a"]);
     assert!(B::history(&bucket, "a").await.unwrap().is_empty());
