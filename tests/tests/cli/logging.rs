@@ -141,6 +141,11 @@ async fn cleanup_asks_first_and_removes_what_is_old() {
     insta::assert_snapshot!("cleanup_would", dry);
     let refused = naq.screen("cleanup --older-than 0s --type job_failed --yes");
     insta::assert_snapshot!("cleanup_refused", refused);
+    let unbounded = naq.run("cleanup --older-than 0s --scan-limit 1 --yes");
+    assert_eq!(unbounded.code, Some(2), "{}", unbounded.stderr);
+    assert!(unbounded.stderr.contains("nothing is counted"), "{}", unbounded.stderr);
+    let bounded = naq.run("cleanup --older-than 0s --scan-limit 1 --dry-run");
+    assert!(bounded.stderr.contains("max_messages: 1"), "{}", bounded.stderr);
     let before = naq.json("stats --output json");
     let line = "cleanup --older-than 0s --type job_failed --force --yes --output table";
     insta::assert_snapshot!("cleanup_removed", naq.screen(line));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use naq_core::config::format_duration;
-use naq_core::events::{CleanupReport, CleanupRequest, EventQuery, EventType};
+use naq_core::events::{CleanupReport, CleanupRequest, EventQuery, EventType, ScanLimits};
 use naq_core::{Error, ErrorKind};
 use naq_events::retention::{CleanupSteps, RetentionStep};
 
@@ -26,8 +26,8 @@ Examples:
 
 By the time of storing. What no digest has is digested first, so that statistics
 keep it. While the server purges a type it acknowledges nothing: each step is
-bounded, and a pause lies behind steps that took half a second together. It asks
-before it removes anything.")]
+bounded, and a pause lies behind steps that took half a second together. It counts
+and asks before it removes anything; limits are those of the counting.")]
 pub(crate) struct Args {
     /// Remove what was stored longer ago than this
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = crate::cli::duration)]
@@ -74,6 +74,17 @@ impl Args {
         }
     }
 
+    /// Fails where limits are given and nothing is counted.
+    fn refuse_limits(&self) -> Result<(), Failure> {
+        if self.scan.limits() == ScanLimits::default() || self.dry_run || !self.yes {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "limits are those of counting, and with --yes nothing is counted",
+            "leave them out, or count with --dry-run",
+        ))
+    }
+
     const fn may_take_ends(&self) -> bool {
         self.dry_run || self.force
     }
@@ -81,13 +92,18 @@ impl Args {
 
 /// Removes, or counts, and answers how many.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
-    let mut request = CleanupRequest::new(args.older_than).with_dry_run(args.dry_run);
-    request = request.with_scan(args.scan.limits());
+    let mut request = CleanupRequest::new(args.older_than);
     if let Some(event_type) = &args.event_type {
         request = request.with_event_type(event_type.as_str());
     }
     request.validate()?;
     args.refuse_ends()?;
+    args.refuse_limits()?;
+    // As it counts where it removes nothing, or asks first.
+    let counting = request.clone().with_dry_run(true).with_scan(args.scan.limits());
+    if args.dry_run {
+        request = counting.clone();
+    }
     let notes = context.notes;
     Session::with(&context.globals, async |session| {
         let loses = args.undigested || !session.config().events.digests;
@@ -95,7 +111,7 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
             .reading(async |events| {
                 if !args.dry_run && !args.yes {
                     let question = question(&args, &session.url());
-                    let would = events.cleanup(request.clone().with_dry_run(true)).await?;
+                    let would = events.cleanup(counting).await?;
                     if would.removed > 0 {
                         let would = human::counted(would.removed, "event");
                         let lost = if loses {

@@ -96,9 +96,10 @@ pub trait EventQuery: Debug + Send + Sync + 'static {
     /// removed.
     ///
     /// # Errors
-    /// `InvalidArgument` for a type that cannot be one; `PermissionDenied`
-    /// where the stream may not be purged; `OutcomeUnknown` where the answer
-    /// was lost; those of [`read_events`](Self::read_events).
+    /// `InvalidArgument` for a type that cannot be one, or limits without a dry
+    /// run; `PermissionDenied` where the stream may not be purged;
+    /// `OutcomeUnknown` where the answer was lost; those of
+    /// [`read_events`](Self::read_events).
     async fn cleanup(&self, request: CleanupRequest) -> Result<CleanupReport>;
 }
 

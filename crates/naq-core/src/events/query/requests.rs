@@ -180,7 +180,7 @@ pub struct CleanupRequest {
     pub event_type: Option<EventType>,
     /// Whether to count only, and remove nothing.
     pub dry_run: bool,
-    /// How much may be read to count.
+    /// How much a dry run may read to count; removing counts nothing.
     pub scan: ScanLimits,
 }
 
@@ -212,7 +212,7 @@ impl CleanupRequest {
         self
     }
 
-    /// Sets how much may be read to count.
+    /// Sets how much a dry run may read to count.
     #[must_use]
     pub fn with_scan(mut self, scan: ScanLimits) -> Self {
         self.scan = scan;
@@ -222,9 +222,13 @@ impl CleanupRequest {
     /// Checks type and limits.
     ///
     /// # Errors
-    /// `InvalidArgument` for a type that cannot be one, or a limit of 0.
+    /// `InvalidArgument` for a type that cannot be one, a limit of 0, or limits
+    /// without a dry run.
     pub fn validate(&self) -> Result<()> {
         const CLEANUP: &str = "cleanup_old_events";
+        if !self.dry_run && self.scan != ScanLimits::default() {
+            return Err(Error::invalid(CLEANUP, "scan", "limits the counting of a dry run alone"));
+        }
         if let Some(event_type) = &self.event_type {
             crate::token::check_type(event_type.as_str())
                 .map_err(|error| error.in_operation(CLEANUP))?;
@@ -254,6 +258,9 @@ mod tests {
         let none = ScanLimits::default().with_max_messages(0);
         assert_eq!(field(AnalyticsRequest::new("x").with_scan(none).validate()), "max_messages");
         assert_eq!(field(CleanupRequest::default().with_event_type("").validate()), "type");
+        let bounded = || CleanupRequest::default().with_scan(ScanLimits::unlimited());
+        assert_eq!(field(bounded().validate()), "scan");
+        bounded().with_dry_run(true).validate().unwrap();
         let wrong = || Filter::new().queue("a").field("error").matches("(");
         let requests = [
             HistoryRequest::job("j").with_filter(wrong()).validate(),
