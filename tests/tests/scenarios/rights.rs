@@ -12,6 +12,7 @@ use naq_core::events::{
 };
 use naq_core::kv::{BucketConfig, KeySelection, KvBucket, KvBucketExt, KvStore};
 use naq_core::service::HealthState;
+use naq_events::retention::CleanupSteps;
 use naq_tests::server::{NatsServer, User};
 use naq_tests::wait;
 
@@ -64,6 +65,19 @@ const AGEING_API: [&str; 4] = [
 /// What it gives besides, so that nothing is left of them.
 const ERASING_API: [&str; 1] = ["$JS.API.STREAM.PURGE.KV_naq_digests"];
 
+/// What it gives besides the reader's to who runs `naq cleanup`.
+const CLEANER_API: [&str; 6] = [
+    "$JS.API.STREAM.PURGE.events",
+    "$JS.API.STREAM.MSG.GET.events",
+    "$JS.API.STREAM.INFO.KV_naq_digests",
+    "$JS.API.STREAM.MSG.GET.KV_naq_digests",
+    "$KV.naq_digests.>",
+    "$JS.API.STREAM.CREATE.KV_naq_digests",
+];
+
+/// What of that it needs without digests, and of all types.
+const PURGER_API: [&str; 1] = ["$JS.API.STREAM.PURGE.events"];
+
 /// A server with one who may everything, one who may log, and one who may read.
 async fn server() -> NatsServer {
     NatsServer::builder()
@@ -95,6 +109,18 @@ async fn server() -> NatsServer {
                 .may_publish(DIGESTER_API)
                 .may_publish(AGEING_API)
                 .may_publish(ERASING_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .user(
+            User::new("cleaner", "c")
+                .may_publish(READER_API)
+                .may_publish(CLEANER_API)
+                .may_subscribe(["_INBOX.>"]),
+        )
+        .user(
+            User::new("purger", "u")
+                .may_publish(READER_API)
+                .may_publish(PURGER_API)
                 .may_subscribe(["_INBOX.>"]),
         )
         .user(User::new("reader", "r").may_publish(READER_API).may_subscribe(["_INBOX.>"]))
@@ -211,6 +237,32 @@ async fn who_digests_the_log_and_removes_what_is_old_needs_no_more_than_is_told(
     assert_eq!(reader.services.health().await.state(), HealthState::Degraded);
     reader.stop().await;
     admin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cleans_up_in_steps_needs_no_more_than_is_told() {
+    let server = server().await;
+    let admin = Program::on(&server.url_as("admin", "a")).await;
+    for kind in ["paused", "resumed", "paused"] {
+        admin.events.log_event_acked(Event::new(kind)).await.unwrap();
+    }
+    let all = || CleanupRequest::new(Duration::ZERO);
+    let cleaner = Program::start(assume(&server.url_as("cleaner", "c"))).await.unwrap();
+    let purger = Program::start(assume(&server.url_as("purger", "u"))).await.unwrap();
+    let steps = CleanupSteps::default();
+    let refused = purger.events.cleanup_in_steps(all(), steps, |_| {});
+    let error = wait::within("a refusal", SECONDS, refused).await.unwrap_err();
+    assert!(error.is(ErrorKind::PermissionDenied), "{error:?}");
+    let cleanup = cleaner.events.cleanup_in_steps(all().with_event_type("paused"), steps, |_| {});
+    assert_eq!(wait::within("a cleanup", SECONDS, cleanup).await.unwrap().removed, 2);
+    let stats = admin.events.get_event_stats(None, None).await.unwrap();
+    assert_eq!((stats.total_events, stats.basis.holes, stats.stream_messages), (3, 0, 1));
+    let undigested = steps.with_digest_first(false);
+    let cleanup = purger.events.cleanup_in_steps(all(), undigested, |_| {});
+    assert_eq!(wait::within("a cleanup", SECONDS, cleanup).await.unwrap().removed, 1);
+    for program in [cleaner, purger, admin] {
+        program.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
