@@ -326,9 +326,22 @@ async fn a_keeper_tells_how_far_it_is_and_ends_with_ctrl_c() {
     assert!(facts.contains("Digested through  sequence 6"), "{facts}");
     assert_eq!(keeper.interrupt(), Some(0));
     waiting.note("keeps the log now");
-    assert!(waiting.line().starts_with("through 6, 0 behind;"));
+    let line = waiting.line();
+    assert!(line.contains(" through 6, 0 behind;"), "{line}");
     assert_eq!(waiting.interrupt(), Some(0));
     assert_eq!(naq.json("keeper status --output json"), serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_keeper_tells_at_once_that_the_server_is_away_and_goes_on_when_it_is_back() {
+    let mut naq = Naq::with_events().await;
+    let keeper = Running::start(&naq, "keeper --tell 100ms --output jsonl");
+    keeper.note("keeps the log now");
+    naq.server.kill();
+    keeper.note("the server is away; it goes on when it is back");
+    naq.server.restart().await;
+    keeper.note("the server answers again");
+    assert_eq!(keeper.interrupt(), Some(0));
 }
 
 #[tokio::test]
@@ -373,7 +386,7 @@ async fn a_keeper_whose_server_is_away_blames_no_other_one() {
 #[tokio::test]
 async fn a_keeper_whose_line_can_t_be_written_says_so_once_and_keeps_on() {
     let naq = Naq::with_events().await;
-    let keeper = Running::start_unread(&naq, "keeper --tell 1ms --output jsonl");
+    let keeper = Running::start_unread(&naq, "keeper --tell 100ms --output jsonl");
     keeper.note("can't write how far it is");
     assert_eq!(naq.run("log --type after --job z").code, Some(0));
     wait::until("the keeper to have digested it", LIMIT, async || {

@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use naq_core::clock::{ClockExt, SystemClock};
+use futures::{Stream, StreamExt};
+use naq_core::clock::{Clock, ClockExt, SystemClock};
+use naq_core::connection::{Connection, ConnectionProviderExt, ConnectionState};
 use naq_events::EventService;
 use naq_events::keeper::KeeperStatus;
 
@@ -17,6 +19,9 @@ use crate::output::{Grid, Notes, Output, View, human, sanitize};
 
 /// How often it looks whether it is the keeper.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often it tells how far it is: the least, and the most.
+const TELL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(86_400)];
 
 /// Options of `naq keeper`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +42,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     /// How often it tells how far it is
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = telling)]
     tell: Duration,
 }
 
@@ -67,11 +72,12 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                 let url = session.url();
                 notes.line(&notes.paint().dim(format!("ready to keep {url}; Ctrl-C ends")));
             }
+            let states = session.connections()?.default_connection().await?.state_changes();
             session
                 .keeping(async |events| {
                     tokio::select! {
                         () = asked.wait() => {}
-                        never = tell(events, output, notes, args.tell) => match never {},
+                        never = tell(events, states, (output, notes), args.tell) => match never {},
                     }
                     Ok(Exit::Done)
                 })
@@ -81,38 +87,69 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     .await
 }
 
+/// What is said of a server that is away.
+const AWAY: &str = "the server is away; it goes on when it is back";
+
+fn telling(text: &str) -> Result<Duration, String> {
+    let every = crate::cli::duration(text)?;
+    let [least, most] = TELL;
+    if (least..=most).contains(&every) {
+        Ok(every)
+    } else {
+        Err("must be from 100ms to 1d".to_owned())
+    }
+}
+
 /// Tells how far it is, whether it is the keeper, and what is in its way, until
 /// it is dropped: keeping doesn't hang on its being told.
 async fn tell(
     events: &EventService,
-    output: &mut Output,
-    notes: Notes,
+    states: impl Stream<Item = ConnectionState> + Unpin,
+    (output, notes): (&mut Output, Notes),
     every: Duration,
 ) -> Infallible {
     let clock = SystemClock::new();
+    let zone = output.view().zone.clone();
+    let timed = |what: &str| format!("{} {what}", zone.full(clock.now()));
+    let mut states = states.fuse();
+    let mut is_away = false;
     let (mut held, mut next, mut trouble) = (false, Duration::ZERO, None);
     let mut own = String::new();
     let mut is_written = true;
     loop {
-        clock.sleep(LOOK).await;
+        tokio::select! {
+            biased;
+            Some(state) = states.next() => {
+                let now_away = state != ConnectionState::Connected;
+                if std::mem::replace(&mut is_away, now_away) != now_away {
+                    let told = if now_away { AWAY } else { "the server answers again" };
+                    notes.line(&notes.paint().warn(timed(told)));
+                }
+                continue;
+            }
+            () = clock.sleep(LOOK) => {}
+        }
         let holds = events.is_keeper();
         if holds != held {
             held = holds;
             let now = if holds { "keeps the log now".into() } else { ended(events, &own).await };
-            notes.line(&notes.paint().dim(now));
+            notes.line(&notes.paint().dim(timed(&now)));
         }
         let found = events.keeper_trouble();
         if found != trouble {
             trouble = found;
-            let told = trouble.as_deref().map_or("it goes on".into(), sanitize);
-            notes.line(&notes.paint().warn(told));
+            // That the server is away was told.
+            if !is_away {
+                let told = trouble.as_deref().map_or("it goes on".into(), sanitize);
+                notes.line(&notes.paint().warn(timed(&told)));
+            }
         }
-        if holds && clock.remaining_until(next).is_zero() {
+        if holds && !is_away && clock.remaining_until(next).is_zero() {
             next = clock.deadline(every);
             // A server that is away is told as the keeper's trouble.
             if let Ok(Some(status)) = events.keeper().await {
                 own.clone_from(&status.keeper);
-                let written = write(output, &status);
+                let written = write(output, &status, &timed("through"));
                 if let (Err(error), true) = (&written, is_written) {
                     let told = format!("can't write how far it is: {error}; it keeps on");
                     notes.line(&notes.paint().warn(told));
@@ -134,9 +171,9 @@ async fn ended(events: &EventService, own: &str) -> Cow<'static, str> {
     }
 }
 
-fn write(output: &mut Output, status: &KeeperStatus) -> io::Result<()> {
+fn write(output: &mut Output, status: &KeeperStatus, through: &str) -> io::Result<()> {
     if output.is_table() {
-        output.text(&line(status))?;
+        output.text(&format!("{through} {}", line(status)))?;
     } else {
         output.json_line(status)?;
     }
@@ -145,7 +182,7 @@ fn write(output: &mut Output, status: &KeeperStatus) -> io::Result<()> {
 
 fn line(status: &KeeperStatus) -> String {
     format!(
-        "through {}, {} behind; {} digested, {} removed\n",
+        "{}, {} behind; {} digested, {} removed\n",
         human::count(status.through),
         human::count(status.behind),
         human::count(status.digested),
@@ -190,4 +227,17 @@ fn facts(status: Option<&KeeperStatus>, view: &View) -> String {
         fact("Trouble", trouble.clone());
     }
     grid.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_it_tells_has_a_range() {
+        assert_eq!(telling("100ms"), Ok(Duration::from_millis(100)));
+        for text in ["0s", "99ms", "2d"] {
+            assert!(telling(text).unwrap_err().contains("100ms to 1d"), "{text}");
+        }
+    }
 }
