@@ -56,6 +56,19 @@ async fn foreign_and_broken_messages_are_shown_counted_and_passed_over() {
 }
 
 #[tokio::test]
+async fn a_history_of_which_some_may_have_left_the_log_says_so() {
+    let naq = Naq::with_events().await;
+    assert_eq!(naq.run("history job-7").stderr, "");
+    assert_eq!(naq.run("streams purge events --below 2 --yes").code, Some(0));
+    let told = naq.run("history job-7").stderr;
+    assert!(told.starts_with("the log begins in the midst of it: 1 message left since"), "{told}");
+    assert_eq!(naq.run("history job-7 --limit 1 --newest").stderr, "", "not all of it is shown");
+    let gone = naq.run("history job-that-left");
+    let told = "; 1 message left the log, and its events may have been among them\n";
+    assert!(gone.code == Some(3) && gone.stderr.ends_with(told), "{}", gone.stderr);
+}
+
+#[tokio::test]
 async fn an_export_that_lacks_something_says_how_much_and_ends_so() {
     let naq = Naq::with_events().await;
     assert_eq!(naq.run("streams purge events --keep 2 --yes").code, Some(0));

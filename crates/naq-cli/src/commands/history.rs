@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 use naq_core::events::{
-    EntityKind, EventHistory, EventQuery, Filter, HistoryRequest, HistorySummary, JobState,
-    ReadEvents, ReadUntil, RecordedEvent,
+    EntityKind, EventHistory, EventQuery, EventType, Filter, HistoryRequest, HistorySummary,
+    JobState, ReadEvents, ReadUntil, RecordedEvent,
 };
 use naq_events::EventService;
 use naq_events::indexes::EventIndex;
@@ -107,7 +107,22 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
             let line = index::creating(&[kind.field().to_owned()]);
             context.notes.line(&format!("an index finds these events sooner: {line}"));
         }
+        let left = left(session, &history).await;
+        if left > 0 && history.summary.total_events > 0 {
+            let left = human::counted(left, "message");
+            context.notes.line(&format!(
+                "the log begins in the midst of it: {left} left since, which earlier events of it \
+                 may have been among"
+            ));
+        }
         if history.summary.total_events == 0 {
+            let left = match left {
+                0 => String::new(),
+                left => format!(
+                    "; {} left the log, and its events may have been among them",
+                    human::counted(left, "message")
+                ),
+            };
             let of_its_own = if history.summary.includes_mentions { "" } else { " of its own" };
             return Err(Failure::complaint(
                 Exit::NotFound,
@@ -117,11 +132,14 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
                     args.id
                 ),
                 match history.summary.includes_mentions {
-                    true => "check the id and the server; `naq tail --until-now` shows what \
+                    true => {
+                        "check the id and the server; `naq tail --until-now` shows what \
                              there is"
-                        .to_owned(),
+                            .to_owned()
+                            + &left
+                    }
                     false => format!(
-                        "`{}` shows the events of jobs that name it",
+                        "`{}` shows the events of jobs that name it{left}",
                         mentions(kind, &args.id)
                     ),
                 },
@@ -130,6 +148,29 @@ pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
         Ok(Exit::Done)
     })
     .await
+}
+
+/// How many messages left the log that may have been of it: none where its
+/// beginning is there, and where that can't be told.
+async fn left(session: &Session, history: &EventHistory) -> u64 {
+    if begins(history) {
+        return 0;
+    }
+    let Ok(streams) = session.streams() else { return 0 };
+    let log = streams.get_stream_info(&session.config().events.stream_name).await;
+    log.map_or(0, |log| log.state.first_sequence.saturating_sub(1) + log.state.num_deleted)
+}
+
+/// Whether the beginning of a job is there, or not all of it is shown; of others
+/// it isn't known.
+fn begins(history: &EventHistory) -> bool {
+    let summary = &history.summary;
+    let is_first = |recorded: &RecordedEvent| {
+        matches!(recorded.event.event_type, EventType::JobEnqueued | EventType::JobScheduled)
+    };
+    let is_of_another = summary.entity != EntityKind::Job && summary.total_events > 0;
+    let is_in_part = (history.events.len() as u64) < summary.total_events;
+    is_of_another || is_in_part || history.events.iter().any(is_first)
 }
 
 /// Whether so much of the log lies between its events that the server, which
