@@ -104,7 +104,8 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                     Command::Create { index, fields } => {
                         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
                         events.create_event_index(&index, &fields).await?;
-                        build(notes, events.build_event_index(&index)).await?;
+                        let end = end_of_log(events, &index).await?;
+                        build(notes, end, events.build_event_index(&index)).await?;
                         output.answer(&events.event_index_status(&index).await?, facts)?;
                     }
                     Command::Ls => output.list(&events.list_event_indexes().await?, table)?,
@@ -112,7 +113,8 @@ pub(crate) async fn run(context: &mut Context, command: Command) -> Outcome {
                         output.answer(&events.event_index_status(&index).await?, facts)?;
                     }
                     Command::Rebuild { index } => {
-                        build(notes, events.rebuild_event_index(&index)).await?;
+                        let end = end_of_log(events, &index).await?;
+                        build(notes, end, events.rebuild_event_index(&index)).await?;
                         output.answer(&events.event_index_status(&index).await?, facts)?;
                     }
                     Command::Drop { index, yes, .. } => {
@@ -177,12 +179,18 @@ async fn drop_all(events: &Arc<EventService>, yes: bool) -> Result<(), Failure> 
     Ok(events.drop_all_event_indexes().await?)
 }
 
+/// Where a building will end, so that its bar is of that from the start.
+async fn end_of_log(events: &Arc<EventService>, index: &str) -> Result<u64, Failure> {
+    Ok(events.event_index_status(index).await?.last_sequence)
+}
+
 /// Waits until an index is built, and shows how far it is.
 async fn build(
     notes: Notes,
+    last_sequence: u64,
     mut progress: impl Stream<Item = naq_core::Result<IndexProgress>> + Unpin,
 ) -> Result<(), Failure> {
-    let bar = progress::bar(notes, Some(0), TEMPLATE);
+    let bar = progress::bar(notes, Some(last_sequence), TEMPLATE);
     while let Some(step) = progress.next().await {
         let step = step?;
         bar.set_length(step.last_sequence);
