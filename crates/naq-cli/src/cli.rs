@@ -1,10 +1,13 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use naq_core::config::parse_duration;
 
 use crate::commands::{
@@ -35,6 +38,27 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What was typed; a variable with an empty value is as one that isn't set.
+    ///
+    /// # Errors
+    /// clap's.
+    pub(crate) fn understand(
+        line: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let is_empty = |arg: &Arg| {
+            arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty())
+        };
+        let command = Self::command()
+            .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+        let matches = command.try_get_matches_from(line)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let source = matches.value_source("output");
+        cli.globals.is_output_usual = source == Some(ValueSource::EnvVariable);
+        Ok(cli)
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -71,6 +95,10 @@ pub(crate) struct Globals {
     /// The form of the output [default: table on a terminal, jsonl elsewhere]
     #[arg(long, global = true, value_enum, env = "NAQ_OUTPUT", hide_env_values = true)]
     pub(crate) output: Option<Format>,
+
+    /// Whether that form was set by a variable, for all commands, and not asked of this one
+    #[arg(skip)]
+    pub(crate) is_output_usual: bool,
 
     /// When to use colour; `auto` respects NO_COLOR
     #[arg(
@@ -207,8 +235,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

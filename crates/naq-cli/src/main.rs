@@ -18,12 +18,12 @@ mod when;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let exit = match cli::Cli::try_parse() {
+    let exit = match cli::Cli::understand(std::env::args_os()) {
         Ok(cli) => commands::run(cli),
         Err(error) => not_run(&error),
     };

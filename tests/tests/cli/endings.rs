@@ -82,6 +82,11 @@ fn help_and_version_are_answers_and_no_errors() {
 async fn no_form_of_output_is_passed_over_in_silence() {
     let naq = Naq::with_events().await;
     assert_eq!(naq.run("export --output jsonl").code, Some(0));
+    let usual = |value: &str, line: &str| naq.command(line).env("NAQ_OUTPUT", value).output();
+    for (value, line) in [("table", "export"), ("", "stats"), ("", "export")] {
+        let done = usual(value, line).unwrap();
+        assert_eq!(done.status.code(), Some(0), "{value:?} {line}");
+    }
     insta::assert_snapshot!("export_form", naq.screen("export --output table"));
 }
 

@@ -74,10 +74,11 @@ impl Reading {
 /// Writes the events.
 pub(crate) async fn run(context: &mut Context, args: Args) -> Outcome {
     let options = args.reading.options(&context.output.view().zone)?;
-    if context.globals.output.is_some_and(|format| format != Format::Jsonl) {
+    let asked = context.globals.output.filter(|_| !context.globals.is_output_usual);
+    if asked.is_some_and(|format| format != Format::Jsonl) {
         return Err(Failure::usage(
             "export has one form, events as they are stored, a line each",
-            "leave out --output (and NAQ_OUTPUT), or say jsonl; `naq tail --until-now` has the others",
+            "leave out --output, or say jsonl; `naq tail --until-now` has the others",
         ));
     }
     let (output, notes) = (&mut context.output, context.notes);
