@@ -44,6 +44,12 @@ async fn a_damaged_list_of_indexes_says_what_to_do_and_that_helps() {
     assert_ne!(damaged, list.trim_end());
     let put = naq.run_with("kv put naq_indexes events.indexes -", damaged.as_bytes());
     assert_eq!(put.code, Some(0), "{}", put.stderr);
+    let diagnosis = naq.run("doctor --output json");
+    assert_eq!(diagnosis.code, Some(1), "{}", diagnosis.stderr);
+    let diagnosis: serde_json::Value = serde_json::from_str(&diagnosis.stdout).unwrap();
+    let checks = diagnosis["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["check"] == "indexes");
+    assert_eq!(found.map(|found| &found["state"]), Some(&"fail".into()), "{diagnosis:#}");
     for (name, line) in [
         ("index_damaged_create", "index create queues queue"),
         ("index_damaged_ls", "index ls"),

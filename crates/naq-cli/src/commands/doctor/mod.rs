@@ -6,11 +6,13 @@
 //! - `way`: how programs that log send to it
 //! - `guarantees`: does its configuration hold what naq promises
 //! - `keeper`: who keeps the log, where anybody does or ages want it
+//! - `indexes`: can their list be read
 //! - `rights`: what these credentials may do
 //! - `spool`: the folder on disk, its room, what was left in it
 
 mod finding;
 mod guarantees;
+mod indexes;
 mod keeper;
 mod rights;
 mod server;
@@ -64,7 +66,8 @@ pub(crate) async fn run(context: &mut Context, _args: Args) -> Outcome {
         }
         server::clock(session, &seen, &mut findings).await?;
         rights::examine(session, &seen, &mut findings).await?;
-        keeper::examine(session, &seen, &mut findings).await
+        keeper::examine(session, &seen, &mut findings).await?;
+        indexes::examine(session, &seen, &mut findings).await
     })
     .await;
     let mut exit = Exit::Done;
