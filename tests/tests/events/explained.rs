@@ -70,6 +70,8 @@ async fn goes_by_the_best(js: Arc<dyn JetStream>) {
         ("queue = queue-0 and error_type = Usual", "a", 150),
         ("error_type = Rare and worker_id = w7", "c", 3),
         ("error_type = Usual and worker_id in (w7, w8)", "c", 6),
+        // Whatever range is asked about.
+        ("queue = queue-0 and error_type = Usual and timestamp < 2001-01-01", "a", 0),
     ] {
         let reading = ReadEvents::default().with_filter(Filter::parse(filter).unwrap());
         let reading = reading.with_until(ReadUntil::Head);

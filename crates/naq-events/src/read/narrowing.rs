@@ -138,11 +138,13 @@ impl Narrowing {
     }
 
     /// How many events of the log's last whole block, or of its only one, it
-    /// names; more than any block has where that has to be read.
+    /// names, whenever they happened; more than any block has where that has to
+    /// be read.
     async fn named_at_the_end(&self, open: &OpenLog) -> u64 {
         let block = block_of(open.info.state.last_sequence).saturating_sub(1);
         let loaded = self.indexes.load(&self.definition, open, &[block]).await.pop().flatten();
-        let named = loaded.and_then(|block| block.candidates(&self.lookup, &self.happened));
+        let named =
+            loaded.and_then(|block| block.candidates(&self.lookup, &MinuteRange::default()));
         named.map_or(u64::MAX, |named| named.len() as u64)
     }
 
